@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+.PHONY: help demo run test test-fast lint format docs golden lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml
+	@deploy/install/python.sh "$(PYTHON)" "$(VENV)" requirements/run.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml
+	@deploy/install/python.sh "$(PYTHON)" "$(VENV)" requirements/dev.txt
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run ## live metrics of a simulated organization on http://localhost:10180
+	@$(BIN)/openai-usage-exporter demo $(ARGS)
+
+run: $(VENV)/.run ## the real thing; needs OPENAI_ADMIN_KEY
+	@$(BIN)/openai-usage-exporter run $(ARGS)
+
+test: $(VENV)/.dev lint ## everything: linters, unit tests, real sockets, the real Prometheus
+	@deploy/install/prometheus.sh
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+test-fast: $(VENV)/.dev ## the tests without the slow end-to-end ones
+	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+lint: $(VENV)/.dev ## ruff, mypy, import floors
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## sort imports and format
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+lock: $(VENV)/.dev ## compile the hashed requirements anew
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --group dev -o requirements/dev.txt
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) requirements/build.in -o requirements/build.txt
+
+clean: ## remove what the other targets made
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

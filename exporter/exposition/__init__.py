@@ -1,0 +1,1 @@
+"""From columns of values to the bytes that a scrape gets."""

@@ -1,0 +1,96 @@
+"""What a scrape and the status page are answered from: immutable, made anew by every publish."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Format(Enum):
+    """The exposition formats that are spoken, by their Content-Type."""
+
+    TEXT = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One format's families, without the exporter's own: kept compressed only.
+
+    The pieces are one raw deflate stream that is not ended: the last byte of each is on a byte boundary (full flush),
+    so that another deflate stream can follow.
+    """
+
+    pieces: tuple[bytes, ...] = ()
+    length: int = 0
+    """Bytes before compression."""
+    crc: int = 0
+    """CRC-32 of the bytes before compression."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceReport:
+    """How one resource of one organization is doing."""
+
+    name: str
+    decided: bool = False
+    """Whether a poll has succeeded or failed yet."""
+    up: bool = False
+    series: int = 0
+    interval: float = 0.0
+    """Seconds: the cadence now in force."""
+    last_success: float | None = None
+    """Unix seconds."""
+    last_change: float | None = None
+    """Unix seconds of the last poll that changed a value."""
+    error: str = ""
+    """What went wrong last, in words; empty while all is well."""
+    advice: str = ""
+    """What to do about it."""
+    degraded: tuple[str, ...] = ()
+    """Reasons, as in the label of `openai_exporter_resource_degraded`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Money in US dollars, None where it cannot be told yet."""
+
+    today: float | None = None
+    yesterday: float | None = None
+    week: float | None = None
+    month: float | None = None
+    daily: tuple[tuple[int, float], ...] = ()
+    """UTC midnight (Unix seconds) and dollars of each day of the look-back, ascending."""
+    line_items: tuple[tuple[str, float], ...] = ()
+    """Name and dollars over the last 7 days, largest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What one model did over the last 7 days, all resources together."""
+
+    model: str
+    tokens: float
+    requests: float
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationReport:
+    """What the status page tells of one organization."""
+
+    name: str
+    resources: tuple[ResourceReport, ...] = ()
+    spend: Spend | None = None
+    models: tuple[ModelUse, ...] = ()
+    requests_per_minute: float = 0.0
+    """The rate now allowed."""
+    paused_until: float | None = None
+    """Unix seconds until which every endpoint is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that is published, as of one moment."""
+
+    bodies: dict[Format, Body] = field(default_factory=dict)
+    organizations: tuple[OrganizationReport, ...] = ()
+    published: float = 0.0
+    """Unix seconds."""
