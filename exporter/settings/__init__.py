@@ -1,1 +1,32 @@
-"""settings."""
+"""The settings: read from flags, the environment and a YAML file, checked, and made into what the commands need."""
+
+from exporter.settings.addresses import Address
+from exporter.settings.credentials import GivenKey, KeyFile, KeySource, KeyUnavailableError
+from exporter.settings.errors import Problem, SettingsError
+from exporter.settings.loading import load
+from exporter.settings.moments import Moment
+from exporter.settings.resolved import BackfillSettings, Names, OrganizationSettings, Settings, SimulateSettings
+from exporter.settings.sections import Api, Budgets, LimitSettings, Log, Poll, Web
+
+__all__ = [
+    "Address",
+    "Api",
+    "BackfillSettings",
+    "Budgets",
+    "GivenKey",
+    "KeyFile",
+    "KeySource",
+    "KeyUnavailableError",
+    "LimitSettings",
+    "Log",
+    "Moment",
+    "Names",
+    "OrganizationSettings",
+    "Poll",
+    "Problem",
+    "Settings",
+    "SettingsError",
+    "SimulateSettings",
+    "Web",
+    "load",
+]

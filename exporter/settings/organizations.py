@@ -1,0 +1,34 @@
+"""The list `organizations` of the YAML file."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from exporter.settings.fields import BaseUrl, FilePath, Rate, Some, Text
+from exporter.settings.resources import Resources
+from exporter.settings.sections import Budgets, Section
+
+
+class OrganizationSection(Section):
+    """One organization of several."""
+
+    name: Text
+    """Value of the label `organization`"""
+    admin_key_file: FilePath | None = None
+    """File with the admin key; read again when it changes"""
+    admin_key_env: Text | None = None
+    """Name of the environment variable with the admin key"""
+    project_ids: Some | None = None
+    """Only these projects"""
+    organization_id: Text | None = None
+    """For the header OpenAI-Organization"""
+    base_url: BaseUrl | None = None
+    """By default api.base_url"""
+    requests_per_minute: Rate | None = None
+    """By default api.requests_per_minute"""
+    budgets: Budgets = Budgets()
+    resources: Resources = Resources()
+    """What differs from the settings for all organizations"""
+
+
+OrganizationList = Annotated[tuple[OrganizationSection, ...], Field(min_length=1)]

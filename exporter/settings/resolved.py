@@ -1,0 +1,93 @@
+"""What the settings come to: all that the commands build from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.catalog import Branch, Plan
+from exporter.settings.credentials import KeySource
+from exporter.settings.moments import Moment
+from exporter.settings.sections import Api, Budgets, LimitSettings, Log, Poll, Web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Which ids get names, defaults decided."""
+
+    projects: bool
+    api_keys: bool
+    admin_api_keys: bool
+    users: bool
+    personal_data: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationSettings:
+    """One organization."""
+
+    name: str
+    """The value of the label `organization`."""
+    admin_key: KeySource | None
+    api_key: KeySource | None
+    """An ordinary key, for the legacy billing endpoints. Neither key is there for commands that need none."""
+    base_url: str
+    """Without a trailing slash."""
+    organization_id: str | None
+    """For the header `OpenAI-Organization`; None: not sent."""
+    requests_per_minute: float
+    project_ids: tuple[str, ...]
+    """The filter that every request carries; empty for the whole organization. The plans' filters hold it already."""
+    plans: tuple[Plan, ...]
+    """The enabled resources in the order of the catalog."""
+    names: Names
+    limits: LimitSettings
+    budgets: Budgets
+
+    @property
+    def key(self) -> KeySource | None:
+        """The key to ask with: the admin key, else the ordinary one."""
+        return self.admin_key or self.api_key
+
+    @property
+    def project_scoped(self) -> bool:
+        """Whether any plan is narrowed to projects: then the legacy endpoints, which know none, are out."""
+        return any(parameter == "project_ids" for plan in self.plans for parameter, _ in plan.filters)
+
+    @property
+    def costs_narrowed(self) -> bool:
+        """Whether the costs are those of some projects only: then the organization's limits do not compare to them."""
+        costs = (plan for plan in self.plans if plan.resource.branch is Branch.COSTS)
+        return any(parameter == "project_ids" for plan in costs for parameter, _ in plan.filters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every command gets."""
+
+    web: Web
+    api: Api
+    poll: Poll
+    log: Log
+    state_path: Path
+    birth_hold: float
+    """Seconds."""
+    organizations: tuple[OrganizationSettings, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillSettings(Settings):
+    """What `backfill` gets."""
+
+    since: Moment
+    until: Moment | None
+    output: Path
+    """`-` for standard output."""
+    labels: dict[str, str]
+    """Labels that every sample gets, such as job and instance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateSettings(Settings):
+    """What `simulate` and `demo` get."""
+
+    seed: int
+    """Of the simulated organization: the same seed, the same organization."""

@@ -1,0 +1,163 @@
+"""The settings as they are written: every section with its members, defaults and descriptions."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from exporter.catalog import Window
+from exporter.settings.addresses import Address
+from exporter.settings.fields import (
+    BaseUrl,
+    Count,
+    Dollars,
+    DollarsByProject,
+    Duration,
+    FilePath,
+    ListenAddress,
+    ProxyUrl,
+    Rate,
+    Size,
+    Windows,
+)
+
+
+class Section(BaseModel):
+    """Settings that belong together. Unknown ones are refused, wrong values are not repeated."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class File(Section):
+    """A file elsewhere."""
+
+    file: FilePath | None = None
+
+
+class ConfigFile(Section):
+    """The settings' own file."""
+
+    file: FilePath | None = None
+    """YAML file with these settings; flags and the environment are stronger"""
+
+
+class WebConfigFile(Section):
+    """Security of the listener."""
+
+    file: FilePath | None = None
+    """File with TLS and basic authentication in the format of Prometheus' exporter-toolkit"""
+
+
+class Web(Section):
+    """What is served."""
+
+    listen_address: ListenAddress = Address("", 10180)
+    """Where to listen; without a host on every address of the machine"""
+    config: WebConfigFile = WebConfigFile()
+
+
+class Api(Section):
+    """How OpenAI is asked."""
+
+    base_url: BaseUrl = "https://api.openai.com/v1"
+    """Root of the API; plain http only to a loopback address"""
+    requests_per_minute: Rate = 60
+    """Request rate of one organization, all endpoints together"""
+    timeout: Duration = 30
+    """For one request"""
+    max_body: Size = 32 << 20
+    """Largest page that is read, decompressed; for a larger one fewer buckets are asked for at a time"""
+    proxy: ProxyUrl | None = None
+    """HTTP proxy; those of the environment are not used"""
+    ca_file: FilePath | None = None
+    """PEM file with the authorities that are trusted instead of the system's"""
+
+
+class Poll(Section):
+    """How often, and how far back."""
+
+    interval: Duration = 60
+    """From the start of a usage poll to the start of the next"""
+    cost_interval: Duration = 300
+    """The same for costs, and for the organization's limits"""
+    directory_interval: Duration = 900
+    """The same for names"""
+    limits_interval: Duration = 3600
+    """The same for the limits of projects"""
+    lookback_days: Count = 31
+    """UTC days of usage that are kept, today counted; at bucket_width 1h it is 7 days, at 1m 24 hours"""
+    cost_lookback_days: Count = 62
+    """UTC days of costs that are kept, today counted"""
+    refetch_days: Count = 3
+    """UTC days that every poll reads again, today counted"""
+    stale_after: Duration = 6 * 3600
+    """Without a success for so long, the gauges of a resource vanish"""
+
+
+class State(Section):
+    """What outlives a restart."""
+
+    path: FilePath | None = None
+    """SQLite file; by default openai-usage-exporter/state.db in $STATE_DIRECTORY or the user's state directory"""
+
+
+class Log(Section):
+    """What is told on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe events that are told"""
+    format: Literal["json", "console"] | None = None
+    """By default json when standard error is not a terminal, else console"""
+
+
+class WindowSettings(Section):
+    """Which windows the openai_window_ metrics have."""
+
+    costs: Windows = (
+        Window("yesterday"),
+        Window("7d"),
+        Window("30d"),
+        Window("month"),
+        Window("previous_month"),
+    )
+    """Windows of costs: yesterday, month, previous_month, or spans such as 7d"""
+    usage: Windows = (Window("7d"),)
+    """Windows of usage; spans such as 12h or 15m for resources with a finer bucket_width"""
+    usage_measures: Literal["requests", "all"] = "requests"
+    """Which measures of usage have windows: those that count requests, or all"""
+
+
+class NameSettings(Section):
+    """Which ids get names."""
+
+    projects: bool = True
+    """Names of projects"""
+    api_keys: bool | None = None
+    """Names and times of API keys; by default when a resource is grouped by api_key_id"""
+    admin_api_keys: bool = False
+    """Names and times of admin keys"""
+    users: bool | None = None
+    """Roles of users; by default when a resource is grouped by user_id"""
+    personal_data: bool = False
+    """Names of users, and names that look like e-mail addresses unmasked"""
+
+
+class LimitSettings(Section):
+    """Which limits of OpenAI are exported."""
+
+    organization: bool = True
+    """Spend limit and spend alerts of the organization"""
+    projects: bool = False
+    """Spend limits and spend alerts of every project: two requests for each"""
+    rate_limits: bool = False
+    """Rate limits of every project: a request for each"""
+
+
+class Budgets(Section):
+    """Budgets of one's own."""
+
+    monthly_usd: Dollars | None = None
+    """Budget of the organization, US dollars a month"""
+    projects: DollarsByProject = {}
+    """Budgets of projects by id, US dollars a month"""
