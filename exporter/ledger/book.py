@@ -137,6 +137,10 @@ class Book:
                 known[: len(cells.present)] |= cells.known[position]
         return present & ~known
 
+    def dtype(self, position: int) -> np.dtype[Any]:
+        """Return what the columns of a measure hold."""
+        return _dtype(self.sheet.measures[position])
+
     def restore(self, cells: dict[int, Cells], tallies: dict[str, Tally], last_seen: NDArray[np.int64]) -> None:
         """Take over what was saved; the rows have been added before."""
         self.cells = cells

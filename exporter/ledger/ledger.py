@@ -141,7 +141,7 @@ class Ledger:
         """Return what each counter may show at `now`: new ones start where they were committed, for `hold` seconds."""
         proposals = []
         for book in self.books:
-            for name, tally in book.tallies.items():
+            for tally in book.tallies.values():
                 fresh = tally.counting & np.isnan(tally.shown_since)
                 if fresh.any() or (tally.accrued != tally.released).any():
                     shown_since = np.where(fresh, now, tally.shown_since)

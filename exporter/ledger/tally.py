@@ -57,6 +57,21 @@ class Tally:
             if not len(getattr(self, name)):
                 setattr(self, name, np.zeros(0, self.dtype))
 
+    def restore(self, cells: dict[int, Column], offset: Column, lead: Column, pending: Column) -> None:
+        """Take over what was saved: see `offset`; `lead` is accrued less flow, `pending` accrued less released."""
+        self.flow = offset
+        for start, column in cells.items():
+            self.flow = self.flow + fit(self.contribution(start, column), len(offset))
+        self.accrued = self.flow + lead
+        self.released = self.accrued - pending
+
+    def offset(self, cells: dict[int, Column]) -> Column:
+        """Return what the flow holds beyond the contributions of these buckets: what expired or moved."""
+        offset = self.flow
+        for start, column in cells.items():
+            offset = offset - fit(self.contribution(start, column), len(offset))
+        return offset
+
     def grow(self, rows: int) -> None:
         """Make room for new rows."""
         self.flow = fit(self.flow, rows)

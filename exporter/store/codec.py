@@ -1,0 +1,62 @@
+"""Columns as blobs: what is stored is compact, and what is read back is the same to the last digit."""
+
+import json
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+
+from exporter.ledger import EXACT, Column, Mask
+
+_SIZE = struct.Struct("<I")
+
+
+def pack_column(column: Column) -> bytes:
+    """Return a column of floats, or of whole numbers of quanta, as bytes."""
+    plain = " ".join(map(str, column.tolist())).encode() if column.dtype == EXACT else column.tobytes()
+    return zlib.compress(plain, 1)
+
+
+def unpack_column(blob: bytes, dtype: np.dtype[Any]) -> Column:
+    """Return the column that was packed. Raises ValueError or zlib.error on damaged bytes."""
+    plain = zlib.decompress(blob)
+    if dtype == EXACT:
+        return np.array([int(number) for number in plain.split()], EXACT)
+    return np.frombuffer(plain, dtype).copy()
+
+
+def pack_sparse(column: Column) -> bytes:
+    """Return a column that is nearly all zeros as bytes: length, places, values."""
+    places = np.flatnonzero(column).astype(np.uint32)
+    return _SIZE.pack(len(column)) + _SIZE.pack(len(places)) + places.tobytes() + pack_column(column[places])
+
+
+def unpack_sparse(blob: bytes, dtype: np.dtype[Any]) -> Column:
+    """Return the column that was packed so. Raises ValueError or zlib.error on damaged bytes."""
+    (length,), (filled,) = _SIZE.unpack_from(blob), _SIZE.unpack_from(blob, _SIZE.size)
+    places = np.frombuffer(blob, np.uint32, filled, 2 * _SIZE.size)
+    column: Column = np.zeros(length, dtype)
+    column[places] = unpack_column(blob[2 * _SIZE.size + 4 * filled :], dtype)
+    return column
+
+
+def pack_mask(mask: Mask) -> bytes:
+    """Return a mask as bytes: length, bits."""
+    return _SIZE.pack(len(mask)) + np.packbits(mask).tobytes()
+
+
+def unpack_mask(blob: bytes) -> Mask:
+    """Return the mask that was packed."""
+    (length,) = _SIZE.unpack_from(blob)
+    return np.unpackbits(np.frombuffer(blob, np.uint8, offset=_SIZE.size), count=length).astype(np.bool_)
+
+
+def pack_labels(labels: tuple[str, ...]) -> str:
+    """Return a label set as JSON."""
+    return json.dumps(labels, ensure_ascii=False)
+
+
+def unpack_labels(text: str) -> tuple[str, ...]:
+    """Return the label set that was packed."""
+    return tuple(json.loads(text))

@@ -1,0 +1,212 @@
+"""How one ledger lies in the state file: which rows of which tables, and which of them a save touches."""
+
+import json
+from collections.abc import Sequence
+from sqlite3 import Connection
+
+import numpy as np
+
+from exporter.catalog import Plan
+from exporter.ledger import Book, Cells, Column, Identity, Ledger, Release, Tally
+from exporter.store.codec import (
+    pack_column,
+    pack_labels,
+    pack_mask,
+    pack_sparse,
+    unpack_column,
+    unpack_labels,
+    unpack_mask,
+    unpack_sparse,
+)
+from exporter.store.schema import LEDGER_TABLES
+
+
+def read(database: Connection, organization: str, plan: Plan) -> Ledger:
+    """Return the ledger that was saved under the plan's identity, or a new one.
+
+    Raises sqlite3.DatabaseError, ValueError, TypeError, IndexError or zlib.error on damaged content.
+    """
+    ledger = Ledger(plan)
+    row = database.execute(
+        "SELECT id, identity, covered_until, gap_until, last_success, last_change FROM ledgers"
+        " WHERE organization = ? AND resource = ?",
+        (organization, plan.resource.name),
+    ).fetchone()
+    if row is None or row[1] != _identity(ledger.identity):
+        return ledger
+    shelf = row[0]
+    complete = [_read_book(database, shelf, book) for book in ledger.books]
+    for start, time, digest in database.execute("SELECT start, read, digest FROM buckets WHERE ledger = ?", (shelf,)):
+        ledger.coverage.read[start] = time
+        if digest and all(complete):
+            ledger.digests[start] = digest
+    ledger.coverage.until, ledger.coverage.gap_until = row[2:4]
+    ledger.last_success, ledger.last_change = row[4:6]
+    return ledger
+
+
+def write(
+    database: Connection, organization: str, ledger: Ledger, refused: tuple[str, float], releases: Sequence[Release]
+) -> None:
+    """Write what has changed in a ledger since it was last saved. Raises sqlite3.Error."""
+    coverage = ledger.coverage
+    resource, identity = ledger.plan.resource.name, _identity(ledger.identity)
+    held = database.execute(
+        "SELECT id, identity FROM ledgers WHERE organization = ? AND resource = ?", (organization, resource)
+    ).fetchone()
+    if held is None:
+        (shelf,) = database.execute("SELECT coalesce(max(id), 0) + 1 FROM ledgers").fetchone()
+    else:
+        shelf = held[0]
+    if held is None or held[1] != identity:
+        for table in LEDGER_TABLES:
+            database.execute(f"DELETE FROM {table} WHERE ledger = ?", (shelf,))  # noqa: S608 # our own table names
+    database.execute(
+        "INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            shelf,
+            organization,
+            resource,
+            identity,
+            *refused,
+            coverage.until,
+            coverage.gap_until,
+            ledger.last_success,
+            ledger.last_change,
+        ),
+    )
+    database.execute("DELETE FROM buckets WHERE ledger = ?", (shelf,))
+    database.executemany(
+        "INSERT INTO buckets VALUES (?, ?, ?, ?)",
+        [(shelf, start, time, ledger.digests.get(start, b"")) for start, time in coverage.read.items()],
+    )
+    for book in ledger.books:
+        _write_book(database, shelf, book, [release for release in releases if release.book is book])
+
+
+def _read_book(database: Connection, shelf: int, book: Book) -> bool:
+    key = shelf, book.sheet.key
+    named = database.execute("SELECT labels FROM rows WHERE ledger = ? AND book = ? ORDER BY place", key)
+    for (labels,) in named:
+        book.rows.add(unpack_labels(labels))
+    folded = database.execute("SELECT labels FROM folded WHERE ledger = ? AND book = ?", key)
+    book.rows.folded = {unpack_labels(labels) for (labels,) in folded}
+    seen = database.execute("SELECT last_seen FROM books WHERE ledger = ? AND book = ?", key).fetchone()
+    if seen is None:
+        return False
+    positions = {measure.name: position for position, measure in enumerate(book.sheet.measures)}
+    cells: dict[int, Cells] = {}
+    bases: dict[str, dict[int, Column]] = {name: {} for name in positions}
+    for start, mask in database.execute("SELECT start, mask FROM present WHERE ledger = ? AND book = ?", key):
+        present = unpack_mask(mask)
+        cells[start] = Cells(
+            present,
+            [np.zeros(len(present), book.dtype(position)) for position in positions.values()],
+            [np.zeros(len(present), np.bool_) for _ in positions],
+        )
+    content = "SELECT start, measure, amounts, known, base FROM cells WHERE ledger = ? AND book = ?"
+    seen_measures = set()
+    for start, name, amounts, known, base in database.execute(content, key):
+        if (position := positions.get(name)) is None:
+            continue
+        seen_measures.add(name)
+        cells[start].values[position] = unpack_column(amounts, book.dtype(position))
+        cells[start].known[position] = unpack_mask(known)
+        if base is not None:
+            bases[name][start] = unpack_column(base, book.dtype(position))
+    tallies: dict[str, Tally] = {}
+    totals = "SELECT measure, since, counting, carried, lead, pending FROM tallies WHERE ledger = ? AND book = ?"
+    for name, since, counting, carried, lead, pending in database.execute(totals, key):
+        if name not in book.tallies:
+            continue
+        dtype = book.dtype(positions[name])
+        tally = Tally(dtype, since=since, base=bases[name], counting=unpack_mask(counting))
+        columns = {start: bucket.values[positions[name]] for start, bucket in cells.items()}
+        tally.restore(columns, unpack_column(carried, dtype), unpack_sparse(lead, dtype), unpack_sparse(pending, dtype))
+        tallies[name] = tally
+    book.restore(cells, tallies, np.frombuffer(seen[0], np.int64).copy())
+    return not cells or seen_measures == positions.keys()
+
+
+def _write_book(database: Connection, shelf: int, book: Book, releases: Sequence[Release]) -> None:
+    changes, name = book.changes, book.sheet.key
+    if changes.everything:
+        for table in LEDGER_TABLES[1:]:
+            database.execute(  # our own table names
+                f"DELETE FROM {table} WHERE ledger = ? AND book = ?",  # noqa: S608
+                (shelf, name),
+            )
+    first = 0 if changes.everything else changes.rows_from
+    database.executemany(
+        "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
+        [(shelf, name, first + place, pack_labels(labels)) for place, labels in enumerate(book.rows.sets[first:])],
+    )
+    for start in changes.expired:
+        for table in ("present", "cells"):
+            database.execute(
+                f"DELETE FROM {table} WHERE ledger = ? AND book = ? AND start = ?",  # noqa: S608 # likewise
+                (shelf, name, start),
+            )
+    for start in book.cells if changes.everything else changes.starts & book.cells.keys():
+        _write_bucket(database, shelf, book, start)
+    if not (changes.everything or changes.totals):
+        for release in releases:
+            _write_tally(database, shelf, book, release.tally, release.released)
+        return
+    database.execute("INSERT OR REPLACE INTO books VALUES (?, ?, ?)", (shelf, name, book.last_seen.tobytes()))
+    database.execute("DELETE FROM folded WHERE ledger = ? AND book = ?", (shelf, name))
+    folded = [(shelf, name, pack_labels(labels)) for labels in book.rows.folded]
+    database.executemany("INSERT INTO folded VALUES (?, ?, ?)", folded)
+    released = {id(release.tally): release.released for release in releases}
+    for tally in book.tallies.values():
+        _write_tally(database, shelf, book, tally, released.get(id(tally), tally.released))
+
+
+def _write_bucket(database: Connection, shelf: int, book: Book, start: int) -> None:
+    cells, name = book.cells[start], book.sheet.key
+    database.execute(
+        "INSERT OR REPLACE INTO present VALUES (?, ?, ?, ?)", (shelf, name, start, pack_mask(cells.present))
+    )
+    for position, measure in enumerate(book.sheet.measures):
+        tally = book.tallies.get(measure.name)
+        base = tally.base.get(start) if tally else None
+        database.execute(
+            "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                shelf,
+                name,
+                start,
+                measure.name,
+                pack_column(cells.values[position]),
+                pack_mask(cells.known[position]),
+                None if base is None else pack_column(base),
+            ),
+        )
+
+
+def _write_tally(database: Connection, shelf: int, book: Book, tally: Tally, released: Column) -> None:
+    if tally.since is None:
+        return
+    position, measure = next(
+        (position, measure)
+        for position, measure in enumerate(book.sheet.measures)
+        if book.tallies.get(measure.name) is tally
+    )
+    columns = {start: cells.values[position] for start, cells in book.cells.items()}
+    database.execute(
+        "INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            shelf,
+            book.sheet.key,
+            measure.name,
+            tally.since,
+            pack_mask(tally.counting),
+            pack_column(tally.offset(columns)),
+            pack_sparse(tally.accrued - tally.flow),
+            pack_sparse(tally.accrued - released),
+        ),
+    )
+
+
+def _identity(identity: Identity) -> str:
+    return json.dumps([identity.group_by, identity.filters, identity.width])

@@ -1,0 +1,133 @@
+"""The state on disk: what the ledgers say has changed, in one transaction per snapshot."""
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from exporter.catalog import Plan
+from exporter.ledger import Changes, Ledger, Release
+from exporter.store import shelf
+from exporter.store.file import Lock, StateUnwritableError, open_database, set_aside
+
+_log = structlog.get_logger("state")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Dimensions that the API refused to group a resource by, and when (Unix seconds)."""
+
+    dimensions: tuple[str, ...] = ()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What was last known of something that has an id: a project, a key, a user."""
+
+    organization: str
+    kind: str
+    id: str
+    facts: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One ledger as it is to be saved."""
+
+    organization: str
+    ledger: Ledger
+    refusal: Refusal = field(default_factory=Refusal)
+    releases: Sequence[Release] = ()
+
+
+class Store:
+    """The state file of one exporter."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file. Raises StateInUseError and StateUnwritableError, both in words for the operator."""
+        self._path = path
+        self._loaded: list[Ledger] = []
+        self._lock = Lock(path)
+        try:
+            self._database = open_database(path)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, the write-ahead log included."""
+        parts = (Path(f"{self._path}{suffix}") for suffix in ("", "-wal"))
+        return sum(part.stat().st_size for part in parts if part.exists())
+
+    def organization(self, name: str) -> str:
+        """Return which OpenAI organization the name was last seen to mirror, or nothing."""
+        row = self._database.execute("SELECT openai_id FROM organizations WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else ""
+
+    def refusal(self, organization: str, resource: str) -> Refusal:
+        """Return what the API last refused to group this resource by."""
+        row = self._database.execute(
+            "SELECT refused, refused_at FROM ledgers WHERE organization = ? AND resource = ?", (organization, resource)
+        ).fetchone()
+        return Refusal(tuple(json.loads(row[0])), row[1]) if row else Refusal()
+
+    def names(self, organization: str) -> list[Name]:
+        """Return the names that were last known, of everything that ever had one."""
+        rows = self._database.execute("SELECT kind, id, facts FROM names WHERE organization = ?", (organization,))
+        return [Name(organization, kind, id_, json.loads(facts)) for kind, id_, facts in rows]
+
+    def load(self, organization: str, plan: Plan) -> Ledger:
+        """Return the saved ledger, or a new one where none was saved under the plan's identity.
+
+        A file whose content cannot be read is set aside; what had been loaded from it goes into the new one.
+        """
+        try:
+            ledger = shelf.read(self._database, organization, plan)
+        except (sqlite3.DatabaseError, ValueError, TypeError, IndexError, zlib.error) as error:
+            reason = f"{organization}, {plan.resource.name}: {error}"
+            self._database.close()
+            set_aside(self._path, reason)
+            self._database = open_database(self._path)
+            for book in (book for loaded in self._loaded for book in loaded.books):
+                book.changes = Changes()
+            ledger = Ledger(plan)
+        self._loaded.append(ledger)
+        return ledger
+
+    def save(self, entries: Iterable[Entry], organizations: Mapping[str, str], names: Iterable[Name] = ()) -> None:
+        """Commit what has changed and what is about to be shown.
+
+        Raises StateUnwritableError, and then nothing has been saved.
+        """
+        saved = list(entries)
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(
+                "INSERT OR REPLACE INTO organizations VALUES (?, ?)", list(organizations.items())
+            )
+            self._database.executemany(
+                "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)",
+                [(name.organization, name.kind, name.id, json.dumps(dict(name.facts))) for name in names],
+            )
+            for entry in saved:
+                refused = json.dumps(entry.refusal.dimensions), entry.refusal.at
+                shelf.write(self._database, entry.organization, entry.ledger, refused, entry.releases)
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise StateUnwritableError(f"{self._path}: {error}") from error
+        for entry in saved:
+            for book in entry.ledger.books:
+                book.changes = Changes(everything=False, rows_from=len(book.rows))
+
+    def close(self) -> None:
+        """Close the file and let others have it."""
+        self._database.close()
+        self._lock.release()
