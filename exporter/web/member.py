@@ -1,0 +1,69 @@
+"""What a body becomes on the wire: one gzip member, or plain bytes, with the tail behind the snapshot's families."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from exporter.exposition.snapshot import Body
+
+PIECE: Final = 64 * 1024
+"""Bytes of a body that are handed to a connection at once, at the most."""
+
+_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""RFC 1952: deflate, no flags, no time, unknown system."""
+
+_WRAP: Final = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of one answer, made while they are sent."""
+
+    length: int
+    """Bytes in all."""
+    pieces: Iterator[bytes]
+    """Each at most `PIECE` bytes; can be walked once."""
+
+
+def gzip_member(body: Body, tail: bytes) -> Content:
+    """Return the body and the tail as one gzip member: clients stop reading after the first member."""
+    ending = _ending(body, tail)
+    length = len(_HEADER) + sum(len(piece) for piece in body.pieces) + len(ending)
+    return Content(length, _sliced((_HEADER, *body.pieces, ending)))
+
+
+def plain(body: Body, tail: bytes) -> Content:
+    """Return the body, inflated piece by piece, and the tail."""
+    return Content(body.length + len(tail), _inflated(body, tail))
+
+
+def _ending(body: Body, tail: bytes) -> bytes:
+    deflater = zlib.compressobj(level=zlib.Z_BEST_SPEED, wbits=-zlib.MAX_WBITS)
+    checksum = zlib.crc32(tail, body.crc)
+    length = (body.length + len(tail)) % _WRAP
+    return deflater.compress(tail) + deflater.flush() + checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
+
+
+def _sliced(chunks: tuple[bytes, ...]) -> Iterator[bytes]:
+    for chunk in chunks:
+        if len(chunk) <= PIECE:
+            yield chunk
+        else:
+            view = memoryview(chunk)
+            for start in range(0, len(chunk), PIECE):
+                yield bytes(view[start : start + PIECE])
+
+
+def _inflated(body: Body, tail: bytes) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    for piece in _sliced(body.pieces):
+        waiting = piece
+        while True:
+            output = inflater.decompress(waiting, PIECE)
+            waiting = inflater.unconsumed_tail
+            if output:
+                yield output
+            if not waiting and len(output) < PIECE:
+                break
+    yield from _sliced((tail,))

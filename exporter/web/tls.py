@@ -1,0 +1,102 @@
+"""TLS contexts from the settings of `web.config.file`, and which client certificates may come in."""
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from exporter.web.webconfig import CIPHERS, CURVES, Tls, WebConfigError
+
+_VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+_VERIFY: Final = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+
+
+def server_context(tls: Tls) -> ssl.SSLContext:
+    """Return the context of a server with these settings. Raises WebConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _VERSIONS[tls.min_version]
+    context.maximum_version = _VERSIONS[tls.max_version]
+    context.set_alpn_protocols(["http/1.1"])
+    if not tls.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    if suites := ":".join(filter(None, (CIPHERS[suite] for suite in tls.cipher_suites))):
+        context.set_ciphers(suites)
+    for curve in tls.curve_preferences:
+        context.set_ecdh_curve(CURVES[curve])
+    _load_certificate(context, tls)
+    _load_authority(context, tls)
+    context.verify_mode = _VERIFY[tls.client_auth_type]
+    return context
+
+
+def admitted(certificate: Mapping[str, Any] | None, allowed: tuple[str, ...]) -> bool:
+    """Tell whether a verified client certificate, as `getpeercert` gives it, has one of the alternative names.
+
+    Without a certificate there is nothing to compare: whether one is needed is the handshake's business.
+    """
+    if not allowed or not certificate:
+        return True
+    names = {_spelled(kind, name) for kind, name in certificate.get("subjectAltName", ())}
+    return any(name in names for name in allowed)
+
+
+def _spelled(kind: str, name: str) -> str:
+    """Return the name as people write it: ssl has its own way with IPv6 addresses."""
+    return str(ip_address(name.strip())) if kind == "IP Address" else name
+
+
+def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
+    with ExitStack() as open_files:
+        certificate = tls.cert_file or open_files.enter_context(_in_memory(tls.cert))
+        key = tls.key_file or open_files.enter_context(_in_memory(tls.key))
+        for name, path in (("cert_file", certificate), ("key_file", key)):
+            _readable(name, path)
+        try:
+            context.load_cert_chain(certificate, key, password=_no_password)
+        except ssl.SSLError as error:
+            raise WebConfigError(
+                f"tls_server_config: certificate and key cannot be used, or do not belong together: {error.reason}"
+            ) from None
+        except ValueError:
+            raise WebConfigError("tls_server_config: the key is encrypted, which is not supported") from None
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    """Give a text a path, which is all that ssl reads, without writing a key to a disk."""
+    descriptor = os.memfd_create("pem")
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - there is no path yet
+        file.write(text.encode())
+        file.flush()
+        yield f"/proc/self/fd/{descriptor}"
+
+
+def _load_authority(context: ssl.SSLContext, tls: Tls) -> None:
+    try:
+        if tls.client_ca_file:
+            _readable("client_ca_file", tls.client_ca_file)
+            context.load_verify_locations(cafile=tls.client_ca_file)
+        elif tls.client_ca:
+            context.load_verify_locations(cadata=tls.client_ca)
+    except WebConfigError:
+        raise
+    except (ssl.SSLError, ValueError):
+        raise WebConfigError("tls_server_config: the client CA holds no certificate") from None
+
+
+def _no_password() -> str:
+    raise ValueError
+
+
+def _readable(name: str, path: str) -> None:
+    try:
+        Path(path).open("rb").close()
+    except OSError as error:
+        raise WebConfigError(f"tls_server_config.{name}: {path} cannot be read: {error.strerror}") from None
