@@ -1,1 +1,21 @@
 """From columns of values to the bytes that a scrape gets."""
+
+from exporter.exposition.encode import Encoder
+from exporter.exposition.families import Family, Type, of_measures, of_samples, reference
+from exporter.exposition.snapshot import Body, Format, ModelUse, OrganizationReport, ResourceReport, Snapshot, Spend
+
+__all__ = [
+    "Body",
+    "Encoder",
+    "Family",
+    "Format",
+    "ModelUse",
+    "OrganizationReport",
+    "ResourceReport",
+    "Snapshot",
+    "Spend",
+    "Type",
+    "of_measures",
+    "of_samples",
+    "reference",
+]

@@ -1,0 +1,92 @@
+"""From families to compressed bodies: what did not change since the last publish is not done again."""
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from exporter.exposition.families import Family, Type
+from exporter.exposition.lines import ColumnLines, LabelTexts
+from exporter.exposition.snapshot import Body, Format
+from exporter.ledger import Rows
+
+_PIECE: Final = 65536
+"""Bytes before compression, at least, of a piece that is compressed in one call."""
+
+_LEVEL: Final = 3
+
+
+class Encoder:
+    """Turns families into bodies. Called again with the next families, it formats and compresses only what changed."""
+
+    def __init__(self) -> None:
+        self._texts: WeakKeyDictionary[Rows, LabelTexts] = WeakKeyDictionary()
+        self._lines: dict[tuple[object, ...], ColumnLines] = {}
+        self._pieces: dict[Format, dict[tuple[bytes, ...], _Piece]] = {format_: {} for format_ in Format}
+
+    def encode(self, families: Sequence[Family]) -> dict[Format, Body]:
+        """Return the bodies of all formats."""
+        lines = self._lines
+        self._lines = {}
+        chunks = [(family, list(self._chunks(family, lines))) for family in families]
+        return {
+            format_: self._body(
+                format_,
+                (part for family, samples in chunks if samples for part in (_head(family, format_), *samples)),
+            )
+            for format_ in Format
+        }
+
+    def _chunks(self, family: Family, kept: dict[tuple[object, ...], ColumnLines]) -> Iterator[bytes]:
+        for column in family.columns:
+            texts = self._texts.setdefault(column.rows, LabelTexts())
+            key = family.name, id(column.rows), column.before, column.after
+            lines = kept.pop(key, None) or ColumnLines(family.name, column.after)
+            self._lines[key] = lines
+            yield from lines.update(column, *texts.of(column.rows, column.before))
+
+    def _body(self, format_: Format, parts: Iterable[bytes]) -> Body:
+        kept, used = self._pieces[format_], {}
+        length = crc = 0
+        for group in _groups(parts):
+            piece = kept.get(group) or _Piece(group)
+            used[group] = piece
+            length += piece.length
+            crc = piece.checksum(crc)
+        self._pieces[format_] = used
+        return Body(tuple(piece.deflated for piece in used.values()), length, crc)
+
+
+class _Piece:
+    def __init__(self, group: tuple[bytes, ...]) -> None:
+        compressor = zlib.compressobj(_LEVEL, wbits=-15)
+        self.length = sum(map(len, group))
+        self._group = group
+        self.deflated = b"".join(map(compressor.compress, group)) + compressor.flush(zlib.Z_FULL_FLUSH)
+
+    def checksum(self, before: int) -> int:
+        for part in self._group:
+            before = zlib.crc32(part, before)
+        return before
+
+
+def _groups(parts: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
+    group: list[bytes] = []
+    size = 0
+    for part in parts:
+        group.append(part)
+        size += len(part)
+        if size >= _PIECE:
+            yield tuple(group)
+            group, size = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _head(family: Family, format_: Format) -> bytes:
+    name, text = family.name, family.help.replace("\\", r"\\").replace("\n", r"\n")
+    if format_ is Format.OPENMETRICS:
+        text = text.replace('"', r"\"")
+        if family.type is Type.COUNTER:
+            name = name.removesuffix("_total")
+    return f"# HELP {name} {text}\n# TYPE {name} {family.type.value}\n".encode()

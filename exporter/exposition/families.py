@@ -1,0 +1,106 @@
+"""Metric families: what one name carries, from ledgers and from everything else that has labels and values."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.catalog import CATALOG, Kind, Measure, accrued_name, today_name, window_name
+from exporter.ledger import Face, Mask, Rows
+
+
+class Type(Enum):
+    """The types that are exposed, by their name in both formats."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Samples of one family that share their label names: one for each row that shows a value."""
+
+    rows: Rows
+    values: NDArray[np.float64]
+    shown: Mask
+    before: tuple[tuple[str, str], ...] = ()
+    """Constant labels that stand before those of the rows."""
+    after: tuple[tuple[str, str], ...] = ()
+    """Constant labels that stand behind them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric name with its samples."""
+
+    name: str
+    """As it is exposed, a counter's with `_total`."""
+    help: str
+    type: Type
+    columns: Sequence[Column] = field(default=())
+
+
+def of_measures(faces: Iterable[tuple[str, Face]]) -> list[Family]:
+    """Return the families of the table, in its order, from pairs of organization and face."""
+    columns: dict[str, list[Column]] = {}
+    for organization, face in faces:
+        name = _name(face)
+        window = (("window", face.window),) if face.window else ()
+        column = Column(face.rows, face.values, face.shown, (("organization", organization),), window)
+        columns.setdefault(name, []).append(column)
+    return [
+        Family(family.name, family.help, family.type, columns[family.name])
+        for family in reference()
+        if family.name in columns
+    ]
+
+
+def of_samples(name: str, help_text: str, samples: Iterable[tuple[dict[str, str], float]]) -> Family:
+    """Return a gauge family from label sets and values. All label sets must have the same names."""
+    pairs = list(samples)
+    if not pairs:
+        return Family(name, help_text, Type.GAUGE)
+    rows = Rows(tuple(pairs[0][0]), len(pairs))
+    for labels, _ in pairs:
+        rows.add(tuple(labels.values()))
+    values = np.array([value for _, value in pairs], np.float64)
+    return Family(name, help_text, Type.GAUGE, (Column(rows, values, np.ones(len(pairs), np.bool_)),))
+
+
+def reference() -> list[Family]:
+    """Return every family that the table can make, without samples."""
+    families = []
+    for resource in CATALOG:
+        source = f"/organization/{resource.path}"
+        for measure in resource.measures:
+            field_name = f"{source} {measure.field}"
+            families.append(Family(today_name(measure), _today_help(measure, field_name), Type.GAUGE))
+            if measure.kind is Kind.FLOW:
+                families += [
+                    Family(
+                        window_name(measure),
+                        f"{measure.help}: sum over the window that ends now ({field_name}).",
+                        Type.GAUGE,
+                    ),
+                    Family(
+                        accrued_name(measure),
+                        f"{measure.help}: all that was reported since the first sync, late data and revisions up"
+                        f" included ({field_name}).",
+                        Type.COUNTER,
+                    ),
+                ]
+    return families
+
+
+def _today_help(measure: Measure, field_name: str) -> str:
+    if measure.kind is Kind.LEVEL:
+        return f"{measure.help}, as of the newest bucket that tells ({field_name})."
+    return f"{measure.help}: the current UTC day so far ({field_name})."
+
+
+def _name(face: Face) -> str:
+    if face.counter:
+        return accrued_name(face.measure)
+    return window_name(face.measure) if face.window else today_name(face.measure)
