@@ -1,1 +1,64 @@
-"""cli."""
+"""The command line: `openai-usage-exporter [command] [--flag value ...]`."""
+
+import sys
+from collections.abc import Sequence
+
+from exporter import __version__
+from exporter.cli.arguments import Arguments, UnknownCommandError, Wish, overview, parse_arguments, usage
+from exporter.cli.redaction import redact
+
+_CANNOT_START = 2
+_FAILED = 1
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status: 2 where the command line or the settings are wrong.
+
+    `argv` are the words behind the program's name, by default those of the process.
+    """
+    try:
+        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    except UnknownCommandError as error:
+        _complain(str(error))
+        return _CANNOT_START
+    match arguments.wish:
+        case Wish.VERSION:
+            sys.stdout.write(f"openai-usage-exporter {__version__}\n")
+            return 0
+        case Wish.OVERVIEW:
+            sys.stdout.write(overview())
+            return 0
+        case Wish.HELP:
+            from exporter.settings.reference import help_text  # noqa: PLC0415 - the overview has no need of pydantic
+
+            sys.stdout.write(f"{usage(arguments.command)}\n{help_text(arguments.command.name)}")
+            return 0
+        case Wish.EXECUTE:
+            return _execute(arguments)
+
+
+def _execute(arguments: Arguments) -> int:
+    import structlog  # noqa: PLC0415 - the overview has no need of all this
+
+    from exporter.cli.logging import configure_logging  # noqa: PLC0415
+    from exporter.settings import SettingsError, load  # noqa: PLC0415
+
+    try:
+        settings = load(arguments.command.name, arguments.words)
+        configure_logging(settings.log)
+        return arguments.command.execute(settings)
+    except SettingsError as error:
+        for problem in error.problems:
+            _complain(str(problem))
+        return _CANNOT_START
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception:
+        structlog.get_logger(__name__).exception("stopped by an unexpected error")
+        return _FAILED
+
+
+def _complain(words: str) -> None:
+    line = "".join(letter if letter.isprintable() else "?" for letter in redact(words))
+    sys.stderr.write(f"error: {line}\n")

@@ -6,10 +6,13 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from exporter.catalog import Window
 from exporter.settings.commands import DELIMITER, PREFIX
+from exporter.settings.durations import format_duration, parse_duration
+from exporter.settings.sizes import format_size, parse_size
 
 
 class Shape(Enum):
@@ -27,7 +30,8 @@ class Leaf:
 
     path: tuple[str, ...]
     shape: Shape
-    default: object
+    default: str
+    """As it would be written; empty for none."""
     required: bool
     description: str
     source: str | None
@@ -58,10 +62,30 @@ def leaves(model: type[BaseModel], defaults: BaseModel | None = None, prefix: tu
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from leaves(kind, default, path)
         else:
-            yield Leaf(path, _shape(kind), default, field.is_required(), field.description or "", _source(field))
+            spelling = "" if field.is_required() else _spelled(default, field)
+            yield Leaf(path, _shape(kind), spelling, field.is_required(), field.description or "", _source(field))
 
 
 _SHAPES: Final[Mapping[object, Shape]] = {bool: Shape.TRUTH, tuple: Shape.LIST, dict: Shape.MAP}
+
+
+def _spelled(default: object, field: FieldInfo) -> str:
+    reader = next((data.func for data in field.metadata if isinstance(data, BeforeValidator)), None)
+    match default:
+        case None:
+            return ""
+        case bool():
+            return str(default).lower()
+        case int() | float() if reader is parse_duration:
+            return format_duration(default)
+        case int() if reader is parse_size:
+            return format_size(default)
+        case tuple():
+            return " ".join(item.name if isinstance(item, Window) else str(item) for item in default)
+        case dict():
+            return " ".join(f"{name}={value}" for name, value in default.items())
+        case _:
+            return str(default)
 
 
 def _shape(kind: object) -> Shape:

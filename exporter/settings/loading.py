@@ -49,7 +49,7 @@ def load(command: str, words: Sequence[str] = (), environ: Mapping[str, str] = o
 
 def _file(
     flags: Mapping[str, Any], environ: Mapping[str, str], known: Sequence[Leaf], problems: list[Problem]
-) -> dict[str, Any]:
+) -> dict[Any, Any]:
     path = flags["config"]["file"] if "config" in flags else environ.get(_CONFIG_FILE, "")
     if not path:
         return {}

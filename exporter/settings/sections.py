@@ -80,11 +80,11 @@ class Poll(Section):
     interval: Duration = 60
     """From the start of a usage poll to the start of the next"""
     cost_interval: Duration = 300
-    """The same for costs, and for the organization's limits"""
+    """From the start of a poll of the costs to the start of the next; the organization's limits follow it"""
     directory_interval: Duration = 900
-    """The same for names"""
+    """From one look-up of the names to the next"""
     limits_interval: Duration = 3600
-    """The same for the limits of projects"""
+    """From one look-up of the limits of projects to the next"""
     lookback_days: Count = 31
     """UTC days of usage that are kept, today counted; at bucket_width 1h it is 7 days, at 1m 24 hours"""
     cost_lookback_days: Count = 62

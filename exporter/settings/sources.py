@@ -43,7 +43,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[object, object]:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def read_file(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[Any, Any]:
     """Return what a YAML file holds. Raises SettingsError, which never quotes the file."""
     try:
         with path.open("rb") as file:

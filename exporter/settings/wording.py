@@ -29,6 +29,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "dict_type": "expects a mapping",
     "model_type": "expects its settings as a mapping, indented below it",
     "path_type": "expects the path of a file",
+    "invalid_key": "is a name that no setting has: put names in quotes, or correct it",
 }
 
 
@@ -37,13 +38,11 @@ def problems_of(error: ValidationError, known: Collection[str], flags: Mapping[s
 
     `known` are the paths that there are, `flags` the flags of those paths that only a flag can set.
     """
-    return [
-        Problem(
-            flags.get(_path(found["loc"]), _path(found["loc"])),
-            _words(found["type"], found.get("ctx", {}), _path(found["loc"]), known),
-        )
-        for found in error.errors(include_url=False, include_input=False)
-    ]
+    problems = []
+    for found in error.errors(include_url=False, include_input=False):
+        path = _path(found["loc"])
+        problems.append(Problem(flags.get(path, path), _words(found["type"], found.get("ctx", {}), path, known)))
+    return problems
 
 
 def suggestion(path: str, known: Collection[str]) -> str:
