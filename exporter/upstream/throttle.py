@@ -19,7 +19,6 @@ from exporter.upstream.errors import RateLimited, UpstreamError
 from exporter.upstream.pace import Pace, Passage, Priority
 from exporter.upstream.retry import rate_limit
 
-_CHANCE: Final = random.SystemRandom().random
 _SHORTEST_SLEEP: Final = 0.001
 """Seconds; shorter ones could be lost in rounding and never end."""
 
@@ -27,7 +26,7 @@ _SHORTEST_SLEEP: Final = 0.001
 class Throttle:
     """Lets requests go by priority, then by due time, as fast as the pace allows. One per organization."""
 
-    def __init__(self, clock: Clock, requests_per_minute: float, chance: Callable[[], float] = _CHANCE) -> None:
+    def __init__(self, clock: Clock, requests_per_minute: float, chance: Callable[[], float] = random.random) -> None:
         self._clock = clock
         self._pace = Pace(requests_per_minute, clock.monotonic(), chance)
         self._order = count()

@@ -1,0 +1,220 @@
+"""The client of one organization: asks politely, tries again, and hands out complete answers only."""
+
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+import httpx
+
+from exporter.catalog import DAY, Answer, Plan
+from exporter.clock import Clock
+from exporter.upstream import errors
+from exporter.upstream.chain import Chain
+from exporter.upstream.document import ANYTHING, decode
+from exporter.upstream.listing import Listing, Pagination
+from exporter.upstream.observer import Observer, Silent
+from exporter.upstream.pace import Priority
+from exporter.upstream.pages import read_page
+from exporter.upstream.query import bucket_query
+from exporter.upstream.refusal import classify, request_id_of
+from exporter.upstream.retry import backoff, server_time
+from exporter.upstream.throttle import Throttle
+from exporter.upstream.transfer import Line, Reply
+
+T = TypeVar("T")
+
+RETRIES: Final = 3
+"""How often a page is asked for again after a failure that can pass."""
+
+Query = Sequence[tuple[str, str]]
+
+
+class Runner(Protocol):
+    """Does work that needs the processor, wherever it does not keep the event loop from its sockets."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...  # noqa: D102
+
+
+async def inline(work: Callable[[], T], /) -> T:
+    """Do the work here and now."""
+    return work()
+
+
+class Client:
+    """Asks one organization's Admin API. Every method raises UpstreamError."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: Callable[[], str],
+        *,
+        throttle: Throttle,
+        clock: Clock,
+        organization_id: str = "",
+        timeout: float = 30.0,
+        max_body: int = 32 * 1024 * 1024,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        observer: Observer | None = None,
+        run: Runner = inline,
+        chance: Callable[[], float] = random.random,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Take where to ask, and how.
+
+        `base_url` may have a path; `key` is called for every request; `organization_id` is sent as
+        `OpenAI-Organization` unless empty; `timeout` (seconds) is that of a whole request without its time in the
+        throttle; `max_body` (bytes) that of a decompressed body; `chance` (0 to 1) makes the jitter of retries.
+        Raises OSError for a `ca_file` that cannot be read.
+        """
+        self._line = Line(
+            base_url, timeout=timeout, max_body=max_body, proxy=proxy, ca_file=ca_file, transport=transport
+        )
+        self._key = key
+        self._organization_id = organization_id
+        self._throttle = throttle
+        self._clock = clock
+        self._observer = observer or Silent()
+        self._run = run
+        self._chance = chance
+        self._narrowed: dict[str, tuple[int, float]] = {}
+        self.skew: float | None = None
+        """Seconds by which this machine's clock was ahead of the last answer's `Date`."""
+
+    async def poll(
+        self, plan: Plan, start: int, *, due: float, priority: Priority, known: Mapping[int, bytes] | None = None
+    ) -> Answer:
+        """Return the buckets of a plan from `start` (Unix seconds) to now, all pages of them.
+
+        `due` orders requests of one priority; buckets whose digest is in `known` come without rows. A page that is
+        too large halves the resource's `limit` for a day; that buckets are missing is for the ledger to see.
+        """
+        while True:
+            limit = self._limit(plan, start)
+            try:
+                return await self._poll(plan, start, limit, due=due, priority=priority, known=known or {})
+            except errors.OversizedPage as error:
+                if limit == 1:
+                    dimension = plan.group_by[-1] if plan.group_by else ""
+                    raise errors.OversizedPage(
+                        error.size, dimension=dimension, status=error.status, request_id=error.request_id
+                    ) from None
+                self._narrowed[plan.resource.name] = (limit // 2, self._clock.monotonic() + DAY)
+
+    async def get_json(self, path: str, query: Query = (), *, resource: str, priority: Priority, due: float) -> Any:  # noqa: ANN401
+        """Return the decoded answer of `path`, which is relative to the base URL (`organization/spend_limit`)."""
+        reply = await self._get(path, query, resource=resource, priority=priority, due=due)
+        with self._reporting(resource, reply):
+            return await self._run(partial(decode, ANYTHING, reply.body))
+
+    async def listing(
+        self,
+        path: str,
+        query: Query,
+        style: Pagination,
+        limit: int,
+        *,
+        resource: str,
+        priority: Priority,
+        due: float,
+    ) -> list[dict[str, Any]]:
+        """Return all rows of a list, `limit` a page; those of a row's fields that a caller needs it has to check."""
+        listing = Listing(style)
+        after = ""
+        while True:
+            page = [*query, ("limit", str(limit)), *([("after", after)] if after else [])]
+            reply = await self._get(path, page, resource=resource, priority=priority, due=due)
+            with self._reporting(resource, reply):
+                after = await self._run(partial(listing.add, reply.body))
+            if not after:
+                return listing.rows
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._line.aclose()
+
+    async def _poll(
+        self, plan: Plan, start: int, limit: int, *, due: float, priority: Priority, known: Mapping[int, bytes]
+    ) -> Answer:
+        chain = Chain(plan, start, self._clock.now())
+        name = plan.resource.name
+        path = f"organization/{plan.resource.path}"
+        cursor = ""
+        while True:
+            query = bucket_query(plan, chain.start, limit, cursor)
+            reply = await self._get(path, query, resource=name, priority=priority, due=due)
+            with self._reporting(name, reply):
+                page = await self._run(partial(read_page, reply.body, plan, known, first=not cursor))
+                cursor = chain.add(page, self._clock.now())
+            if not cursor:
+                return chain.answer(self._clock.now(), reply.headers.get("openai-organization", ""))
+
+    def _limit(self, plan: Plan, start: int) -> int:
+        now = self._clock.now()
+        narrowed, until = self._narrowed.get(plan.resource.name, (plan.max_limit, 0.0))
+        if until <= self._clock.monotonic():
+            narrowed = plan.max_limit
+        return min(Chain(plan, start, now).wanted(now), plan.max_limit, narrowed)
+
+    async def _get(self, path: str, query: Query, *, resource: str, priority: Priority, due: float) -> Reply:
+        failures = 0
+        while True:
+            try:
+                with self._reporting(resource):
+                    return await self._attempt(path, query, resource, priority, due)
+            except errors.UpstreamError as error:
+                failures += 1
+                if not error.retryable or failures > RETRIES:
+                    raise
+                if not isinstance(error, (errors.RateLimited, errors.Overloaded)):
+                    await self._clock.sleep(error.retry_after or backoff(failures, self._chance()))
+
+    async def _attempt(self, path: str, query: Query, resource: str, priority: Priority, due: float) -> Reply:
+        permit = await self._throttle.permit(resource, priority, due)
+        self._observer.waited(resource, permit.waited)
+        with permit:
+            headers = self._headers()
+            self._observer.request(resource)
+            began = self._clock.monotonic()
+            try:
+                reply = await self._line.get(path, query, headers)
+            finally:
+                self._observer.duration(self._clock.monotonic() - began)
+            now = self._clock.now()
+            if (date := server_time(reply.headers)) is not None:
+                self.skew = now - date
+            if reply.status == httpx.codes.OK:
+                permit.answered(reply.status, reply.headers)
+                return reply
+            error = classify(reply.status, reply.headers, reply.body, now=now, key=headers["Authorization"][7:])
+            if isinstance(error, (errors.RateLimited, errors.Overloaded)):
+                permit.refused(error, reply.headers)
+            else:
+                permit.answered(reply.status, reply.headers)
+            raise error
+
+    def _headers(self) -> dict[str, str]:
+        try:
+            key = self._key().strip()
+        except OSError as error:
+            raise errors.Unauthorized(f"the key cannot be read: {error.strerror}") from None
+        if not key:
+            raise errors.Unauthorized("the key is empty")
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise errors.Unauthorized("the key has characters that no key has: it is more than one line, or not a key")
+        headers = {"Authorization": f"Bearer {key}"}
+        if self._organization_id:
+            headers["OpenAI-Organization"] = self._organization_id
+        return headers
+
+    @contextmanager
+    def _reporting(self, resource: str, reply: Reply | None = None) -> Iterator[None]:
+        try:
+            yield
+        except errors.UpstreamError as error:
+            if reply:
+                error.status, error.request_id = reply.status, request_id_of(reply.headers)
+            self._observer.error(resource, error)
+            raise
