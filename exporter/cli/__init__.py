@@ -1,5 +1,6 @@
 """The command line: `openai-usage-exporter [command] [--flag value ...]`."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -54,7 +55,10 @@ def _execute(arguments: Arguments) -> int:
         return _CANNOT_START
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except Exception:
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except Exception:  # noqa: BLE001 - the log says what nobody foresaw, without a key in it
         structlog.get_logger(__name__).exception("stopped by an unexpected error")
         return _FAILED
 

@@ -71,21 +71,21 @@ _SHAPES: Final[Mapping[object, Shape]] = {bool: Shape.TRUTH, tuple: Shape.LIST, 
 
 def _spelled(default: object, field: FieldInfo) -> str:
     reader = next((data.func for data in field.metadata if isinstance(data, BeforeValidator)), None)
+    spelling = str(default)
     match default:
         case None:
-            return ""
+            spelling = ""
         case bool():
-            return str(default).lower()
+            spelling = str(default).lower()
         case int() | float() if reader is parse_duration:
-            return format_duration(default)
+            spelling = format_duration(default)
         case int() if reader is parse_size:
-            return format_size(default)
+            spelling = format_size(default)
         case tuple():
-            return " ".join(item.name if isinstance(item, Window) else str(item) for item in default)
+            spelling = " ".join(item.name if isinstance(item, Window) else str(item) for item in default)
         case dict():
-            return " ".join(f"{name}={value}" for name, value in default.items())
-        case _:
-            return str(default)
+            spelling = " ".join(f"{name}={value}" for name, value in default.items())
+    return spelling
 
 
 def _shape(kind: object) -> Shape:

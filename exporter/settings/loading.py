@@ -1,6 +1,7 @@
 """From a command's words, the environment and the file to the settings."""
 
 import os
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -69,7 +70,9 @@ def _file(
 
 def _paths(known: Sequence[Leaf]) -> list[str]:
     members = [f"organizations[0].{leaf.dotted}" for leaf in leaves(OrganizationSection)]
-    return [leaf.dotted for leaf in known if leaf.source != "flag"] + members
+    paths = [leaf.dotted for leaf in known if leaf.source != "flag"] + members
+    sections = {path.rpartition(".")[0] for path in paths} - {""}
+    return [*paths, *sorted(sections)]
 
 
 def _resolved(written: Command, environ: Mapping[str, str]) -> Settings:
@@ -84,6 +87,8 @@ def _resolved(written: Command, environ: Mapping[str, str]) -> Settings:
         "birth_hold": written.birth_hold,
         "organizations": organizations_of(written, credentials, environ, problems),
     }
+    if written.api.ca_file and credentials:
+        problems += _unusable(written.api.ca_file)
     if problems:
         raise SettingsError(tuple(dict.fromkeys(problems)))
     match written:
@@ -95,6 +100,16 @@ def _resolved(written: Command, environ: Mapping[str, str]) -> Settings:
             return SimulateSettings(seed=written.seed, **shared)
         case _:
             return Settings(**shared)
+
+
+def _unusable(ca_file: Path) -> list[Problem]:
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        return [Problem("api.ca_file", f"{ca_file} holds no certificate that can be read: put PEM certificates there")]
+    except OSError as error:
+        return [Problem("api.ca_file", f"{ca_file} cannot be read ({error.strerror}): correct the path or permissions")]
+    return []
 
 
 def _state_path(environ: Mapping[str, str]) -> Path:

@@ -59,9 +59,8 @@ def help_text(command: str) -> str:
     parts.append(_help_section("Settings", [leaf for leaf in known if leaf.source is None]))
     names = "\n".join(f"  {line}" for line in textwrap.wrap(", ".join(row.name for row in CATALOG), _WIDTH))
     parts.append(f"Resources that {_ANY} stands for:\n{names.replace('_', '-')}\n")
-    parts.append(
-        "Keys come from the environment alone:\n" + "".join(f"  {name}  {what}\n" for name, what in _CREDENTIALS)
-    )
+    keys = "".join(f"  {name:<22} {what}\n" for name, what in _CREDENTIALS)
+    parts.append(f"Keys come from the environment alone:\n{keys}")
     return "\n".join(parts)
 
 
@@ -77,8 +76,7 @@ def markdown() -> str:
         _table(("variable", "meaning"), ((f"`{name}`", what) for name, what in _CREDENTIALS)),
         "## All commands\n",
         _settings_table(general),
-        "`demo` and `simulate` listen on loopback by default: "
-        f"`{_default('demo', 'web.listen_address')}` and `{_default('simulate', 'web.listen_address')}`.\n",
+        _LOOPBACK.format(*(_default(command, "web.listen_address") for command in ("demo", "simulate"))),
         "## Resources\n",
         f"`{_ANY}` is one of {', '.join(f'`{row.name}`' for row in CATALOG)}.\n",
         _settings_table(resources),
@@ -97,14 +95,10 @@ def markdown() -> str:
             ),
         ),
         "## Organizations\n",
-        "In the YAML file only: a list under `organizations`. With it, the variables with keys, project and organization "
-        "above are refused.\n",
+        _ORGANIZATIONS,
         _table(
             ("member", "meaning"),
-            (
-                (f"`{leaf.dotted}`", leaf.description)
-                for leaf in _folded(leaves(OrganizationSection), below="resources")
-            ),
+            ((f"`{leaf.dotted}`", leaf.description) for leaf in _of_organization()),
         ),
         _ORGANIZATIONS_EXAMPLE,
     ]
@@ -119,6 +113,13 @@ def markdown() -> str:
             ]
     return "\n".join(parts)
 
+
+_LOOPBACK: Final = "`demo` and `simulate` listen on loopback by default: `{}` and `{}`.\n"
+
+_ORGANIZATIONS: Final = """\
+In the YAML file only: a list under `organizations`. With it, `OPENAI_ADMIN_KEY`, `OPENAI_ADMIN_KEY_FILE`,
+`OPENAI_PROJECT_ID` and `OPENAI_ORG_ID` are refused, and `OPENAI_API_KEY` is not used.
+"""
 
 _ORGANIZATIONS_EXAMPLE: Final = """\
 ```yaml
@@ -137,17 +138,19 @@ organizations:
 """
 
 
-def _folded(known: Iterable[Leaf], below: str = "") -> Iterator[Leaf]:
-    """Yield the leaves, those of all resources as one."""
-    first = CATALOG[0].name
+def _folded(known: Iterable[Leaf]) -> Iterator[Leaf]:
+    """Yield the settings, one in place of those of all resources."""
     for leaf in known:
         if leaf.path[0] != "resources":
             yield leaf
-        elif below:
-            if leaf.path[1:] == (first, "enabled"):
-                yield replace(leaf, path=("resources",), description="What differs, as in the section Resources")
-        elif leaf.path[1] == first:
+        elif leaf.path[1] == CATALOG[0].name:
             yield replace(leaf, path=("resources", _ANY, *leaf.path[2:]))
+
+
+def _of_organization() -> Iterator[Leaf]:
+    yield from (leaf for leaf in leaves(OrganizationSection) if leaf.path[0] != "resources")
+    what = "What differs, member by member as in the section Resources"
+    yield Leaf(path=("resources",), shape=Shape.MAP, default="", required=False, description=what, source=None)
 
 
 def _help_section(title: str, known: Iterable[Leaf]) -> str:

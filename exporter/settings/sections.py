@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from exporter.catalog import Window
 from exporter.settings.addresses import Address
@@ -28,11 +28,11 @@ class Section(BaseModel):
         extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
-
-class File(Section):
-    """A file elsewhere."""
-
-    file: FilePath | None = None
+    @model_validator(mode="before")
+    @classmethod
+    def _empty(cls, value: object) -> object:
+        """A section of a YAML file whose members are all commented out is there, but null."""
+        return {} if value is None else value
 
 
 class ConfigFile(Section):

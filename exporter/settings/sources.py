@@ -55,7 +55,7 @@ def read_file(path: Path) -> dict[Any, Any]:
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         what = error.problem if error.problem == "a setting stands twice" else "is not valid YAML"
         raise _refusal(path, f"{what}{where}: correct it there") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError):
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         raise _refusal(path, "is not valid YAML: it holds what no YAML text can hold") from None
     if content is None:
         return {}
