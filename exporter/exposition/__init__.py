@@ -1,7 +1,7 @@
 """From columns of values to the bytes that a scrape gets."""
 
 from exporter.exposition.encode import Encoder
-from exporter.exposition.families import Family, Type, of_measures, of_samples, reference
+from exporter.exposition.families import Family, Type, merge, of_measures, of_samples, reference
 from exporter.exposition.snapshot import Body, Format, ModelUse, OrganizationReport, ResourceReport, Snapshot, Spend
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Snapshot",
     "Spend",
     "Type",
+    "merge",
     "of_measures",
     "of_samples",
     "reference",

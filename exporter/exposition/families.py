@@ -1,7 +1,7 @@
 """Metric families: what one name carries, from ledgers and from everything else that has labels and values."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -67,6 +67,15 @@ def of_samples(name: str, help_text: str, samples: Iterable[tuple[dict[str, str]
         rows.add(tuple(labels.values()))
     values = np.array([value for _, value in pairs], np.float64)
     return Family(name, help_text, Type.GAUGE, (Column(rows, values, np.ones(len(pairs), np.bool_)),))
+
+
+def merge(families: Iterable[Family]) -> list[Family]:
+    """Return the families with those of one name made one, in the order in which the names first come."""
+    merged: dict[str, Family] = {}
+    for family in families:
+        held = merged.get(family.name)
+        merged[family.name] = replace(held, columns=(*held.columns, *family.columns)) if held else family
+    return list(merged.values())
 
 
 def reference() -> list[Family]:

@@ -1,6 +1,7 @@
 """The ledger of one resource of one organization: buckets in, faces out. It sees no clock and no network."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ class Ledger:
 
     def faces(self, now: float) -> list[Face]:
         """Return what is shown at `now`, Unix seconds, in the order of the table."""
-        fresh = self.last_success is not None and now < self.last_success + self.plan.stale_after
+        fresh = self.fresh(now)
         faces = []
         for index, book in enumerate(self.books):
             for position, measure in enumerate(book.sheet.measures):
@@ -168,20 +169,39 @@ class Ledger:
             for name, tally in book.tallies.items()
         }
 
-    def daily(self, measure: str, now: float) -> list[tuple[int, float]]:
+    def fresh(self, now: float) -> bool:
+        """Tell whether gauges are shown at `now`, Unix seconds: whether the last success is recent enough."""
+        return self.last_success is not None and now < self.last_success + self.plan.stale_after
+
+    def daily(self, measure: Measure, now: float) -> list[tuple[int, float]]:
         """Return for each UTC day of the look-back its midnight (Unix seconds) and the sum over all rows."""
-        book, position = next(
-            (book, position)
-            for book in self.books
-            for position, candidate in enumerate(book.sheet.measures)
-            if candidate.name == measure
-        )
+        book, position = self._find(measure)
         days: dict[int, list[int]] = {}
         for start in sorted(book.cells):
             if start <= now:
                 days.setdefault(day_of(start), []).append(start)
         sums = {day: book.column(position, starts).sum(keepdims=True) for day, starts in days.items()}
         return [(day, float(as_floats(value)[0])) for day, value in sums.items()]
+
+    def by_label(self, measure: Measure, label: str, start: int, end: int) -> dict[str, float]:
+        """Return the sum over a span (Unix seconds) for each value of a label, nothing where that is not grouped by."""
+        book, position = self._find(measure)
+        if label not in book.rows.names:
+            return {}
+        place = book.rows.names.index(label)
+        column = book.column(position, self._starts(start, end))
+        sums: dict[str, Any] = {}
+        for labels, value in zip(book.rows.sets, column.tolist(), strict=True):
+            sums[labels[place]] = sums.get(labels[place], 0) + value
+        return dict(zip(sums, as_floats(np.array(list(sums.values()), column.dtype)).tolist(), strict=True))
+
+    def _find(self, measure: Measure) -> tuple[Book, int]:
+        return next(
+            (book, position)
+            for book in self.books
+            for position, candidate in enumerate(book.sheet.measures)
+            if candidate.name == measure.name
+        )
 
     def _expire(self, lookback: int, *, full: bool) -> None:
         horizon = lookback // self.plan.width_seconds * self.plan.width_seconds

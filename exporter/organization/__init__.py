@@ -1,1 +1,21 @@
-"""organization."""
+"""One organization: what is polled when, and what becomes of the answers."""
+
+from exporter.organization.job import Job, Poller, Status
+from exporter.organization.mirror import Fresh, Mirror, Shelf
+from exporter.organization.organization import Organization, OrganizationChanged
+from exporter.organization.schedule import Outcome, Schedule
+from exporter.organization.watch import Watch
+
+__all__ = [
+    "Fresh",
+    "Job",
+    "Mirror",
+    "Organization",
+    "OrganizationChanged",
+    "Outcome",
+    "Poller",
+    "Schedule",
+    "Shelf",
+    "Status",
+    "Watch",
+]

@@ -1,0 +1,152 @@
+"""One organization: its client, its ledgers, and the jobs that keep them in step."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import structlog
+
+from exporter.catalog import Answer, Plan
+from exporter.clock import Clock
+from exporter.exposition import Family, OrganizationReport, ResourceReport
+from exporter.organization.job import Job, Poller
+from exporter.organization.mirror import Mirror, Shelf, Surroundings
+from exporter.organization.watch import Watch
+from exporter.telemetry import Telemetry
+from exporter.upstream import Client, Forbidden, Runner, Throttle
+
+
+class Source(Protocol):
+    """Something beside the ledgers that has families to publish."""
+
+    def families(self, now: float) -> Iterable[Family]:
+        """Return them as of `now`, Unix seconds. Called on the thread that owns the ledgers."""
+        ...
+
+
+class OrganizationChanged(Forbidden):  # named as its base is
+    """The key belongs to another organization than the one that the state mirrors."""
+
+    remedy = (
+        "Give the key of the organization that this state belongs to; "
+        "for another organization use another name, or another state.path."
+    )
+
+
+class Organization:
+    """Everything about one organization that lives as long as the process."""
+
+    def __init__(
+        self,
+        name: str,
+        plans: Sequence[Plan],
+        *,
+        client: Client,
+        throttle: Throttle,
+        watch: Watch,
+        clock: Clock,
+        telemetry: Telemetry,
+        run: Runner,
+        shelf: Shelf,
+        openai_id: str = "",
+    ) -> None:
+        """`openai_id` is what the state remembers of the answer header `openai-organization`."""
+        self.name = name
+        self.openai_id = openai_id
+        self._client, self._throttle, self._clock, self._telemetry = client, throttle, clock, telemetry
+        self._log = structlog.get_logger("poll").bind(organization=name)
+        self._watch = watch
+        around = Surroundings(name, client, watch, clock, telemetry, run, self._admit)
+        for plan in plans:
+            telemetry.begin(name, plan.resource.name, buckets=True)
+        self.mirrors = [Mirror(plan, around, shelf) for plan in plans]
+        self.jobs: list[Job] = list(self.mirrors)
+        self.sources: list[Source] = []
+        self._show()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every job has polled once, with whatever result."""
+        return all(job.status.decided for job in self.jobs)
+
+    async def run(self, polled: Callable[[], None]) -> None:
+        """Poll until cancelled; `polled` is called after every poll."""
+        self._watch.statuses = {job.name: job.status for job in self.jobs}
+
+        def decided() -> None:
+            self._show()
+            polled()
+
+        async with asyncio.TaskGroup() as group:
+            for job in self.jobs:
+                poller = Poller(self.name, job, self._clock, self._telemetry, decided)
+                group.create_task(poller.run(), name=f"{self.name}/{job.name}")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def report(self) -> OrganizationReport:
+        """Return how every job is doing, and the request rate. What was spent is not known here."""
+        ledgers = {mirror.name: mirror.ledger for mirror in self.mirrors}
+        return OrganizationReport(
+            self.name,
+            tuple(
+                ResourceReport(
+                    name=job.name,
+                    decided=job.status.decided,
+                    up=job.status.up,
+                    series=ledgers[job.name].series if job.name in ledgers else 0,
+                    interval=job.status.interval,
+                    last_success=job.status.last_success,
+                    last_change=job.status.last_change,
+                    error=job.status.error,
+                    advice=job.status.advice,
+                    degraded=tuple(sorted(job.status.degraded)),
+                )
+                for job in self.jobs
+            ),
+            requests_per_minute=self._throttle.requests_per_minute,
+            paused_until=self._throttle.paused_until,
+        )
+
+    def refresh(self) -> None:
+        """Bring the metrics of the moment up to date: called when they are about to be read."""
+        telemetry = self._telemetry
+        telemetry.throttle_requests_per_minute.labels(self.name).set(self._throttle.requests_per_minute)
+        if (paused_until := self._throttle.paused_until) is not None:
+            telemetry.throttle_paused_until_timestamp_seconds.labels(self.name).set(paused_until)
+
+    def _show(self) -> None:
+        telemetry = self._telemetry
+        telemetry.throttle_paused_until_timestamp_seconds.labels(self.name)
+        for job in self.jobs:
+            labels, status = (self.name, job.name), job.status
+            telemetry.resource_up.labels(*labels).set(status.up)
+            telemetry.poll_interval_seconds.labels(*labels).set(status.interval or job.interval)
+            for gauge, time in (
+                (telemetry.last_success_timestamp_seconds, status.last_success),
+                (telemetry.last_change_timestamp_seconds, status.last_change),
+            ):
+                if time is not None:
+                    gauge.labels(*labels).set(time)
+            for reason in status.shown_degraded | status.degraded:
+                telemetry.resource_degraded.labels(*labels, reason).set(reason in status.degraded)
+            status.shown_degraded |= status.degraded
+        counted = [job.status for job in self.jobs if job.counts and job.status.supported]
+        telemetry.up.labels(self.name).set(bool(counted) and all(status.up for status in counted))
+
+    def _admit(self, answer: Answer) -> None:
+        if not answer.organization:
+            return
+        if self.openai_id and answer.organization != self.openai_id:
+            for job in self.mirrors:
+                job.status.degraded.add("organization_changed")
+            raise OrganizationChanged(
+                f"the key belongs to {answer.organization}, but the state mirrors {self.openai_id}: nothing is applied"
+            )
+        if not self.openai_id:
+            self._log.info("mirrors an OpenAI organization", openai_organization=answer.organization)
+        self.openai_id = answer.organization
+        for job in self.mirrors:
+            job.status.degraded.discard("organization_changed")

@@ -1,0 +1,34 @@
+"""What the client tells of its requests, written into the exporter's own metrics."""
+
+from exporter.organization.job import Status
+from exporter.telemetry import Telemetry
+from exporter.upstream import RateLimited, UpstreamError
+
+
+class Watch:
+    """The observer of one organization's client."""
+
+    def __init__(self, organization: str, telemetry: Telemetry) -> None:
+        self._organization = organization
+        self._telemetry = telemetry
+        self.statuses: dict[str, Status] = {}
+        """Of every job by its name: a refusal shows at once, for the retry may be minutes away."""
+
+    def request(self, resource: str) -> None:
+        """Count a request."""
+        self._telemetry.api_requests.labels(self._organization, resource).inc()
+
+    def error(self, resource: str, error: UpstreamError) -> None:
+        """Count an attempt that failed."""
+        self._telemetry.api_errors.labels(self._organization, resource, error.reason).inc()
+        status = self.statuses.get(resource)
+        if isinstance(error, RateLimited) and status:
+            status.decided, status.up, status.error, status.advice = True, False, str(error), error.advice
+
+    def duration(self, seconds: float) -> None:
+        """Observe how long an attempt took."""
+        self._telemetry.api_request_duration_seconds.labels(self._organization).observe(seconds)
+
+    def waited(self, resource: str, seconds: float) -> None:
+        """Count the time that a request stood in the queue."""
+        self._telemetry.throttle_wait_seconds.labels(self._organization, resource).inc(seconds)

@@ -1,0 +1,120 @@
+"""What the exporter tells of itself: the metrics that begin with `openai_exporter_`."""
+
+import platform
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.metrics import MetricWrapperBase
+
+import exporter
+
+ERROR_REASONS: Final = (
+    "auth",
+    "forbidden",
+    "rate_limited",
+    "server",
+    "timeout",
+    "network",
+    "invalid_response",
+    "not_found",
+    "bad_request",
+)
+"""Every value of the label `reason` of `openai_exporter_api_errors_total`."""
+
+_REQUEST_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_POLL_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Telemetry:
+    """The instruments, each as `openai_exporter_<attribute>`, in a registry of their own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        organization, resource = ("organization",), ("organization", "resource")
+
+        def gauge(name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
+            return Gauge(f"openai_exporter_{name}", text, labels, registry=self.registry)
+
+        def counter(name: str, text: str, labels: Iterable[str]) -> Counter:
+            return Counter(f"openai_exporter_{name}", text, labels, registry=self.registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"openai_exporter_{name}", text, organization, registry=self.registry, buckets=buckets)
+
+        self.build_info = gauge("build_info", "1, labelled with what is running.", ("version", "pythonversion"))
+        self.build_info.labels(exporter.__version__, platform.python_version()).set(1)
+        self.up = gauge(
+            "up", "1 if the last poll of every enabled, supported endpoint with buckets succeeded.", organization
+        )
+        self.resource_up = gauge("resource_up", "1 if the last poll succeeded.", resource)
+        self.resource_degraded = gauge(
+            "resource_degraded", "1 while the resource is exported with something missing.", (*resource, "reason")
+        )
+        self.last_success_timestamp_seconds = gauge(
+            "last_success_timestamp_seconds", "Unix time of the last poll that succeeded.", resource
+        )
+        self.last_change_timestamp_seconds = gauge(
+            "last_change_timestamp_seconds", "Unix time of the last poll that changed any value.", resource
+        )
+        self.poll_interval_seconds = gauge(
+            "poll_interval_seconds", "Seconds between polls, as is now in force.", resource
+        )
+        self.series = gauge("series", "Label sets that are kept, before measures and faces.", resource)
+        self.series_folded = gauge("series_folded", "Label sets that are folded into one, over max_series.", resource)
+        self.accrued_excess = gauge(
+            "accrued_excess",
+            "How far the counters stand above what is reported, because buckets were revised down.",
+            (*resource, "measure"),
+        )
+        self.throttle_requests_per_minute = gauge(
+            "throttle_requests_per_minute", "Requests a minute that are now allowed.", organization
+        )
+        self.throttle_paused_until_timestamp_seconds = gauge(
+            "throttle_paused_until_timestamp_seconds",
+            "Unix time until which no request is sent; in the past when none is held back.",
+            organization,
+        )
+        self.state_size_bytes = gauge("state_size_bytes", "Bytes of the state file and its write-ahead log.")
+        self.state_writable = gauge("state_writable", "1 if the last commit of the state succeeded.")
+        self.publish_duration_seconds = gauge("publish_duration_seconds", "Seconds that the last publish took.")
+        self.api_requests = counter("api_requests", "Requests to the Admin API, retries included.", resource)
+        self.api_errors = counter("api_errors", "Requests to the Admin API that failed.", (*resource, "reason"))
+        self.revisions = counter(
+            "revisions", "Pairs of series and closed bucket that a poll changed.", (*resource, "direction")
+        )
+        self.throttle_wait_seconds = counter(
+            "throttle_wait_seconds", "Seconds that requests waited for the shared rate.", resource
+        )
+        self.api_request_duration_seconds = histogram(
+            "api_request_duration_seconds", "Seconds from sending a request to its whole answer.", _REQUEST_SECONDS
+        )
+        self.poll_duration_seconds = histogram(
+            "poll_duration_seconds", "Seconds of a poll, all pages and waits included.", _POLL_SECONDS
+        )
+
+    def begin(self, organization: str, resource: str, *, buckets: bool) -> None:
+        """Show every counter of a resource at 0, so that its first step is seen; `buckets`: of the table."""
+        for reason in ERROR_REASONS:
+            self.api_errors.labels(organization, resource, reason)
+        for family in (self.api_requests, self.throttle_wait_seconds, self.resource_up):
+            family.labels(organization, resource)
+        if buckets:
+            for direction in ("up", "down"):
+                self.revisions.labels(organization, resource, direction)
+
+    @property
+    def families(self) -> tuple[MetricWrapperBase, ...]:
+        """Every instrument, in the order in which it is documented."""
+        return tuple(value for value in vars(self).values() if isinstance(value, MetricWrapperBase))
