@@ -1,5 +1,6 @@
 """Where the server listens: `:10180`, `127.0.0.1:10180`, `[::1]:10180`, `localhost:0`."""
 
+import os
 import re
 import socket
 from typing import Final, NamedTuple
@@ -41,8 +42,9 @@ def listeners(address: Address) -> list[socket.socket]:
     try:
         return [_everywhere(address.port)] if not address.host else _by_name(address)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise ListenError(
-            f"cannot listen on {address}: {error.strerror or error}; choose another address with --web.listen-address"
+            f"cannot listen on {address}: {reason}; choose another address with --web.listen-address"
         ) from error
 
 

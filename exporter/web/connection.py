@@ -1,12 +1,15 @@
 """One client's connection: what it may take its time over, and how many there may be."""
 
 import asyncio
+import contextlib
+import socket
+import struct
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from ssl import SSLContext
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import h11
 from uvicorn.config import Config
@@ -14,6 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from exporter.web.member import PIECE
+
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,14 @@ class Gate:
 
     def _close(self, transport: asyncio.BaseTransport) -> None:
         self.leave(transport)
-        cast("asyncio.Transport", transport).abort()
+        cut_off(cast("asyncio.Transport", transport))
+
+
+def cut_off(transport: asyncio.Transport) -> None:
+    """Close at once; what the client has not read yet is dropped by the kernel as well."""
+    with contextlib.suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
 
 
 class Connection(H11Protocol):
@@ -104,7 +116,7 @@ class Connection(H11Protocol):
         if self._place is None:
             self._place = self.gate.admit(transport, self.loop.time())
         if self.admits and not self.admits(transport.get_extra_info("peercert")):
-            transport.abort()
+            cut_off(transport)
         self._enter(Phase.REQUEST)
 
     def seated(self, place: Place) -> None:
@@ -158,7 +170,7 @@ class Connection(H11Protocol):
         self._stop_clock()
         limits = self.gate.limits
         seconds = {Phase.REQUEST: limits.request, Phase.ANSWER: limits.answer, Phase.IDLE: limits.idle}[phase]
-        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+        self._deadline = self.loop.call_later(seconds, cut_off, self.transport)
         if self._place:
             self._place.phase = phase
             self._place.since = self.loop.time()

@@ -22,6 +22,7 @@ class Passwords:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
+        self._closed = False
         self._right: dict[bytes, None] = {}
         self._one_at_a_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bcrypt")
 
@@ -38,7 +39,12 @@ class Passwords:
         if digest in self._right:
             return True
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._one_at_a_time, _matches, password, hashed)
+        try:
+            right = await loop.run_in_executor(self._one_at_a_time, _matches, password, hashed)
+        except (asyncio.CancelledError, RuntimeError):
+            if not self._closed:
+                raise
+            right = False
         if not right or user not in users:
             return False
         if len(self._right) >= _REMEMBERED:
@@ -47,7 +53,8 @@ class Passwords:
         return True
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; who is still waiting stays out."""
+        self._closed = True
         self._one_at_a_time.shutdown(wait=False, cancel_futures=True)
 
     def _somebody(self, user: str, users: Mapping[str, bytes]) -> bytes:

@@ -77,6 +77,7 @@ class Server:
         self._uvicorn.should_exit = True
         await asyncio.wait((self._serving,), timeout=self._limits.grace)
         self._gate.close()
+        self._security.close()
         await self._serving
         await asyncio.sleep(0)
         self._serving = None
@@ -103,6 +104,7 @@ class Server:
             proxy_headers=False,
             server_header=False,
             headers=[("server", "openai-usage-exporter")],
+            timeout_graceful_shutdown=int(self._limits.grace) + 1,
             timeout_keep_alive=int(self._limits.idle) + 1,
         )
 

@@ -80,12 +80,10 @@ def serving(
     failure: list[BaseException] = []
 
     async def serve() -> None:
-        security = Security(web_config)
-        async with Server(app or site.app(), [("127.0.0.1", 0)], security, limits=limits) as server:
+        async with Server(app or site.app(), [("127.0.0.1", 0)], Security(web_config), limits=limits) as server:
             site.port = server.port
             started.set()
             await asyncio.to_thread(ended.wait)
-        security.close()
 
     def run() -> None:
         try:
@@ -118,7 +116,7 @@ def raw(site: Site, request: bytes, timeout: float = 10.0) -> bytes:
 
 def everything(client: socket.socket) -> bytes:
     """Return what comes until the other side closes."""
-    received = b""
-    while data := client.recv(65536):
-        received += data
-    return received
+    received: list[bytes] = []
+    while data := client.recv(1 << 18):
+        received.append(data)
+    return b"".join(received)

@@ -1,0 +1,69 @@
+"""Addresses to listen on."""
+
+import socket
+from contextlib import closing
+
+import pytest
+
+from exporter.web.address import Address, ListenError, listeners, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (":10180", Address("", 10180)),
+        ("127.0.0.1:0", Address("127.0.0.1", 0)),
+        ("[::1]:9100", Address("::1", 9100)),
+        ("localhost:65535", Address("localhost", 65535)),
+        (" :1 ", Address("", 1)),
+    ],
+)
+def test_addresses_as_prometheus_writes_them(text: str, expected: Address) -> None:
+    """Host and port are told apart, and written back the same way."""
+    assert expected == parse_address(text)
+    assert text.strip() == str(expected)
+
+
+@pytest.mark.parametrize("text", ["", "10180", "localhost", ":65536", ":x", "::1:9100", "[::1]", "http://x:1", ":-1"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    """The message shows how an address is written."""
+    with pytest.raises(ValueError, match="is not an address to listen on: write :10180"):
+        parse_address(text)
+
+
+def test_no_host_is_every_interface() -> None:
+    """Without a host both IPv4 and, where the machine has it, IPv6 are answered."""
+    (bound,) = listeners(Address("", 0))
+
+    with closing(bound):
+        port = bound.getsockname()[1]
+        hosts = ("127.0.0.1", "::1") if bound.family == socket.AF_INET6 else ("127.0.0.1",)
+        for host in hosts:
+            socket.create_connection((host, port), 5).close()
+
+
+def test_all_addresses_of_a_name_have_one_port() -> None:
+    """With port 0 every address of a host name gets the same free port."""
+    bound = listeners(Address("localhost", 0))
+
+    ports = {each.getsockname()[1] for each in bound}
+    for each in bound:
+        each.close()
+    assert 1 == len(ports)
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1"])
+def test_a_port_in_use_says_what_to_do(host: str) -> None:
+    """The error names the address and the flag that changes it."""
+    (taken,) = listeners(Address(host, 0))
+
+    with closing(taken):
+        address = Address(host, taken.getsockname()[1])
+        with pytest.raises(ListenError, match=rf"cannot listen on {address}: Address already in use; .*listen-address"):
+            listeners(address)
+
+
+def test_an_unknown_host_is_refused() -> None:
+    """A host name that does not resolve is an address that cannot be listened on."""
+    with pytest.raises(ListenError, match=r"cannot listen on nowhere\.invalid:0"):
+        listeners(Address("nowhere.invalid", 0))

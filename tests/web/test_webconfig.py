@@ -1,0 +1,176 @@
+"""Files of `web.config.file` that can, and that cannot, be used."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from exporter.web.security import Security
+from exporter.web.webconfig import WebConfigError, read_web_config
+from tests.support.certificates import Authority, Pair
+
+_HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
+_PAIR = "cert_file: server.crt, key_file: server.key"
+
+_BAD = {
+    "junk": ("hWkNKCp3fvIx3jKnsaBI TuEjdwNS8A2vYdFbiKqr", "Expected `object`, got `str`"),
+    "a list": ("[a]", "Expected `object`, got `array`"),
+    "unclosed": ("tls_server_config: {", "is not valid YAML, line 1"),
+    "control characters": ("a: \x07", "is not valid YAML"),
+    "unknown section": ("tls_config: {}", "unknown field `tls_config`"),
+    "unknown key": ("tls_server_config: {cert_filse: server.crt}", "unknown field `cert_filse`"),
+    "a section twice": ("rate_limit: {}\nrate_limit: {}", "'rate_limit' is given twice"),
+    "a user twice": (f"basic_auth_users:\n  a: {_HASH}\n  a: {_HASH}", "'a' is given twice"),
+    "no certificate": ("tls_server_config: {key_file: server.key}", "missing one of cert or cert_file"),
+    "empty certificate": ('tls_server_config: {cert: "", key_file: server.key}', "missing one of cert or cert_file"),
+    "no key": ("tls_server_config: {cert_file: server.crt}", "missing one of key or key_file"),
+    "empty key": ('tls_server_config: {cert_file: server.crt, key: ""}', "missing one of key or key_file"),
+    "empty files": ('tls_server_config: {cert_file: "", key_file: ""}', "missing one of cert or cert_file"),
+    "versions alone": ("tls_server_config: {min_version: TLS13}", "missing one of cert or cert_file"),
+    "certificate twice": (
+        "tls_server_config: {cert: x, cert_file: server.crt, key_file: server.key}",
+        "both cert and cert_file are given",
+    ),
+    "absent certificate": ("tls_server_config: {cert_file: somefile, key_file: server.key}", "somefile cannot be read"),
+    "absent key": ("tls_server_config: {cert_file: server.crt, key_file: somefile}", "key_file: .*somefile cannot be"),
+    "a key of another": (
+        "tls_server_config: {cert_file: server.crt, key_file: other.key}",
+        "do not belong together: KEY_VALUES_MISMATCH",
+    ),
+    "no PEM": ("tls_server_config: {cert_file: web.yml, key_file: server.key}", "cannot be used"),
+    "an encrypted key": ("tls_server_config: {cert_file: server.crt, key_file: encrypted.key}", "the key is encrypted"),
+    "an authority without a policy": (
+        f"tls_server_config: {{{_PAIR}, client_ca_file: server.crt}}",
+        "have no effect without a client_auth_type",
+    ),
+    "names without a policy": (
+        f"tls_server_config: {{{_PAIR}, client_allowed_sans: [a]}}",
+        "have no effect without a client_auth_type",
+    ),
+    "a policy without an authority": (
+        f"tls_server_config: {{{_PAIR}, client_auth_type: RequireAndVerifyClientCert}}",
+        "needs a client_ca_file",
+    ),
+    "an absent authority": (
+        f"tls_server_config: {{{_PAIR}, client_ca_file: absent, client_auth_type: VerifyClientCertIfGiven}}",
+        r"client_ca_file: .*/absent cannot be read",
+    ),
+    "an empty authority": (
+        f"tls_server_config: {{{_PAIR}, client_ca_file: /dev/null, client_auth_type: VerifyClientCertIfGiven}}",
+        "the client CA holds no certificate",
+    ),
+    "an empty inline authority": (
+        f"tls_server_config: {{{_PAIR}, client_ca: junk, client_auth_type: VerifyClientCertIfGiven}}",
+        "the client CA holds no certificate",
+    ),
+    "unverified clients": (
+        f"tls_server_config: {{{_PAIR}, client_auth_type: RequireAnyClientCert}}",
+        "RequireAnyClientCert does not verify certificates and is not supported",
+    ),
+    "an unknown policy": (f"tls_server_config: {{{_PAIR}, client_auth_type: x}}", "client_auth_type: 'x' is not supp"),
+    "an unknown version": (f"tls_server_config: {{{_PAIR}, min_version: TLS111}}", "use TLS12, TLS13"),
+    "an old version": (f"tls_server_config: {{{_PAIR}, min_version: TLS10}}", "'TLS10' is not supported: use TLS12"),
+    "versions upside down": (
+        f"tls_server_config: {{{_PAIR}, min_version: TLS13, max_version: TLS12}}",
+        "min_version is above max_version",
+    ),
+    "an invented suite": (
+        f"tls_server_config: {{{_PAIR}, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA2048]}}",
+        "cipher_suites: .* use TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    ),
+    "an invented curve": (
+        f"tls_server_config: {{{_PAIR}, curve_preferences: [CurveP257]}}",
+        "'CurveP257' is not supported: use CurveP256",
+    ),
+    "several curves": (
+        f"tls_server_config: {{{_PAIR}, curve_preferences: [X25519, CurveP256]}}",
+        "only one curve can be given",
+    ),
+    "another header": ("http_server_config: {headers: {Content-Type: foo}}", "'Content-Type' cannot be set: only"),
+    "content sniffing": (
+        "http_server_config: {headers: {X-Content-Type-Options: sniff}}",
+        "X-Content-Type-Options is nosniff, not 'sniff'",
+    ),
+    "another frame option": (
+        "http_server_config: {headers: {X-Frame-Options: foo}}",
+        "X-Frame-Options is deny or sameorigin, not 'foo'",
+    ),
+    "a header in two lines": (
+        'http_server_config: {headers: {Content-Security-Policy: "a\\nSet-Cookie: b"}}',
+        "holds what a header cannot carry",
+    ),
+    "a password that is no hash": ("basic_auth_users: {john: doe}", "what stands for 'john' is not a bcrypt hash"),
+    "a user that is no text": (f"basic_auth_users: {{1: {_HASH}}}", "Expected `str`, got `int`"),
+    "a rate limit": ("rate_limit: {interval: 1s, burst: 0}", "rate_limit is not supported: leave it out"),
+}
+
+_GOOD = {
+    "nothing": "",
+    "a comment": "# nothing yet",
+    "empty sections": "tls_server_config:\nhttp_server_config:\nbasic_auth_users:\nrate_limit:\n",
+    "no rate limit": "rate_limit: {interval: 0, burst: 0}",
+    "HTTP/2 off": "http_server_config: {http2: false}",
+    "every suite": f"tls_server_config: {{{_PAIR}, cipher_suites: [TLS_AES_128_GCM_SHA256]}}",
+    "TLS 1.3 only": f"tls_server_config: {{{_PAIR}, min_version: TLS13, curve_preferences: [X25519]}}",
+    "nulls": f"tls_server_config: {{{_PAIR}, client_ca_file: , min_version: }}",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the files that the configurations name."""
+    folder = tmp_path_factory.mktemp("web")
+    authority = Authority(folder)
+    pair: Pair = authority.issue("server")
+    authority.issue("other")
+    subprocess.run(
+        ["openssl", "ec", "-in", str(pair.key), "-aes128", "-passout", "pass:x", "-out", str(folder / "encrypted.key")],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@pytest.mark.parametrize(("text", "words"), _BAD.values(), ids=_BAD.keys())
+def test_bad_files_are_refused_in_words(folder: Path, text: str, words: str) -> None:
+    """Each is refused, with a message that begins with the file's name and says what is wrong."""
+    path = folder / "web.yml"
+    path.write_text(text)
+
+    with pytest.raises(WebConfigError, match=words) as refusal:
+        Security(path)
+
+    assert str(refusal.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("text", _GOOD.values(), ids=_GOOD.keys())
+def test_good_files_are_taken(folder: Path, text: str) -> None:
+    """Each can be used."""
+    path = folder / "web.yml"
+    path.write_text(text)
+
+    assert ("tls_server_config: {" in text) is (Security(path).tls_context() is not None)
+
+
+def test_a_file_that_cannot_be_read(folder: Path) -> None:
+    """Neither an absent file nor one that is no text is taken for an empty one."""
+    binary = folder / "binary"
+    binary.write_bytes(b"\xff\xfe\xfd")
+    for path, words in ((folder / "absent", "No such file"), (folder, "directory"), (binary, "not UTF-8")):
+        with pytest.raises(WebConfigError, match=words):
+            read_web_config(path)
+
+
+def test_secrets_are_not_shown(folder: Path) -> None:
+    """Neither errors nor representations hold a key or a hash."""
+    path = folder / "web.yml"
+    path.write_text(f"tls_server_config: {{cert: x, key: hush-hush, cert_file: y}}\nbasic_auth_users: {{a: {_HASH}}}")
+    with pytest.raises(WebConfigError) as refusal:
+        Security(path)
+    assert "hush" not in str(refusal.value)
+
+    path.write_text(f"tls_server_config: {{cert_file: server.crt, key: hush-hush}}\nbasic_auth_users: {{a: {_HASH}}}")
+    config = read_web_config(path)
+    for shown in (repr(config), repr(config.tls), str(config)):
+        assert "hush" not in shown
+        assert _HASH not in shown
