@@ -1,1 +1,21 @@
-"""simulator."""
+"""A simulated OpenAI Admin API with a believable organization behind it: late data, revisions, faults on demand."""
+
+from exporter.simulator import keys
+from exporter.simulator.app import Request, Simulator
+from exporter.simulator.organization import Shape
+from exporter.simulator.policy import Policy
+from exporter.simulator.scenario import Scenario
+from exporter.simulator.server import REALISTIC_DELAYS, run, serve, serving
+
+__all__ = [
+    "REALISTIC_DELAYS",
+    "Policy",
+    "Request",
+    "Scenario",
+    "Shape",
+    "Simulator",
+    "keys",
+    "run",
+    "serve",
+    "serving",
+]

@@ -1,0 +1,139 @@
+"""The simulator's own endpoints under `/simulator`: scripts, faults, switches, the request log and the truth."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from exporter.simulator.answers import Answer, ApiError, Json, json_answer
+from exporter.simulator.call import Call
+from exporter.simulator.faults import KINDS, Fault
+from exporter.simulator.query import Query
+from exporter.simulator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from exporter.simulator.app import Simulator
+
+ACTIONS: Final = (
+    "add_usage",
+    "delay",
+    "revise",
+    "move_cost",
+    "spike",
+    "spend_spike",
+    "quiet",
+    "set_spend_limit",
+    "set_spend_alerts",
+    "set_rate_limit",
+    "add_project",
+    "rename_project",
+    "archive_project",
+    "delete_project",
+    "delete_api_key",
+)
+"""The methods of Scenario that can be posted to `/simulator/scenario/<name>`, with their parameters as JSON."""
+
+_LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
+
+
+def control(simulator: "Simulator", call: Call) -> Answer:
+    """Answer a request to `/simulator...`: 400 says what was wrong with it."""
+    if not call.client.startswith(_LOOPBACK) or "origin" in call.headers:
+        return json_answer({"error": "the simulator is controlled from this machine only, and by no browser"}, 403)
+    try:
+        content = _content(simulator, call)
+    except (ApiError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
+        return json_answer({"error": str(error)}, 400)
+    if content is None:
+        return json_answer({"error": f"nothing at {call.method} {call.path}"}, 404)
+    return json_answer(content)
+
+
+def _content(simulator: "Simulator", call: Call) -> Json | None:
+    given = msgspec.json.decode(call.body) if call.body else {}
+    query = call.query
+    scenario = simulator.scenarios[query.whole("organization") or 0]
+    match call.method, call.parts[1:]:
+        case "POST", ["scenario", name] if name in ACTIONS:
+            return {"result": getattr(scenario, name)(**given)}
+        case "GET", ["truth"]:
+            return _truth(scenario, query)
+        case _, [name]:
+            handler = _HANDLERS.get((method, name))
+            return handler(simulator, given) if handler else None
+        case "GET", []:
+            return _overview(simulator)
+    return None
+
+
+def _truth(scenario: Scenario, query: Query) -> Json:
+    return scenario.truth(
+        query.text("resource") or "",
+        query.texts("group_by"),
+        since=query.whole("since"),
+        until=query.whole("until"),
+        width=query.text("width") or "1d",
+    )
+
+
+def _requests(simulator: "Simulator", _given: Json) -> Json:
+    return [asdict(request) for request in simulator.requests]
+
+
+def _forget_requests(simulator: "Simulator", _given: Json) -> Json:
+    simulator.requests.clear()
+    return {}
+
+
+def _faults(simulator: "Simulator", _given: Json) -> Json:
+    return [_shown(fault) for fault in simulator.faults.active]
+
+
+def _add_fault(simulator: "Simulator", given: Json) -> Json:
+    return _shown(simulator.faults.add(**given))
+
+
+def _clear_faults(simulator: "Simulator", _given: Json) -> Json:
+    simulator.faults.clear()
+    return {}
+
+
+def _policy(simulator: "Simulator", given: Json) -> Json:
+    simulator.set_policy(**given)
+    return asdict(simulator.policy)
+
+
+_HANDLERS: Final[Mapping[tuple[str, str], Callable[["Simulator", Json], Json]]] = {
+    ("GET", "requests"): _requests,
+    ("DELETE", "requests"): _forget_requests,
+    ("GET", "faults"): _faults,
+    ("POST", "faults"): _add_fault,
+    ("DELETE", "faults"): _clear_faults,
+    ("GET", "policy"): _policy,
+    ("POST", "policy"): _policy,
+}
+
+
+def _overview(simulator: "Simulator") -> Json:
+    return {
+        "organizations": [
+            {
+                "id": world.organization.id,
+                "name": world.organization.name,
+                "projects": [
+                    {"id": project.id, "name": project.name, "status": project.status, "deleted": project.deleted}
+                    for project in world.organization.projects
+                ],
+            }
+            for world in simulator.worlds
+        ],
+        "now": simulator.now(),
+        "scenario": ACTIONS,
+        "faults": sorted(KINDS),
+        "policy": asdict(simulator.policy),
+    }
+
+
+def _shown(fault: Fault) -> Json:
+    return {field.name: getattr(fault, field.name) for field in fields(fault) if field.init}
