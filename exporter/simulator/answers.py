@@ -8,6 +8,9 @@ import msgspec
 Json = Any
 """A JSON value."""
 
+_UNAUTHORIZED: Final = 401
+"""The status that the API repeats in the body."""
+
 _HTML: Final = (
     b"<html>\r\n<head><title>%d %s</title></head>\r\n<body>\r\n<center><h1>%d %s</h1></center>\r\n</body></html>"
 )
@@ -59,7 +62,8 @@ class ApiError(Exception):
 
     def answer(self) -> Answer:
         """Return the response."""
-        return json_answer({"error": self.error}, self.status)
+        body = {"error": self.error}
+        return json_answer(body | {"status": self.status} if self.status == _UNAUTHORIZED else body, self.status)
 
 
 def json_answer(content: Json, status: int = 200) -> Answer:

@@ -60,7 +60,7 @@ def _content(simulator: "Simulator", call: Call) -> Json | None:
         case "GET", ["truth"]:
             return _truth(scenario, query)
         case _, [name]:
-            handler = _HANDLERS.get((method, name))
+            handler = _HANDLERS.get((call.method, name))
             return handler(simulator, given) if handler else None
         case "GET", []:
             return _overview(simulator)

@@ -117,6 +117,11 @@ class Project:
         """`active` or `archived`."""
         return "archived" if self.archived_at is not None else "active"
 
+    @property
+    def alive(self) -> bool:
+        """Whether the project is still used."""
+        return self.archived_at is None and not self.deleted
+
     def activity(self, rhythm: str, time: int) -> int:
         """Return the activity up to `time`, in hundredths of NOMINAL seconds times the pace."""
         key = (rhythm, time)

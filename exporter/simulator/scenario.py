@@ -165,7 +165,7 @@ class Scenario:
     def quiet(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 -- `quiet(False)` reads as what it does
         """Stop all usage, so that figures stand still; or let it go on as before."""
         now = int(self._now())
-        for project in self._world.organization.projects:
+        for project in self._projects(None):
             if on:
                 self._paused.setdefault(project.id, project.pace.at(now))
                 project.change_pace(now, 0)
@@ -257,7 +257,8 @@ class Scenario:
         ]
 
     def _projects(self, given: str | int | None) -> list[Project]:
-        return self._world.organization.projects if given is None else [self.project(given)]
+        alive = [project for project in self._world.organization.projects if project.alive]
+        return alive if given is None else [self.project(given)]
 
     def _match(self, dimensions: Match) -> dict[str, Dimension]:
         match = dict(dimensions)
