@@ -1,4 +1,4 @@
-"""`python -m exporter` is `openai-usage-exporter`."""
+"""`python -m exporter`."""
 
 import sys
 

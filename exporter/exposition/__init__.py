@@ -3,6 +3,7 @@
 from exporter.exposition.encode import Encoder
 from exporter.exposition.families import Family, Type, merge, of_measures, of_samples, reference
 from exporter.exposition.snapshot import Body, Format, ModelUse, OrganizationReport, ResourceReport, Snapshot, Spend
+from exporter.exposition.tail import render
 
 __all__ = [
     "Body",
@@ -19,4 +20,5 @@ __all__ = [
     "of_measures",
     "of_samples",
     "reference",
+    "render",
 ]

@@ -1,0 +1,42 @@
+"""`demo`: a simulated organization and the exporter of it, in one process."""
+
+import asyncio
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from exporter.cli.service import open_store, serve_until_signalled
+from exporter.settings import GivenKey, SimulateSettings
+from exporter.simulator import keys
+from exporter.simulator.app import Simulator
+from exporter.simulator.server import REALISTIC_DELAYS, serve
+from exporter.store import Store
+
+_log = structlog.get_logger("exporter")
+
+
+def execute(settings: SimulateSettings) -> int:
+    """Serve until a signal. The state is kept for as long as the process lives."""
+    with tempfile.TemporaryDirectory(prefix="openai-usage-exporter-demo-") as folder:
+        store = open_store(Path(folder) / "state.db")
+        try:
+            asyncio.run(_serve(settings, store))
+        except OSError as error:
+            _log.error("cannot start", error=str(error))  # the words say it all
+            return 1
+        finally:
+            if store:
+                store.close()
+    return 0
+
+
+async def _serve(settings: SimulateSettings, store: Store | None) -> None:
+    simulator = Simulator(settings.seed, delays=REALISTIC_DELAYS)
+    async with serve(simulator) as base_url:
+        key = GivenKey(keys.FULL, "demo")
+        organizations = tuple(
+            replace(organization, admin_key=key, base_url=base_url) for organization in settings.organizations
+        )
+        await serve_until_signalled(replace(settings, organizations=organizations), store)

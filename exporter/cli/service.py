@@ -1,0 +1,147 @@
+"""The exporter put together: settings become organizations, a publisher and a server, which live until a signal."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from exporter import __version__
+from exporter.clock import Clock, SystemClock
+from exporter.exposition import Format, render
+from exporter.organization import Fresh, Organization, Watch
+from exporter.publisher import Publisher
+from exporter.settings import OrganizationSettings, Settings
+from exporter.store import StateUnwritableError, Store
+from exporter.telemetry import Telemetry
+from exporter.upstream import Client, Throttle
+from exporter.web import App, Security, Server
+from exporter.worker import Worker
+
+_SWITCH_INTERVAL: Final = 0.0005
+"""Seconds after which the worker's thread lets the event loop's run: with Python's 5 ms scrapes wait noticeably."""
+
+_log = structlog.get_logger("exporter")
+
+
+class Service:
+    """One running exporter."""
+
+    def __init__(self, settings: Settings, store: Store | None, clock: Clock | None = None) -> None:
+        """Build everything; nothing is asked or served before `run`. Without a store counters start at 0."""
+        self._clock = clock or SystemClock()
+        self._worker = Worker()
+        self._store = store
+        self._settings = settings
+        self.telemetry = Telemetry()
+        self.organizations = [self._organization(each) for each in settings.organizations]
+        self.publisher = Publisher(
+            self.organizations,
+            store=store,
+            worker=self._worker,
+            clock=self._clock,
+            telemetry=self.telemetry,
+            birth_hold=settings.birth_hold,
+        )
+        self._app = App(
+            snapshot=lambda: self.publisher.snapshot,
+            tail=self._tail,
+            ready=lambda: all(organization.ready for organization in self.organizations),
+            version=__version__,
+            now=self._clock.now,
+        )
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[Server]:
+        """Poll, publish and serve while the context lasts. Raises OSError when an address cannot be listened on."""
+        web = self._settings.web
+        address = web.listen_address.host, web.listen_address.port
+        await self.publisher.publish()
+        gc.collect()
+        gc.freeze()
+        try:
+            async with Server(self._app, [address], Security(web.config.file)) as server, asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self.publisher.run(), name="publisher")]
+                tasks += [
+                    group.create_task(organization.run(self.publisher.notify), name=organization.name)
+                    for organization in self.organizations
+                ]
+                yield server
+                for task in tasks:
+                    task.cancel()
+        finally:
+            for organization in self.organizations:
+                await organization.close()
+            self._worker.stop()
+
+    def _tail(self, format_: Format) -> bytes:
+        for organization in self.organizations:
+            organization.refresh()
+        return render(self.telemetry.registry, format_)
+
+    def _organization(self, settings: OrganizationSettings) -> Organization:
+        if settings.key is None:
+            raise ValueError(f"organization {settings.name} has no key")
+        watch = Watch(settings.name, self.telemetry)
+        throttle = Throttle(self._clock, settings.requests_per_minute)
+        api = self._settings.api
+        client = Client(
+            settings.base_url,
+            settings.key.read,
+            throttle=throttle,
+            clock=self._clock,
+            organization_id=settings.organization_id or "",
+            timeout=api.timeout,
+            max_body=api.max_body,
+            proxy=api.proxy,
+            ca_file=str(api.ca_file) if api.ca_file else None,
+            observer=watch,
+            run=self._worker.run,
+        )
+        return Organization(
+            settings.name,
+            settings.plans,
+            client=client,
+            throttle=throttle,
+            watch=watch,
+            clock=self._clock,
+            telemetry=self.telemetry,
+            run=self._worker.run,
+            shelf=self._store or Fresh(),
+            openai_id=self._store.organization(settings.name) if self._store else "",
+        )
+
+
+def open_store(path: Path) -> Store | None:
+    """Open the state, or say why the exporter runs without one. Raises StateInUseError."""
+    try:
+        return Store(path)
+    except StateUnwritableError as error:
+        _log.error(  # the words say it all
+            "no state can be kept: counters start at 0 with this process", error=str(error), advice="set state.path"
+        )
+        return None
+
+
+async def serve_until_signalled(
+    settings: Settings, store: Store | None, greet: Callable[[str], None] | None = None
+) -> None:
+    """Run the exporter until SIGTERM or SIGINT; `greet` is told its address once it listens."""
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with Service(settings, store).serving() as server:
+        host = settings.web.listen_address.host or "localhost"
+        url = f"{server.scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"
+        _log.info("serving", url=url, version=__version__)
+        if greet:
+            greet(url)
+        await stopping.wait()
+        _log.info("stopping")
