@@ -61,7 +61,7 @@ class Simulator:
         delays: Mapping[str, float] | None = None,
         policy: Policy | None = None,
     ) -> None:
-        """Take the seed that decides everything, the clock (default: the machine's) and how large it all is.
+        """Take the seed that decides everything, the clock (default: the machine's), the first organization's size.
 
         `delays` are seconds of reporting lag by resource, `*` for all that are not named.
         """
@@ -72,7 +72,9 @@ class Simulator:
         given = dict(delays or {})
         everywhere = given.pop(ALL, 0.0)
         lags = {row.name: everywhere for row in CATALOG} | given
-        self.worlds = [World(seed, index, shape or Shape(), lags, self.policy) for index in range(2)]
+        shape = shape or Shape()
+        shapes = (shape, Shape(activity=shape.activity))
+        self.worlds = [World(seed, index, each, lags, self.policy) for index, each in enumerate(shapes)]
         self.scenarios = [Scenario(world, self.now) for world in self.worlds]
         self._throttles = [Throttle() for _ in self.worlds]
         self._lock = threading.RLock()

@@ -190,9 +190,11 @@ def _level(stream: Stream, _start: int, end: int) -> Iterator[tuple[Key, Values]
 def _cost(stream: Stream, start: int, end: int) -> Iterator[tuple[Key, Values]]:
     if (used := stream.used(start, end)) is None:
         return
+    premium = stream.project.premium
+    steady = premium.steady(start, end)
     for item, places in stream.items:
         if quantity := sum(used[place] for place in places):
-            dearer = stream.project.premium.accrue(_billed(stream, places, start), end) if item.price else 0
+            dearer = premium.accrue(_billed(stream, places, start), end) if steady is None else quantity * steady
             yield _payer(stream, item.name), [item.price * dearer // 100, quantity * QUANTUM]
 
 

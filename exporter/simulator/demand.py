@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from random import Random
 from typing import Final
@@ -230,9 +231,8 @@ def _project_streams(
 def _stream(
     random: Random, recipe: _Recipe, project: Project, resource: Resource, dimensions: Mapping[str, Dimension]
 ) -> Stream:
-    components = form_of(resource).components
+    form = form_of(resource)
     model, tier = (_text(dimensions.get(name)) for name in ("model", "service_tier"))
-    items = line_items(resource.name, model, tier, batch=bool(dimensions["batch"]))
     attributed = "api_key_id" in resource.dimensions
     return Stream(
         dimensions=tuple(dimensions.get(name) for name in resource.dimensions),
@@ -240,14 +240,21 @@ def _stream(
         rhythm=recipe.rhythm,
         rate=max(recipe.rate * random.randint(20, 180) // (100 + 100 * recipe.models.index(model)), 1),
         phase=random.randrange(NOMINAL * 10**6),
-        averages=_averages(random, recipe, components),
-        items=tuple(
-            (item, tuple(components.index(component) for component in item.components))
-            for item in items
-            if set(item.components) <= set(components)
-        ),
+        averages=_averages(random, recipe, form.components),
+        items=_billed(resource.name, form.components, model, tier, batch=bool(dimensions["batch"])),
         payer=(project.id, *(dimensions[name] if attributed else None for name in _PAYER)),
         late=random.randrange(100),
+    )
+
+
+@cache
+def _billed(
+    name: str, components: tuple[str, ...], model: str | None, tier: str | None, *, batch: bool
+) -> tuple[tuple[LineItem, tuple[int, ...]], ...]:
+    return tuple(
+        (item, tuple(components.index(component) for component in item.components))
+        for item in line_items(name, model, tier, batch=batch)
+        if set(item.components) <= set(components)
     )
 
 

@@ -78,6 +78,11 @@ class Pace:
         index = bisect_right(self.changes, time, key=lambda change: change[0])
         return self.changes[index - 1][1] if index else 0
 
+    def steady(self, start: int, end: int) -> int | None:
+        """Return the multiplier of a span, in hundredths; None when it changes inside."""
+        before = self.at(start)
+        return before if all(not start < time < end for time, _ in self.changes) else None
+
     def accrue(self, total: Callable[[int], int], until: int) -> int:
         """Return what has accrued by `until`, where `total` gives the plain sum up to a time."""
         ends = [time for time, _ in self.changes[1:]]
