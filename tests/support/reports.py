@@ -1,0 +1,97 @@
+"""What a believable organization looks like on the status page."""
+
+import math
+
+from exporter.catalog import CATALOG, DAY, day_of
+from exporter.exposition.snapshot import ModelUse, OrganizationReport, ResourceReport, Spend
+from tests.support.site import NOON
+
+HOSTILE = '</style><script>alert("x")</script><img src=x onerror=alert(1)>\u202e\x00&'
+"""A name that must stay text."""
+
+
+def resource(name: str = "completions", **changes: object) -> ResourceReport:
+    """Return a resource that is doing well, or differs in what is given."""
+    fine: dict[str, object] = {
+        "decided": True,
+        "up": True,
+        "series": 42,
+        "interval": 60.0,
+        "last_success": NOON - 22,
+        "last_change": NOON - 260,
+    }
+    return ResourceReport(name, **(fine | changes))  # type: ignore[arg-type]
+
+
+def spend(days: int = 62, scale: float = 1.0) -> Spend:
+    """Return costs with a rhythm of weeks, a growth and an unfinished today."""
+    today = day_of(NOON)
+    daily = tuple(
+        (
+            today - (days - 1 - age) * DAY,
+            scale * (90 + age * 1.1) * (0.55 if ((today // DAY + age) % 7) in (2, 3) else 1) * (1 + 0.2 * math.sin(age)),
+        )
+        for age in range(days)
+    )
+    amounts = [amount for _, amount in daily]
+    return Spend(
+        today=amounts[-1] * 0.4,
+        yesterday=amounts[-2],
+        week=sum(amounts[-7:]),
+        month=sum(amounts[-20:]),
+        daily=(*daily[:-1], (today, amounts[-1] * 0.4)),
+        line_items=tuple(
+            (item, scale * amount)
+            for item, amount in (
+                ("gpt-5.1, input", 312.4),
+                ("gpt-5.1, output", 268.11),
+                ("gpt-5.1, cached input", 91.72),
+                ("gpt-5-mini, output", 44.5),
+                ("gpt-image-1, image output", 31.09),
+                ("web search tool calls", 12.4),
+                ("text-embedding-3-large", 3.371),
+                ("gpt-4o-transcribe, audio input", 1.2),
+                ("file search", 0.0042),
+                ("code interpreter sessions", 0.0),
+            )
+        ),
+    )
+
+
+def organization(name: str = "acme", scale: float = 1.0, **changes: object) -> OrganizationReport:
+    """Return an organization that is doing well, or differs in what is given."""
+    fine: dict[str, object] = {
+        "resources": tuple(resource(row.name) for row in CATALOG),
+        "spend": spend(scale=scale),
+        "models": (
+            ModelUse("gpt-5.1-2025-11-13", 412_345_678 * scale, 182_345),
+            ModelUse("gpt-5-mini-2025-08-07", 98_345_678 * scale, 282_345),
+            ModelUse("text-embedding-3-large", 41_000_000 * scale, 9_120),
+            ModelUse("gpt-image-1", 1_200_000 * scale, 811),
+            ModelUse("gpt-4o-transcribe", 0, 97),
+        ),
+        "requests_per_minute": 60.0,
+    }
+    return OrganizationReport(name, **(fine | changes))  # type: ignore[arg-type]
+
+
+def troubled(name: str = "acme") -> OrganizationReport:
+    """Return an organization with a broken, a late, a degraded, an unsupported and a new resource."""
+    changes: dict[str, dict[str, object]] = {
+        "costs": {
+            "up": False,
+            "last_success": NOON - 8000,
+            "error": "403: the key lacks the scope api.usage.read.",
+            "advice": "Make an admin key with that scope and put it where OPENAI_ADMIN_KEY_FILE points.",
+        },
+        "embeddings": {"last_success": NOON - 1500},
+        "images": {"degraded": ("gap",)},
+        "decisions": {"up": False, "degraded": ("unsupported",), "last_success": None, "last_change": None},
+        "moderations": {"decided": False, "up": False, "last_success": None, "last_change": None},
+    }
+    return organization(
+        name,
+        resources=tuple(resource(row.name, **changes.get(row.name, {})) for row in CATALOG),
+        requests_per_minute=30.0,
+        paused_until=NOON + 95,
+    )
