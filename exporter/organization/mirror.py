@@ -65,6 +65,7 @@ class Mirror:
 
     def __init__(self, plan: Plan, surroundings: Surroundings, shelf: Shelf) -> None:
         """Take up the ledger where it was left, under what the API last accepted of the plan's grouping."""
+        self.organization = surroundings.organization
         self.name = plan.resource.name
         self.interval = plan.interval
         self.priority = _PRIORITIES[plan.resource.branch]
@@ -140,7 +141,7 @@ class Mirror:
         return applied
 
     def _report(self) -> None:
-        ledger, labels = self.ledger, (self._around.organization, self.name)
+        ledger, labels = self.ledger, (self.organization, self.name)
         telemetry = self._around.telemetry
         telemetry.series.labels(*labels).set(ledger.series)
         telemetry.series_folded.labels(*labels).set(ledger.folded)
@@ -153,7 +154,7 @@ class Mirror:
             (self.status.degraded.add if present else self.status.degraded.discard)(reason)
 
     def _tell(self, applied: Applied) -> None:
-        labels = self._around.organization, self.name
+        labels = self.organization, self.name
         revisions = self._around.telemetry.revisions
         revisions.labels(*labels, "up").inc(applied.revision.up)
         revisions.labels(*labels, "down").inc(applied.revision.down)
