@@ -1,0 +1,99 @@
+"""What may be shown: proposed by the ledgers, committed to disk, and only then adopted."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from exporter.ledger import Face, Ledger
+from exporter.store import Entry, Name, Refusal, StateUnwritableError, Store
+
+_log = structlog.get_logger("publish")
+
+
+class Desk(Protocol):
+    """One ledger, and what belongs to it in the state."""
+
+    organization: str
+    name: str
+    ledger: Ledger
+    refusal: Refusal
+    unsaved: bool
+    """Whether the ledger has changed since it was last saved."""
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What a ledger showed last: good until the ledger changes it, or the time."""
+
+    ledger: Ledger
+    faces: list[Face]
+    until: float
+
+
+class Press:
+    """Decides what every ledger shows at a moment. Without a store, nothing outlives the process."""
+
+    def __init__(self, store: Store | None, hold: float) -> None:
+        """`hold` (seconds): for so long a counter that was not shown before stays where it was committed."""
+        self._store = store
+        self._hold = hold
+        self._shown: dict[tuple[str, str], _Shown] = {}
+        self.writable = store is not None
+        """Whether the last commit succeeded."""
+
+    @property
+    def next_change(self) -> float:
+        """The moment, Unix seconds, at which time alone changes what is shown."""
+        return min((shown.until for shown in self._shown.values()), default=float("inf"))
+
+    def commit(
+        self, desks: Sequence[Desk], mirrored: Mapping[str, str], now: float, names: Iterable[Name] = ()
+    ) -> bool:
+        """Save what has changed and let the counters rise; `mirrored` are OpenAI's ids of the organizations.
+
+        Where the state cannot be written the counters stay as they are. Returns whether all is saved.
+        """
+        entries = list(self._entries(desks, now))
+        names = list(names)
+        if not entries and not names:
+            return True
+        if self._store:
+            try:
+                self._store.save([entry for _, entry in entries], mirrored, names)
+            except StateUnwritableError as error:
+                if self.writable:
+                    _log.error(  # the words say it all
+                        "the state cannot be written: counters stand still until it can", error=str(error)
+                    )
+                self.writable = False
+                return False
+            if not self.writable:
+                _log.info("the state can be written again")
+            self.writable = True
+        for desk, entry in entries:
+            for release in entry.releases:
+                release.adopt()
+            desk.unsaved = False
+            self._shown.pop((desk.organization, desk.name), None)
+        return True
+
+    def faces(self, desk: Desk, now: float) -> tuple[list[Face], bool]:
+        """Return what a ledger shows at `now`, and whether that is another thing than last time."""
+        key = desk.organization, desk.name
+        shown = self._shown.get(key)
+        if shown is not None and shown.ledger is desk.ledger and now < shown.until and not desk.unsaved:
+            return shown.faces, False
+        release = desk.ledger.next_release(now, self._hold)
+        until = desk.ledger.next_change(now)
+        self._shown[key] = _Shown(
+            desk.ledger, desk.ledger.faces(now), until if release is None else min(until, release)
+        )
+        return self._shown[key].faces, True
+
+    def _entries(self, desks: Sequence[Desk], now: float) -> Iterator[tuple[Desk, Entry]]:
+        for desk in desks:
+            releases = desk.ledger.propose(now, self._hold)
+            if desk.unsaved or releases:
+                yield desk, Entry(desk.organization, desk.ledger, desk.refusal, releases)
