@@ -93,7 +93,7 @@ def excerpt(text: str, *secrets: str) -> str:
 def request_id_of(headers: Mapping[str, str]) -> str:
     """Return the header `x-request-id` if it looks like one."""
     found = headers.get("x-request-id", "")
-    return found if _REQUEST_ID.fullmatch(found) else ""
+    return found if _REQUEST_ID.fullmatch(found) and not _SECRETS.search(found) else ""
 
 
 class _Report:
