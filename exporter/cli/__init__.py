@@ -19,7 +19,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     `argv` are the words behind the program's name, by default those of the process.
     """
     try:
-        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+        status = _main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    return status
+
+
+def _main(argv: Sequence[str]) -> int:
+    try:
+        arguments = parse_arguments(argv)
     except UnknownCommandError as error:
         _complain(str(error))
         return _CANNOT_START
@@ -43,8 +53,9 @@ def _execute(arguments: Arguments) -> int:
     import structlog  # noqa: PLC0415 - the overview has no need of all this
 
     from exporter.cli.logging import configure_logging  # noqa: PLC0415
-    from exporter.settings import SettingsError, load  # noqa: PLC0415
+    from exporter.settings import Log, SettingsError, load  # noqa: PLC0415
 
+    configure_logging(Log())
     try:
         settings = load(arguments.command.name, arguments.words)
         configure_logging(settings.log)
@@ -56,8 +67,7 @@ def _execute(arguments: Arguments) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILED
+        raise
     except Exception:  # noqa: BLE001 - the log says what nobody foresaw, without a key in it
         structlog.get_logger(__name__).exception("stopped by an unexpected error")
         return _FAILED

@@ -108,13 +108,13 @@ class _Simulated(Command):
 class Simulate(_Simulated):
     """Serves the simulated Admin API."""
 
-    web: Web = _SimulatorWeb()
+    web: _SimulatorWeb = _SimulatorWeb()
 
 
 class Demo(_Simulated):
     """Serves the metrics of a simulated organization."""
 
-    web: Web = _DemoWeb()
+    web: _DemoWeb = _DemoWeb()
 
 
 COMMANDS: Final[dict[str, type[Command]]] = {

@@ -1,7 +1,6 @@
 """Durations as people write them: `90s 5m 6h 31d 1h30m`, or a number of seconds."""
 
 import re
-from datetime import timedelta
 from typing import Final
 
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -12,8 +11,6 @@ _ADVICE: Final = "expects a duration: seconds, or a number with a unit such as 9
 
 def parse_duration(value: object) -> float:
     """Return seconds. Raises ValueError that says how durations are written."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(_ADVICE)  # noqa: TRY004 - pydantic collects ValueError, for which a wrong type is a wrong value
     text = str(value).strip()

@@ -36,7 +36,7 @@ def _words(name: str, table: Mapping[str, Leaf]) -> str:
     if members := [variable for variable in table if variable.startswith(name.upper() + "__")]:
         return f"sets a whole section: set its members one by one, such as {members[0]}"
     names = {variable.removeprefix(PREFIX): variable for variable in table}
-    near = get_close_matches(name.upper().removeprefix(PREFIX), names, n=1, cutoff=0.7)
+    near = get_close_matches(name.upper().removeprefix(PREFIX), names, n=1, cutoff=0.65)
     return (
         f"unknown setting; did you mean {names[near[0]]}?"
         if near

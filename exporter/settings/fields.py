@@ -3,15 +3,17 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from exporter.catalog import Window
 from exporter.settings.addresses import Address, parse_address
 from exporter.settings.durations import parse_duration
 from exporter.settings.sizes import parse_size
 from exporter.settings.urls import parse_base_url, parse_proxy
+
+_Item = TypeVar("_Item")
 
 
 def _decoded(shape: type, advice: str) -> Callable[[object], object]:
@@ -48,6 +50,13 @@ def _not_truth(value: object) -> object:
     return value
 
 
+def not_empty(value: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    """Return a list that has members. Raises ValueError."""
+    if not value:
+        raise ValueError("is empty: name at least one, or leave the setting out")
+    return value
+
+
 def _window(value: object) -> Window:
     return value if isinstance(value, Window) else Window(str(value))
 
@@ -57,7 +66,7 @@ _MAP = 'expects a mapping: {a: 1} in YAML, {"a": 1} in the environment, the flag
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_decoded(list, _LIST))]
-Some = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_decoded(list, _LIST))]
+Some = Annotated[tuple[Text, ...], AfterValidator(not_empty), BeforeValidator(_decoded(list, _LIST))]
 Windows = Annotated[tuple[Annotated[Window, BeforeValidator(_window)], ...], BeforeValidator(_decoded(list, _LIST))]
 Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration)]
 DurationOrZero = Annotated[float, BeforeValidator(parse_duration)]

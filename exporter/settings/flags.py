@@ -9,6 +9,7 @@ from exporter.settings.leaves import Leaf, Shape
 
 _TRUTHS: Final = ("true", "false")
 _SECRETS: Final = ("key", "key-file", "secret", "token", "password")
+_FILE_ONLY: Final = "can be set in the YAML file only: name it with --config.file"
 
 
 def read_flags(known: Iterable[Leaf], words: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
@@ -16,7 +17,7 @@ def read_flags(known: Iterable[Leaf], words: Sequence[str]) -> tuple[dict[str, A
 
     Values are strings, or lists of strings for lists and maps; no message repeats one.
     """
-    table = {leaf.flag: leaf for leaf in known if leaf.source != "file"}
+    table = {leaf.flag: leaf for leaf in known}
     values: dict[tuple[str, ...], str | list[str]] = {}
     problems: list[Problem] = []
     rest = list(words)
@@ -27,10 +28,10 @@ def read_flags(known: Iterable[Leaf], words: Sequence[str]) -> tuple[dict[str, A
             problems.append(Problem("", "an argument that is no flag: the command comes first, then --flags only"))
             continue
         leaf = table.get(flag)
-        if leaf is None:
+        if leaf is None or leaf.source == "file":
             if not equals and rest and not rest[0].startswith("--"):
                 rest.pop(0)
-            problems.append(Problem(flag, _unknown(flag, table)))
+            problems.append(Problem(flag, _unknown(flag, table) if leaf is None else _FILE_ONLY))
             continue
         if not equals:
             if leaf.shape is Shape.TRUTH and (not rest or rest[0] not in _TRUTHS):

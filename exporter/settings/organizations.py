@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator
 
-from exporter.settings.fields import BaseUrl, FilePath, Rate, Some, Text
+from exporter.settings.fields import BaseUrl, FilePath, Rate, Some, Text, not_empty
 from exporter.settings.resources import Resources
 from exporter.settings.sections import Budgets, Section
 
@@ -31,4 +31,4 @@ class OrganizationSection(Section):
     """What differs from the settings for all organizations"""
 
 
-OrganizationList = Annotated[tuple[OrganizationSection, ...], Field(min_length=1)]
+OrganizationList = Annotated[tuple[OrganizationSection, ...], AfterValidator(not_empty)]

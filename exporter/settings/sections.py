@@ -31,7 +31,7 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _empty(cls, value: object) -> object:
-        """A section of a YAML file whose members are all commented out is there, but null."""
+        """Take null for empty: a section of a YAML file whose members are all commented out."""
         return {} if value is None else value
 
 

@@ -17,5 +17,5 @@ def parse_size(value: object) -> int:
 
 def format_size(size: int) -> str:
     """Return the spelling with the largest unit that divides the size."""
-    unit = next(unit for unit in reversed(_UNITS) if size and size % _UNITS[unit] == 0)
+    unit = next(unit for unit in reversed(_UNITS) if size % _UNITS[unit] == 0)
     return f"{size // _UNITS[unit]}{unit}"

@@ -19,7 +19,6 @@ _WORDS: Final[Mapping[str, str]] = {
     "finite_number": "expects a number that is finite",
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
-    "too_short": "is empty: name at least one, or leave the setting out",
     "string_type": "expects text: put it in quotes",
     "string_too_short": "is empty: fill it in, or leave the setting out",
     "string_pattern_mismatch": "holds a control character or a line's end: leave that out",
@@ -47,7 +46,7 @@ def problems_of(error: ValidationError, known: Collection[str], flags: Mapping[s
 
 def suggestion(path: str, known: Collection[str]) -> str:
     """Return words about a setting that does not exist."""
-    near = get_close_matches(path, known, n=1, cutoff=0.7)
+    near = get_close_matches(path, known, n=1, cutoff=0.65)
     return f"unknown setting; did you mean {near[0]}?" if near else "unknown setting: correct its name, or remove it"
 
 

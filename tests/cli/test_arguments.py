@@ -1,0 +1,201 @@
+"""The words of the command line, from the outside."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+import structlog
+
+from exporter import __version__
+from exporter.cli import main
+from exporter.cli.arguments import UnknownCommandError, Wish, parse_arguments
+from exporter.cli.commands import COMMANDS
+from exporter.settings import Problem, Settings, SettingsError
+from exporter.settings.commands import COMMANDS as SETTINGS
+
+_SECRET = "sk-admin-never-to-be-shown"
+
+
+@pytest.mark.parametrize(
+    ("argv", "command", "wish", "words"),
+    [
+        ([], "run", Wish.EXECUTE, ()),
+        (["--web.listen-address", ":1"], "run", Wish.EXECUTE, ("--web.listen-address", ":1")),
+        (["check", "--log.level=debug"], "check", Wish.EXECUTE, ("--log.level=debug",)),
+        (["--help"], "run", Wish.OVERVIEW, ("--help",)),
+        (["run", "-h"], "run", Wish.HELP, ("-h",)),
+        (["demo", "--version"], "demo", Wish.VERSION, ("--version",)),
+    ],
+)
+def test_the_command_comes_first_and_is_run_by_default(
+    argv: list[str], command: str, wish: Wish, words: tuple[str, ...]
+) -> None:
+    """The first word is the command, unless it is a flag."""
+    arguments = parse_arguments(argv)
+
+    assert (command, wish, words) == (arguments.command.name, arguments.wish, arguments.words)
+
+
+def test_an_unknown_command_is_not_repeated() -> None:
+    """It could be a key that was pasted there."""
+    with pytest.raises(UnknownCommandError) as caught:
+        parse_arguments([_SECRET])
+
+    assert str(caught.value) == "unknown command; The commands are run, check, backfill, simulate, demo, metrics"
+
+
+def test_every_command_has_settings_and_a_place_in_the_overview(capsys: pytest.CaptureFixture[str]) -> None:
+    """The two tables name the same commands."""
+    assert main(["--help"]) == 0
+
+    overview = capsys.readouterr().out
+    assert [command.name for command in COMMANDS] == list(SETTINGS)
+    for command in COMMANDS:
+        assert command.summary in overview
+
+
+@pytest.mark.parametrize("command", SETTINGS)
+def test_every_command_has_a_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It begins with how the command is used and lists the flags."""
+    assert main([command, "--help"]) == 0
+
+    text = capsys.readouterr().out
+    assert text.startswith(f"Usage: openai-usage-exporter {command} [--flag value ...]")
+    assert "--config.file" in text
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """With or without a command."""
+    assert (main(["--version"]), main(["run", "--version"])) == (0, 0)
+
+    assert capsys.readouterr().out == f"openai-usage-exporter {__version__}\n" * 2
+
+
+def test_wrong_settings_are_told_one_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On standard error, without a traceback, with the exit status of a wrong command line."""
+    monkeypatch.setenv("OPENAI_EXPORTER_KEY", _SECRET)
+    monkeypatch.setattr(sys, "argv", ["openai-usage-exporter", "run", f"--{_SECRET}\x1b[0m={_SECRET}", _SECRET])
+
+    assert main() == 2
+
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == (
+        "error: --sk-***?[0m: unknown flag; --help lists all flags\n"
+        "error: an argument that is no flag: the command comes first, then --flags only\n"
+        "error: OPENAI_EXPORTER_KEY: unknown setting: correct its name, or remove it\n"
+    )
+
+
+def test_an_unknown_command_ends_with_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """And with a guess, where one is near."""
+    assert main(["backfil"]) == 2
+
+    assert capsys.readouterr().err == (
+        "error: unknown command; did you mean backfill? "
+        "The commands are run, check, backfill, simulate, demo, metrics\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("OPENAI_EXPORTER_RESOURCES__COSTS__GROUP_BY", f'["{_SECRET}"]', "cannot be grouped by 'sk-***': use any of"),
+        ("OPENAI_EXPORTER_WINDOWS__COSTS", f'["{_SECRET}"]', "'sk-***' is not a window"),
+        ("OPENAI_EXPORTER_LOG__LEVEL", _SECRET, "log.level: use 'debug', 'info', 'warning' or 'error'"),
+        ("OPENAI_EXPORTER_STATE__PATH", "", ""),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_not_shown(
+    name: str, text: str, expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a message repeats a value, what looks like a key is blotted out."""
+    for variable in ("OPENAI_ADMIN_KEY", "OPENAI_ADMIN_KEY_FILE", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, text)
+
+    assert main(["check"]) == 2
+
+    error = capsys.readouterr().err
+    assert expected in error
+    assert "never-to-be-shown" not in error
+
+
+class _Commands(ModuleType):
+    """Stands where a command's module would be, and says what it was given."""
+
+    def __init__(self, outcome: BaseException | None = None) -> None:
+        super().__init__("exporter.cli.metrics")
+        self.given: list[Settings] = []
+        self.outcome = outcome
+
+    def execute(self, settings: Settings) -> int:
+        """Do what the test wants."""
+        self.given.append(settings)
+        if self.outcome:
+            raise self.outcome
+        return 7
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    """Leave the loggers as they were."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_the_command_gets_the_settings_and_gives_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its module is loaded by name when it runs."""
+    command = _Commands()
+    monkeypatch.setitem(sys.modules, "exporter.cli.metrics", command)
+
+    assert main(["metrics", "--birth-hold", "0"]) == 7
+    assert [0] == [settings.birth_hold for settings in command.given]
+
+
+@pytest.mark.usefixtures("logging_restored")
+@pytest.mark.parametrize(
+    ("outcome", "status", "words"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (SettingsError([Problem("web.config.file", "no such user")]), 2, "error: web.config.file: no such user\n"),
+        (RuntimeError(_SECRET), 1, "stopped by an unexpected error"),
+    ],
+)
+def test_whatever_a_command_raises_has_its_exit_status(
+    outcome: BaseException,
+    status: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Settings that only the command could judge, an interrupt, and what nobody foresaw."""
+    monkeypatch.setitem(sys.modules, "exporter.cli.metrics", _Commands(outcome))
+
+    assert status == main(["metrics"])
+
+    error = capsys.readouterr().err
+    assert words in error
+    assert "never-to-be-shown" not in error
+
+
+def test_a_reader_that_goes_away_is_no_error_to_talk_about() -> None:
+    """`openai-usage-exporter run --help | head -1` ends quietly."""
+    command = [sys.executable, "-m", "exporter", "run", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        error = process.stderr.read()
+
+    assert error == b""

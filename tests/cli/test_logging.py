@@ -1,0 +1,127 @@
+"""What is logged, and what never is."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from exporter.cli.logging import configure_logging
+from exporter.cli.redaction import redact
+from exporter.settings import Log
+
+_SECRET = "sk-admin-never-to-be-shown"
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_one_event_is_one_line_of_json() -> None:
+    """Keys and values, the time in UTC; off a terminal without being asked for."""
+    stream = io.StringIO()
+    configure_logging(Log(), stream)
+
+    structlog.get_logger("exporter.x").info("polled", organization="a", resource="costs")
+
+    (line,) = _lines(stream)
+    assert str(line.pop("timestamp")).endswith("Z")
+    assert line == {
+        "event": "polled",
+        "level": "info",
+        "logger": "exporter.x",
+        "organization": "a",
+        "resource": "costs",
+    }
+
+
+def test_libraries_log_the_same_way_but_only_what_is_news() -> None:
+    """A request of httpx is no news; a warning is."""
+    stream = io.StringIO()
+    configure_logging(Log(level="debug"), stream)
+
+    logging.getLogger("httpx").info("HTTP Request: %s", "GET")
+    logging.getLogger("uvicorn.error").warning("Invalid %s", "request")
+    logging.getLogger("exporter.y").debug("detail")
+
+    assert [("warning", "uvicorn.error", "Invalid request"), ("debug", "exporter.y", "detail")] == [
+        (line["level"], line["logger"], line["event"]) for line in _lines(stream)
+    ]
+
+
+@pytest.mark.parametrize(("level", "count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_the_level_is_the_least_that_is_told(level: str, count: int) -> None:
+    """Both ways to log obey it."""
+    stream = io.StringIO()
+    configure_logging(Log.model_validate({"level": level}), stream)
+    log = structlog.get_logger("exporter.x")
+
+    for tell in (log.debug, log.info, log.warning, log.error):
+        tell("event")
+
+    assert count == len(_lines(stream))
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_key_is_ever_logged(form: str) -> None:
+    """Neither as value, nor within a message, an exception or a library's words."""
+    stream = _Terminal()
+    configure_logging(Log.model_validate({"format": form}), stream)
+    log = structlog.get_logger("exporter.x")
+
+    log.info("a", key=_SECRET, nested={"headers": [f"Bearer {_SECRET}"]})
+    log.info("line\n%s inside", _SECRET)
+    logging.getLogger("uvicorn.error").warning("header %s", f"Bearer {_SECRET}")
+    try:
+        raise ValueError(_SECRET)  # noqa: TRY301 - the traceback is what is judged
+    except ValueError:
+        log.exception("failed")
+        logging.getLogger("uvicorn.error").exception("failed")
+
+    assert "never-to-be-shown" not in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+
+
+def test_a_terminal_gets_the_console_format() -> None:
+    """Lines for people, with colours."""
+    stream = _Terminal()
+    configure_logging(Log(), stream)
+
+    structlog.get_logger("exporter.x").info("polled")
+
+    assert "polled" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sk-proj-abcdef123", "sk-***"),
+        ("key=sk-admin-A_b-c.", "key=sk-***"),
+        ("Authorization: Bearer abcdef.ghi==", "Authorization: Bearer ***"),
+        ("sess-abcdefgh", "sess-***"),
+        (r"line\nsk-abcdefgh \u001bsk-abcdefgh", r"line\nsk-*** \u001bsk-***"),
+        ("\x1b[35msk-abcdefgh\x1b[0msk-abcdefgh", "\x1b[35msk-***\x1b[0msk-***"),
+        ("disk-usage-is-high task-force sk-1", "disk-usage-is-high task-force sk-1"),
+    ],
+)
+def test_what_looks_like_a_key_is_blotted_out(text: str, expected: str) -> None:
+    """And nothing else."""
+    assert expected == redact(text)

@@ -1,0 +1,62 @@
+"""A folder of settings that cannot be used; each file begins with the messages that it must get."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.settings import Problem, SettingsError, load
+
+_FOLDER = Path(__file__).parent / "bad"
+
+
+def _header(path: Path, word: str) -> list[str]:
+    lead = f"# {word}: "
+    return [line.removeprefix(lead) for line in path.read_text().splitlines() if line.startswith(lead)]
+
+
+@pytest.mark.parametrize("path", sorted(_FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_bad_file_gets_its_messages_and_no_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each problem has its exact words, and none of them holds a secret or a value nobody knows."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    flags = [word for line in _header(path, "flags") for word in line.split()]
+    environ = {"OPENAI_ADMIN_KEY": "sk-admin-never-to-be-shown"}
+    environ |= dict(line.split("=", 1) for line in _header(path, "environment"))
+
+    with pytest.raises(SettingsError) as caught:
+        load("run", ["--config.file", str(path), *flags], environ)
+
+    assert [line.replace("{file}", str(path)) for line in _header(path, "error")] == [
+        str(problem) for problem in caught.value.problems
+    ]
+    assert "never-to-be-shown" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    """A path that leads nowhere is an error, not an empty file."""
+    words = "cannot be read (No such file or directory): correct the path or the file's permissions"
+    with pytest.raises(SettingsError) as caught:
+        load("run", [], {"OPENAI_EXPORTER_CONFIG__FILE": "no/such.yaml"})
+
+    assert (Problem("no/such.yaml", words),) == caught.value.problems
+
+
+def test_a_command_names_its_own_missing_flags() -> None:
+    """What only a flag can set is named as a flag."""
+    with pytest.raises(SettingsError) as caught:
+        load("backfill", ["--until", "soon"], {"OPENAI_ADMIN_KEY": "sk-admin-x"})
+
+    assert [
+        "--since: is missing: it has no default",
+        "--until: expects a span before now such as 90d, or a UTC date such as 2026-01-31",
+        "--output: is missing: it has no default",
+    ] == [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\xfa", b"[" * 5000, b"a: 2026-99-99", b"? [1, 2]\n: 3"])
+def test_what_is_no_yaml_at_all_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    """Other encodings, endless nesting and impossible dates end in no traceback."""
+    path = tmp_path / "settings.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(SettingsError, match="is not valid YAML"):
+        load("run", ["--config.file", str(path)], {})

@@ -1,0 +1,212 @@
+"""One organization from the environment, or several from the file."""
+
+import os
+import traceback
+from pathlib import Path
+
+import pytest
+
+from exporter.settings import GivenKey, KeyFile, KeyUnavailableError, Settings, load
+
+_KEY = {"OPENAI_ADMIN_KEY": "sk-admin-example"}
+
+
+def _several(tmp_path: Path, text: str, **environ: str) -> Settings:
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    return load("run", ["--config.file", str(path)], environ)
+
+
+def test_the_environment_scopes_the_sole_organization() -> None:
+    """Project, organization header and keys come under OpenAI's own names."""
+    (organization,) = load(
+        "run",
+        [],
+        {**_KEY, "OPENAI_API_KEY": "sk-b", "OPENAI_PROJECT_ID": "proj_a", "OPENAI_ORG_ID": " org-a "},
+    ).organizations
+
+    assert (("proj_a",), "org-a") == (organization.project_ids, organization.organization_id)
+    assert ["sk-admin-example", "sk-b"] == [
+        key.read() for key in (organization.admin_key, organization.api_key) if key is not None
+    ]
+    assert organization.key is organization.admin_key
+    assert organization.project_scoped
+    assert organization.costs_narrowed
+    assert {(("project_ids", "proj_a"),)} == {plan.filters for plan in organization.plans}
+
+
+def test_an_ordinary_key_is_enough_to_start() -> None:
+    """What can be had with it is decided later."""
+    (organization,) = load("run", [], {"OPENAI_API_KEY": "sk-b"}).organizations
+
+    assert organization.admin_key is None
+    assert organization.key is organization.api_key
+    assert not organization.project_scoped
+
+
+def test_several_organizations_have_their_own(tmp_path: Path) -> None:
+    """Keys, URLs, filters, budgets, rates and overrides; what they leave open is shared."""
+    (tmp_path / "key").write_text("sk-admin-a\n")
+    settings = _several(
+        tmp_path,
+        f"""
+api: {{requests_per_minute: 30}}
+resources:
+  completions: {{interval: 10m, group_by: [model]}}
+organizations:
+  - name: a
+    admin_key_file: {tmp_path}/key
+    budgets: {{monthly_usd: 100, projects: {{proj_x: 5.5}}}}
+    resources:
+      completions: {{group_by: [model, api_key_id]}}
+      embeddings: {{enabled: false}}
+  - name: b
+    admin_key_env: B_KEY
+    project_ids: [proj_b, proj_a]
+    organization_id: org-b
+    base_url: http://127.0.0.1:1/v1/
+    requests_per_minute: 10
+""",
+        B_KEY="sk-admin-b",
+        OPENAI_API_KEY="sk-of-somebody-else",
+    )
+    a, b = settings.organizations
+    plan_a, plan_b = (next(plan for plan in o.plans if plan.resource.name == "completions") for o in (a, b))
+
+    assert ["sk-admin-a", "sk-admin-b"] == [o.key.read() for o in (a, b) if o.key]
+    assert (None, None) == (a.api_key, b.api_key)
+    assert (100, {"proj_x": 5.5}, None, {}) == (
+        a.budgets.monthly_usd,
+        a.budgets.projects,
+        b.budgets.monthly_usd,
+        b.budgets.projects,
+    )
+    assert ("https://api.openai.com/v1", "http://127.0.0.1:1/v1") == (a.base_url, b.base_url)
+    assert (30, 10) == (a.requests_per_minute, b.requests_per_minute)
+    assert (None, "org-b") == (a.organization_id, b.organization_id)
+    assert (("api_key_id", "model"), ("model",)) == (plan_a.group_by, plan_b.group_by)
+    assert (600, 600) == (plan_a.interval, plan_b.interval)
+    assert ((), (("project_ids", "proj_a"), ("project_ids", "proj_b"))) == (plan_a.filters, plan_b.filters)
+    assert (11, 12) == (len(a.plans), len(b.plans))
+    assert (True, False) == (a.names.api_keys, b.names.api_keys)
+
+
+def test_commands_without_keys_take_the_same_file(tmp_path: Path) -> None:
+    """The reference of the metrics can be printed where the keys are not."""
+    path = tmp_path / "settings.yaml"
+    path.write_text("organizations: [{name: a, admin_key_file: no/such}, {name: b}]")
+
+    settings = load("metrics", ["--config.file", str(path)], _KEY)
+
+    assert [("a", None), ("b", None)] == [(o.name, o.key) for o in settings.organizations]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], (True, False, False, False, False)),
+        (["--resources.costs.group-by", "api_key_id"], (True, True, False, False, False)),
+        (["--resources.images.group-by", "user_id"], (True, False, False, True, False)),
+        (["--resources.costs.group-by", "api_key_id", "--names.api-keys=false"], (True, False, False, False, False)),
+        (
+            [
+                "--names.projects=false",
+                "--names.api-keys",
+                "--names.admin-api-keys",
+                "--names.users",
+                "--names.personal-data",
+            ],
+            (False, True, True, True, True),
+        ),
+    ],
+)
+def test_names_follow_the_groupings_unless_told_otherwise(words: list[str], expected: tuple[bool, ...]) -> None:
+    """Keys and users are looked up when their ids are shown."""
+    names = load("run", words, _KEY).organizations[0].names
+
+    assert expected == (names.projects, names.api_keys, names.admin_api_keys, names.users, names.personal_data)
+
+
+def test_a_project_filter_of_usage_alone_does_not_narrow_the_costs() -> None:
+    """Then the organization's spend limit still compares to its costs."""
+    words = ["--resources.images.project-ids", "proj_a"]
+    (organization,) = load("run", words, _KEY).organizations
+
+    assert (True, False) == (organization.project_scoped, organization.costs_narrowed)
+
+
+def test_a_key_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    """In place, or replaced as Kubernetes does by moving a symbolic link."""
+    path = tmp_path / "key"
+    path.write_text(" sk-one \n")
+    (organization,) = load("run", [], {"OPENAI_ADMIN_KEY_FILE": str(path)}).organizations
+    key = organization.admin_key
+
+    assert isinstance(key, KeyFile)
+    assert "sk-one" == key.read()
+    path.write_text("\ufeffsk-second\n", encoding="utf-8")
+    assert "sk-second" == key.read()
+    (tmp_path / "other").write_text("sk-third!\n")
+    path.unlink()
+    path.symlink_to(tmp_path / "other")
+    assert "sk-third!" == key.read()
+
+
+def test_a_key_file_that_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
+    """A stat is enough: the same size, time and inode are the same key."""
+    path = tmp_path / "key"
+    path.write_text("sk-one")
+    key = KeyFile(path)
+    key.read()
+    status = path.stat()
+
+    path.write_text("sk-two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert "sk-one" == key.read()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read (No such file or directory): put it there and let this user read it"),
+        (b"", "is empty: put the key there"),
+        (b" \n", "is empty: put the key there"),
+        (b"sk-hidden\nsk-hidden", "does not hold a key alone: a key is one word of plain ASCII"),
+        (b"sk-hidden" * 1000, "does not hold a key alone: a key is one word of plain ASCII"),
+        (b"sk-hidden\xff", "does not hold a key: put the key alone, as text"),
+        ("sk-hidden-ü".encode(), "does not hold a key alone: a key is one word of plain ASCII"),
+    ],
+)
+def test_a_key_file_that_went_bad_says_so(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """It can be an error for a while: a later read finds the key again, and no message shows one."""
+    path = tmp_path / "key"
+    path.write_text("sk-good")
+    key = KeyFile(path)
+    key.read()
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+
+    with pytest.raises(KeyUnavailableError) as caught:
+        key.read()
+
+    assert str(caught.value).endswith(words)
+    assert str(path) in str(caught.value)
+    assert "hidden" not in "".join(traceback.format_exception(caught.value))
+    path.write_text("sk-good-again")
+    assert "sk-good-again" == key.read()
+
+
+def test_a_key_is_never_shown(tmp_path: Path) -> None:
+    """Neither as text nor within anything that holds it."""
+    path = tmp_path / "key"
+    path.write_text("sk-never-to-be-shown")
+    file = KeyFile(path)
+    file.read()
+    given = GivenKey("sk-never-to-be-shown", "OPENAI_ADMIN_KEY")
+    settings = load("run", [], {"OPENAI_ADMIN_KEY": "sk-never-to-be-shown", "OPENAI_API_KEY": "sk-never-to-be-shown"})
+
+    assert "never-to-be-shown" not in f"{file} {file!r} {given} {given!r} {settings} {settings!r}"
+    assert ("OPENAI_ADMIN_KEY", str(path)) == (given.origin, file.origin)

@@ -1,0 +1,45 @@
+"""The documentation of the settings is made from them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter.settings.commands import COMMANDS
+from exporter.settings.leaves import leaves
+from exporter.settings.reference import help_text, markdown
+
+_DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def test_the_document_is_what_the_settings_say() -> None:
+    """When this fails, run `python -m exporter.settings.reference > docs/settings.md`."""
+    assert markdown() == _DOCUMENT.read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_setting_is_described(command: str) -> None:
+    """None is without words, and the help shows each flag with its default."""
+    text = help_text(command)
+    for leaf in leaves(COMMANDS[command]):
+        assert leaf.description, leaf.dotted
+        if leaf.source != "file" and leaf.path[0] != "resources":
+            assert leaf.flag in text
+            assert not leaf.default or f"(default: {leaf.default})" in " ".join(text.split())
+
+
+def test_the_help_folds_resources_and_lists_their_names() -> None:
+    """One line for a setting of all resources, not twelve."""
+    text = help_text("run")
+
+    assert text.count("group-by VALUE ...") == 1
+    assert "audio-transcriptions" in text
+    assert "OPENAI_ADMIN_KEY_FILE" in text
+
+
+def test_the_module_prints_the_document() -> None:
+    """That is how the document is made."""
+    command = [sys.executable, "-m", "exporter.settings.reference"]
+
+    assert _DOCUMENT.read_text() == subprocess.run(command, capture_output=True, check=True, text=True).stdout
