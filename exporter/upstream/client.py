@@ -173,8 +173,8 @@ class Client:
 
     async def _attempt(self, path: str, query: Query, resource: str, priority: Priority, due: float) -> Reply:
         permit = await self._throttle.permit(resource, priority, due)
-        self._observer.waited(resource, permit.waited)
         with permit:
+            self._observer.waited(resource, permit.waited)
             headers = self._headers()
             self._observer.request(resource)
             began = self._clock.monotonic()

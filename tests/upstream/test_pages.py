@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.catalog import CATALOG, DAY, HOUR, QUANTA, Bucket, Plan, Resource
+from exporter.catalog import CATALOG, DAY, HOUR, QUANTA, Branch, Bucket, Measure, Only, Plan, Resource
 from exporter.upstream import errors
 from exporter.upstream.pages import read_page
 from exporter.upstream.rows import quanta
@@ -215,6 +215,40 @@ def test_quantities_have_their_unit() -> None:
         (("proj_a", "unknown"), (3 * QUANTA,)),
         (("proj_a", "images"), (None,)),
     ] == quantities
+
+
+def test_a_thirteenth_row_needs_no_code() -> None:
+    """An endpoint that mixes what the table's rows have apart is read by its description alone."""
+    thirteenth = Resource(
+        name="credits",
+        path="usage/credits",
+        object="organization.usage.credits.result",
+        dimensions=("pool", "project_id"),
+        group_by=("pool",),
+        filters=(),
+        measures=(
+            Measure("credits_granted", "grant.amount", "Credits", exact=True, only=Only("grant.currency", "usd")),
+            Measure("credits_requests", "num_requests", "Requests", required=True),
+            Measure("credits_rate", "rate", "Rate", exact=True, required=True),
+        ),
+        branch=Branch.USAGE,
+        widths={"1d": 31},
+    )
+    row = {"object": thirteenth.object, "pool": "p", "num_requests": 2, "rate": "0.5"}
+    read = _rows(
+        {**row, "grant": {"amount": 1, "currency": "usd"}},
+        {**row, "grant": {"amount": 1, "currency": "eur"}},
+        {**row, "grant": None},
+        of=plan(thirteenth),
+    )
+
+    assert [
+        (("p",), (QUANTA, 2.0, QUANTA // 2)),
+        (("p",), (None, 2.0, QUANTA // 2)),
+        (("p",), (None, 2.0, QUANTA // 2)),
+    ] == read[0]
+    error = _refused(encoded(page(bucket(TODAY, row | {"rate": None}))), plan(thirteenth))
+    assert "rate" in error.message
 
 
 def test_rows_repeat() -> None:
