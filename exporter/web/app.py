@@ -21,6 +21,11 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 _METHODS: Final = ("GET", "HEAD")
 _WORDS: Final = "text/plain; charset=utf-8"
 _PAGE: Final = "text/html; charset=utf-8"
+_PAGE_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("Referrer-Policy", "no-referrer"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +85,13 @@ class App:
         return _negotiated(scope, wanted.value, body, self.tail(wanted), vary="Accept, Accept-Encoding")
 
     async def _status(self, scope: Scope) -> Answer:
-        """Render on a thread, one page at a time: a page of many organizations must not hold up a scrape."""
+        """Render and compress on a thread, one page at a time: many organizations must not hold up a scrape."""
         async with self._rendering:
-            page = await asyncio.to_thread(status_page, self.snapshot(), version=self.version, now=self.now())
-        return _negotiated(
-            scope,
-            _PAGE,
-            Body(),
-            page.encode("utf-8", "replace"),
-            (
-                ("Cache-Control", "no-store"),
-                ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
-                ("Referrer-Policy", "no-referrer"),
-            ),
-            vary="Accept-Encoding",
-        )
+            return await asyncio.to_thread(self._page, scope, self.snapshot(), self.now())
+
+    def _page(self, scope: Scope, snapshot: Snapshot, now: float) -> Answer:
+        page = status_page(snapshot, version=self.version, now=now).encode("utf-8", "replace")
+        return _negotiated(scope, _PAGE, Body(), page, _PAGE_HEADERS, vary="Accept-Encoding")
 
 
 def words(status: HTTPStatus, text: str, headers: Headers = ()) -> Answer:

@@ -40,7 +40,7 @@ def organization_section(organization: OrganizationReport, index: int, now: floa
     spend = organization.spend or _NOTHING
     content = (
         f'<p class="pace">{_pace(organization, now)}</p>{_spend(organization.spend)}'
-        f"{daily_chart(spend.daily, now)}"
+        f"{daily_chart(spend.daily, now) if organization.spend else ''}"
         f'<div class="tops">{_line_items(spend.line_items)}{_models(organization.models)}</div>'
         f"{_resources(organization.resources, now)}"
     )
@@ -138,8 +138,9 @@ def _resources(resources: Sequence[ResourceReport], now: float) -> str:
 def _resource(resource: ResourceReport, now: float) -> str:
     cells = (
         f'<tr><th scope="row">{name(resource.name)}</th><td>{badge(resource_state(resource, now))}</td>'
-        f"<td>{ago(resource.last_success, now)}</td><td>{ago(resource.last_change, now)}</td>"
-        f'<td class="number extra">{duration(resource.interval)}</td>'
+        f'<td data-label="Success">{ago(resource.last_success, now)}</td>'
+        f'<td data-label="New data">{ago(resource.last_change, now)}</td>'
+        f'<td class="number extra">{duration(resource.interval) if resource.interval else "unknown"}</td>'
         f'<td class="number extra">{resource.series:,}</td></tr>'
     )
     wrong = "".join(

@@ -82,7 +82,4 @@ def _credentials(authorization: str) -> tuple[str, bytes] | None:
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:
-    try:
-        return bcrypt.checkpw(password[:_SIGNIFICANT], hashed)
-    except ValueError:
-        return False
+    return bcrypt.checkpw(password[:_SIGNIFICANT], hashed)

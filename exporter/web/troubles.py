@@ -10,6 +10,9 @@ from exporter.exposition.snapshot import OrganizationReport, ResourceReport
 _LATE_INTERVALS: Final = 3
 _LATE_AT_LEAST: Final = 300.0
 
+_LATE_WORDS: Final = "There has been no successful poll for some time."
+_LATE_ADVICE: Final = "Read the exporter's log: it says what the last polls waited for."
+
 UNSUPPORTED: Final = "unsupported"
 
 _DEGRADED: Final = {
@@ -94,7 +97,7 @@ def resource_troubles(resource: ResourceReport, now: float) -> Iterator[tuple[St
     if state is State.FAILING:
         yield state, resource.error or "The last poll failed.", resource.advice
     elif state is State.LATE:
-        yield state, resource.error or "There has been no successful poll for some time.", resource.advice
+        yield state, resource.error or _LATE_WORDS, resource.advice or _LATE_ADVICE
     if state not in (State.WAITING, State.UNSUPPORTED):
         for reason in resource.degraded:
             yield State.DEGRADED, *degraded_words(reason)

@@ -100,6 +100,7 @@ _BAD = {
         "holds what a header cannot carry",
     ),
     "a password that is no hash": ("basic_auth_users: {john: doe}", "what stands for 'john' is not a bcrypt hash"),
+    "a hash that no bcrypt makes": (f"basic_auth_users: {{a: {_HASH[:28]}z{_HASH[29:]}}}", "is not a bcrypt hash"),
     "a user that is no text": (f"basic_auth_users: {{1: {_HASH}}}", "Expected `str`, got `int`"),
     "a rate limit": ("rate_limit: {interval: 1s, burst: 0}", "rate_limit is not supported: leave it out"),
 }
@@ -113,6 +114,7 @@ _GOOD = {
     "every suite": f"tls_server_config: {{{_PAIR}, cipher_suites: [TLS_AES_128_GCM_SHA256]}}",
     "TLS 1.3 only": f"tls_server_config: {{{_PAIR}, min_version: TLS13, curve_preferences: [X25519]}}",
     "nulls": f"tls_server_config: {{{_PAIR}, client_ca_file: , min_version: }}",
+    "a quoted null": "http_server_config: {headers: }",
 }
 
 
