@@ -117,15 +117,15 @@ class Directory:
 _TIERS: Final = {"object": "project.service_tier_settings", "default": "standard", "enabled_tiers": ["flex", "fast"]}
 _PERMISSIONS: Final = {"object": "project.model_permissions", "mode": "deny_list", "model_ids": []}
 _TOOLS: Final = {
-    "object": "project.hosted_tool_permissions",
-    **{
-        tool: {"enabled": True} for tool in ("code_interpreter", "file_search", "image_generation", "mcp", "web_search")
-    },
+    tool: {"enabled": True} for tool in ("code_interpreter", "file_search", "image_generation", "mcp", "web_search")
 }
 
 
 def _retention(scope: str) -> Json:
-    return {"object": f"{scope}.data_retention", "type": "organization_default" if scope == "project" else "none"}
+    return {
+        "object": f"{scope}.data_retention",
+        "type": "organization_default" if scope == "project" else "zero_data_retention",
+    }
 
 
 def _nobody(query: Query, _now: float) -> Json:
@@ -136,7 +136,6 @@ def _groups(query: Query, _now: float) -> Json:
     rows = [
         {
             "id": f"group_{name}",
-            "object": "group",
             "name": name,
             "created_at": 1738368000,
             "group_type": "group",
