@@ -92,8 +92,9 @@ class Gate:
 
 def cut_off(transport: asyncio.Transport) -> None:
     """Close at once; what the client has not read yet is dropped by the kernel as well."""
-    with contextlib.suppress(OSError):
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    if connected := transport.get_extra_info("socket"):
+        with contextlib.suppress(OSError):
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
 
 

@@ -6,9 +6,11 @@ from typing import Final
 from exporter.exposition.snapshot import ModelUse, OrganizationReport, ResourceReport, Spend
 from exporter.web.chart import daily_chart, share_bar
 from exporter.web.troubles import State, organization_state, resource_state, resource_troubles
-from exporter.web.words import ago, clock, dollars, dollars_element, duration, name, quantity_element, several, text_of
+from exporter.web.words import ago, clock, dollars_element, duration, name, quantity_element, text_of
 
-_TOP: Final = 8
+_TOP: Final = 10
+"""Line items and models that are shown, whatever the snapshot holds."""
+
 _SPANS: Final = (
     ("today", "Today so far"),
     ("yesterday", "Yesterday"),
@@ -94,9 +96,7 @@ def _line_items(items: Sequence[tuple[str, float]]) -> str:
         f'<td class="number">{dollars_element(amount)}</td></tr>'
         for item, amount in items[:_TOP]
     )
-    rest = items[_TOP:]
-    more = f"<p>and {several(len(rest), 'other')}, {dollars(sum(amount for _, amount in rest))}</p>" if rest else ""
-    return _top("Line items", ("Line item", "Spend"), rows, more)
+    return _top("Top line items", ("Line item", "Spend"), rows)
 
 
 def _models(models: Sequence[ModelUse]) -> str:
@@ -107,11 +107,10 @@ def _models(models: Sequence[ModelUse]) -> str:
         f'<td class="number">{quantity_element(model.requests)}</td></tr>'
         for model in models[:_TOP]
     )
-    more = f"<p>and {several(len(models) - _TOP, 'other')}</p>" if len(models) > _TOP else ""
-    return _top("Models", ("Model", "Tokens", "Requests"), rows, more)
+    return _top("Top models", ("Model", "Tokens", "Requests"), rows)
 
 
-def _top(title: str, columns: tuple[str, ...], rows: str, more: str) -> str:
+def _top(title: str, columns: tuple[str, ...], rows: str) -> str:
     if not rows:
         return f'<div><h3>{title}, last 7 days</h3><p class="unknown">None reported yet.</p></div>'
     first, *others = columns
@@ -120,7 +119,7 @@ def _top(title: str, columns: tuple[str, ...], rows: str, more: str) -> str:
     )
     return (
         f'<div><h3>{title}, last 7 days</h3><table class="top"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>{more}</div>"
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Server:
     """Serves one application on some addresses, from `start` to `stop`; also `async with`.
 
-    Signals are left to the caller. `start` raises ListenError.
+    Signals are left to the caller. `start` raises ListenError. A stopped server, and its security, are not used again.
     """
 
     def __init__(

@@ -21,6 +21,10 @@ _DEGRADED: Final = {
         "Some past days are missing: the API no longer serves them.",
         "Nothing brings them back. Gauges and counters lack these days; keep the exporter running to avoid gaps.",
     ),
+    "group_by_refused": (
+        "The API refuses to group this by everything that was asked for; a label is missing.",
+        "Take what the log names out of the resource's group_by. The full grouping is tried again once a day.",
+    ),
     "organization_changed": (
         "The key now belongs to another organization than the state remembers; its answers are not applied.",
         "Put the former key back, or give the new organization a name and a state of its own.",
