@@ -249,7 +249,7 @@ def test_plain_http_to_tls_is_closed(config: Path, server: Pair) -> None:
 def test_unfinished_handshakes_block_nobody_and_end(config: Path, authority: Authority, server: Pair) -> None:
     """Silent TCP clients neither hold up a handshake nor stay; TLS clients that ask nothing do not stay either."""
     config.write_text(_tls(server))
-    limits = Limits(request=1.0, grace=0.5)
+    limits = Limits(request=2.5, grace=0.5)
     with serving(web_config=config, limits=limits) as site, ExitStack() as stack:
         silent = [stack.enter_context(site.connect()) for _ in range(20)]
         silent[0].sendall(b"\x16\x03\x01\x02\x00")
@@ -258,10 +258,10 @@ def test_unfinished_handshakes_block_nobody_and_end(config: Path, authority: Aut
         )
         begun = time.monotonic()
         assert 200 == _get(site, tls=_client(authority))[0]
-        assert time.monotonic() - begun < 0.8
+        assert time.monotonic() - begun < 2
         for client in (*silent, encrypted):
             assert b"" == _rest(client)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 8
 
 
 def test_unfinished_handshakes_cannot_take_all_places(config: Path, authority: Authority, server: Pair) -> None:

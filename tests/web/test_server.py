@@ -20,7 +20,7 @@ from tests.support.site import TAILS, WHOLE, Site, compressed, everything, raw, 
 
 _SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
 _HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
-_QUICK = Limits(request=0.4, answer=0.6, idle=0.8, connections=512, grace=0.5)
+_QUICK = Limits(request=0.4, answer=2.0, idle=1.6, connections=512, grace=0.5)
 _NOISE = os.urandom(1 << 20).hex().encode() + b"\n"
 _LARGE = _NOISE * 8
 """16 MiB: far beyond what the kernel buffers for a client that does not read."""
