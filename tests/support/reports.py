@@ -29,7 +29,10 @@ def spend(days: int = 62, scale: float = 1.0) -> Spend:
     daily = tuple(
         (
             today - (days - 1 - age) * DAY,
-            scale * (90 + age * 1.1) * (0.55 if ((today // DAY + age) % 7) in (2, 3) else 1) * (1 + 0.2 * math.sin(age)),
+            scale
+            * (90 + age * 1.1)
+            * (0.55 if ((today // DAY + age) % 7) in (2, 3) else 1)
+            * (1 + 0.2 * math.sin(age)),
         )
         for age in range(days)
     )
