@@ -60,7 +60,9 @@ class Scenario:
         visible_in: float = 0.0,
         currency: str | None = "usd",
     ) -> None:
-        """Add figures, or take them away with a minus, to the buckets that hold `time` (Unix seconds, default now).
+        """Add figures, or take them away with a minus, to the buckets that hold `time`.
+
+        `time` is in Unix seconds and defaults to the second that has just passed, for a bucket ends before now.
 
         `values` are the API's fields; of costs `amount` and `quantity`, in decimals. `project_id` may be a name or a
         place. `visible_in` seconds from now the figures are reported.
@@ -76,7 +78,7 @@ class Scenario:
             given = {field: int(value) for field, value in values.items()}
         key = self._key(name, dimensions or {})
         key += (currency,) * len(form.extras)
-        moment = self._now() if time is None else time
+        moment = self._now() - 1 if time is None else time
         parts = tuple(form.components_of(given))
         self._books.note(Entry(name, int(moment), key, parts, self._now() + visible_in))
 

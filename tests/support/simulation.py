@@ -52,7 +52,7 @@ class Simulation:
         response = self.get(f"organization/{path}", **parameters)
         return response.status_code, response.json()["error"]
 
-    def control(self, method: str, path: str, **content: Any) -> httpx.Response:
+    def control(self, method: str, path: str, /, **content: Any) -> httpx.Response:
         """Ask one of the simulator's own endpoints."""
         url = self.url.replace("/v1", f"/simulator/{path}")
         return self.http.request(method, url, json=content) if content else self.http.request(method, url)

@@ -1,0 +1,118 @@
+"""Serving: in an event loop, in a thread, and as a command; stopping in every situation."""
+
+import asyncio
+import logging
+import socket
+import threading
+from time import time
+
+import httpx
+import pytest
+
+from exporter.simulator import Simulator, keys, run, serve, serving
+from exporter.simulator.answers import json_answer
+from exporter.simulator.delivery import Delivering, Message
+from exporter.simulator.faults import Fault, alter
+from tests.support.simulation import NOW, TODAY
+
+HEADERS = {"Authorization": f"Bearer {keys.FULL}"}
+
+
+def test_served_in_an_event_loop() -> None:
+    """Inside a loop the simulator has a port of its own and the machine's clock."""
+
+    async def scene() -> tuple[int, int]:
+        async with serve(Simulator(1)) as url, httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"{url}/organization/usage/completions?start_time=0&limit=1", headers=HEADERS)
+            page = await client.get(f"{url}/organization/costs?start_time={int(time()) - 60}", headers=HEADERS)
+            return answer.status_code, page.json()["data"][-1]["end_time"]
+
+    status, end = asyncio.run(scene())
+
+    assert 200 == status
+    assert time() == pytest.approx(end, abs=30)
+
+
+def test_run_tells_its_address_and_stops_when_cancelled() -> None:
+    """The command's coroutine serves until it is cancelled, with realistic delays."""
+
+    async def scene() -> tuple[str, int]:
+        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(run(seed=3, ready=ready))
+        url = await ready
+        async with httpx.AsyncClient(trust_env=False) as client:
+            status = (await client.get(f"{url}/organization/projects", headers=HEADERS)).status_code
+        task.cancel()
+        await asyncio.wait({task})
+        try:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                await client.get(url)
+        except httpx.ConnectError:
+            return url, status
+        return "still there", status
+
+    url, status = asyncio.run(scene())
+
+    assert url.startswith("http://127.0.0.1:")
+    assert 200 == status
+
+
+def test_waiting_clients_do_not_hold_the_server_up(caplog: pytest.LogCaptureFixture) -> None:
+    """A server stops although a client is being kept waiting, and complains of nothing."""
+    simulator = Simulator(1)
+    simulator.faults.add("never")
+    outcome: list[str] = []
+
+    def wait(url: str) -> None:
+        try:
+            httpx.get(f"{url}/organization/projects", headers=HEADERS, timeout=20, trust_env=False)
+        except httpx.TransportError as error:
+            outcome.append(type(error).__name__)
+
+    with caplog.at_level(logging.ERROR), serving(simulator) as url:
+        client = threading.Thread(target=wait, args=(url,))
+        client.start()
+        while not simulator.requests:
+            threading.Event().wait(0.005)
+    client.join(timeout=10)
+
+    assert ["ReadError"] == outcome
+    assert [] == caplog.records
+
+
+def test_ipv6_addresses_are_in_brackets() -> None:
+    """The base URL of an IPv6 address can be used as it is."""
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with serving(Simulator(1), host="::1") as url:
+        assert 401 == httpx.get(f"{url}/organization/projects", trust_env=False).status_code
+        assert url.startswith("http://[::1]:")
+
+
+def test_other_servers_cannot_reset_connections() -> None:
+    """A server that does not hand out its transport gets an exception where a reset was asked for."""
+    answer = json_answer({})
+    alter(answer, Fault("reset"), NOW)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(_message: Message) -> None:
+        pass
+
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(Delivering().deliver(answer, receive, send, bodyless=False))
+
+
+def test_only_http_prefixes_are_served() -> None:
+    """A body sent with GET is read and ignored."""
+    with serving(Simulator(1)) as url:
+        response = httpx.request(
+            "GET",
+            f"{url}/organization/costs?start_time={TODAY - 10**8}&limit=1",
+            headers=HEADERS,
+            content=b"x" * 200_000,
+            trust_env=False,
+        )
+
+    assert 200 == response.status_code
