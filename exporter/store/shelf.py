@@ -7,7 +7,7 @@ from sqlite3 import Connection
 import numpy as np
 
 from exporter.catalog import Plan
-from exporter.ledger import Book, Cells, Column, Identity, Ledger, Release, Tally
+from exporter.ledger import Book, Cells, Changes, Column, Identity, Ledger, Release, Tally
 from exporter.store.codec import (
     pack_column,
     pack_labels,
@@ -107,9 +107,9 @@ def _read_book(database: Connection, shelf: int, book: Book) -> bool:
     content = "SELECT start, measure, amounts, known, base FROM cells WHERE ledger = ? AND book = ?"
     seen_measures = set()
     for start, name, amounts, known, base in database.execute(content, key):
+        seen_measures.add(name)
         if (position := positions.get(name)) is None:
             continue
-        seen_measures.add(name)
         cells[start].values[position] = unpack_column(amounts, book.dtype(position))
         cells[start].known[position] = unpack_mask(known)
         if base is not None:
@@ -125,7 +125,9 @@ def _read_book(database: Connection, shelf: int, book: Book) -> bool:
         tally.restore(columns, unpack_column(carried, dtype), unpack_sparse(lead, dtype), unpack_sparse(pending, dtype))
         tallies[name] = tally
     book.restore(cells, tallies, np.frombuffer(seen[0], np.int64).copy())
-    return not cells or seen_measures == positions.keys()
+    if seen_measures - positions.keys():
+        book.changes = Changes()
+    return not cells or seen_measures >= positions.keys()
 
 
 def _write_book(database: Connection, shelf: int, book: Book, releases: Sequence[Release]) -> None:
