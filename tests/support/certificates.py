@@ -24,8 +24,8 @@ class Authority:
             *("-subj", f"/CN={name}", "-keyout", str(self.pair.key), "-out", str(self.pair.certificate)),
         )
 
-    def issue(self, name: str, alternative: str = "DNS:localhost,IP:127.0.0.1") -> Pair:
-        """Return a certificate with these alternative names, signed by the authority."""
+    def issue(self, name: str, alternative: str = "DNS:localhost,IP:127.0.0.1", days: int = 2) -> Pair:
+        """Return a certificate with these alternative names, signed by the authority; one of -1 days has expired."""
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={alternative}\n")
@@ -35,7 +35,7 @@ class Authority:
         )
         _openssl(
             *("x509", "-req", "-in", str(request), "-CA", str(self.pair.certificate), "-CAkey", str(self.pair.key)),
-            *("-CAcreateserial", "-days", "2", "-extfile", str(extensions), "-out", str(pair.certificate)),
+            *("-CAcreateserial", "-days", str(days), "-extfile", str(extensions), "-out", str(pair.certificate)),
         )
         return pair
 

@@ -1,0 +1,198 @@
+"""The examination of one organization: every endpoint once, costs first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.catalog import Answer, Branch, Plan
+from exporter.check.asking import Asking
+from exporter.check.finding import Finding, Grade
+from exporter.check.judgement import judge
+from exporter.check.lookups import Lookup
+from exporter.check.reading import Reading
+from exporter.check.subject import Subject
+from exporter.check.trouble import explain
+from exporter.clock import Clock
+from exporter.ledger import Coverage
+from exporter.upstream import (
+    BadRequest,
+    Client,
+    MissingBucket,
+    MissingScopes,
+    NetworkError,
+    NotFound,
+    Observer,
+    Priority,
+    RateLimited,
+    Timeout,
+    Unauthorized,
+    UpstreamError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What it comes to."""
+
+    name: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def readable(self) -> bool:
+        """Whether usage and costs can be read."""
+        return not any(finding.grade in {Grade.FAILED, Grade.NOT_ASKED} for finding in self.findings)
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        failed = [finding for finding in self.findings if finding.grade is Grade.FAILED]
+        notes = sum(finding.grade is Grade.NOTE for finding in self.findings)
+        if failed:
+            first, *others = failed
+            more = f" (and {len(others)} more)" if others else ""
+            return f"{self.name}: usage and costs cannot be read: {first.topic}: {first.words}{more}"
+        noted = f", with {notes} note{'' if notes == 1 else 's'}" if notes else ""
+        return f"{self.name}: usage and costs can be read{noted}"
+
+
+async def examine(
+    subject: Subject, connect: Callable[[Observer], Client], clock: Clock, tell: Callable[[Finding], None]
+) -> Verdict:
+    """Ask every endpoint once; `tell` is called with each finding as it comes, `connect` makes the client."""
+    examination = _Examination(subject, connect, clock, tell)
+    try:
+        await examination.run()
+    finally:
+        await examination.client.aclose()
+    return Verdict(subject.name, tuple(examination.findings))
+
+
+@dataclass(slots=True)
+class _Examination:
+    subject: Subject
+    connect: Callable[[Observer], Client]
+    clock: Clock
+    tell: Callable[[Finding], None]
+    client: Client = field(init=False)
+    findings: list[Finding] = field(default_factory=list)
+    _asking: Asking = field(init=False)
+    _readings: list[Reading] = field(default_factory=list)
+    _project: str = ""
+    _over: bool = False
+    """Whether what happened to one endpoint would happen to all others."""
+
+    def __post_init__(self) -> None:
+        self._asking = Asking(self.subject.patience)
+        self.client = self.connect(self._asking)
+        self._project = next(iter(self.subject.project_ids), "")
+
+    async def run(self) -> None:
+        plans = sorted(self.subject.plans, key=lambda plan: plan.resource.branch is not Branch.COSTS)
+        for plan in plans:
+            if not self._over:
+                await self._read(plan)
+        for lookup in self.subject.lookups:
+            if not self._over:
+                await self._look_up(lookup)
+        if self._over:
+            self._leave_out(plans)
+        for finding in judge(self.subject, self.findings, self._readings, self.client.skew):
+            self._found(finding)
+
+    def _found(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        self.tell(finding)
+
+    async def _read(self, plan: Plan) -> None:
+        name = plan.resource.name
+        try:
+            accepted, answer = await self._negotiate(plan)
+        except NotFound as error:
+            fatal = plan.resource.branch is Branch.COSTS
+            words, advice = explain(error, self.subject)
+            self._found(Finding(Grade.FAILED if fatal else Grade.UNSUPPORTED, name, words, advice if fatal else ""))
+            return
+        except UpstreamError as error:
+            self._fail(Grade.FAILED, name, error)
+            return
+        reading = Reading(accepted, answer)
+        self._readings.append(reading)
+        if refused := [dimension for dimension in plan.group_by if dimension not in accepted.group_by]:
+            gone = ", ".join(refused)
+            words = f"{reading}; the API refuses to group it by {gone}"
+            advice = f"The exporter goes on without the label. Leave {gone} out of resources.{name}.group_by."
+            self._found(Finding(Grade.NOTE, name, words, advice))
+        else:
+            self._found(Finding(Grade.OK, name, str(reading)))
+
+    async def _negotiate(self, wanted: Plan) -> tuple[Plan, Answer]:
+        plan = wanted
+        refused: BadRequest | None = None
+        while True:
+            now = self.clock.now()
+            page = plan.open_end(now) - plan.max_limit * plan.width_seconds
+            start = max(plan.lookback_start(now), page)
+            priority = Priority.COSTS if plan.resource.branch is Branch.COSTS else Priority.USAGE
+            try:
+                answer = await self._asking.wait(self.client.poll(plan, start, due=now, priority=priority))
+            except BadRequest as error:
+                refused = refused or error
+                droppable = [dimension for dimension in plan.resource.gives_up if dimension in plan.group_by]
+                if not droppable:
+                    raise refused from None
+                named = [dimension for dimension in droppable if dimension in f"{error.param} {error.message}"]
+                dropped = (named or droppable)[0]
+                plan = plan.regrouped(tuple(dimension for dimension in plan.group_by if dimension != dropped))
+            else:
+                if missing := Coverage().audit(plan, answer).missing:
+                    raise MissingBucket(f"{len(missing)} of the buckets that were asked for are not there")
+                return plan, answer
+
+    async def _look_up(self, lookup: Lookup) -> None:
+        if lookup.per_project and not self._project:
+            self._found(Finding(Grade.NOTE, lookup.name, "there is no project to ask about"))
+            return
+        path = lookup.path.format(project=self._project)
+        try:
+            answer = await self._asking.wait(
+                self.client.get_json(
+                    path, lookup.query, resource=lookup.name, priority=Priority.USAGE, due=self.clock.now()
+                )
+            )
+        except NotFound as error:
+            missing = Finding(Grade.NOTE, lookup.name, f"this host does not have it: {error}; {lookup.without}")
+            self._found(Finding(Grade.OK, lookup.name, lookup.absent) if lookup.absent else missing)
+            return
+        except UpstreamError as error:
+            self._fail(Grade.NOTE, lookup.name, error, f"; {lookup.without}")
+            return
+        rows = answer.get("data") if isinstance(answer, dict) else None
+        if isinstance(rows, list):
+            more = "at least " if answer.get("has_more") else ""
+            self._found(Finding(Grade.OK, lookup.name, f"{more}{len(rows)} found"))
+            self._project = self._project or _active(rows)
+        else:
+            self._found(Finding(Grade.OK, lookup.name, "found"))
+
+    def _fail(self, grade: Grade, topic: str, error: UpstreamError, consequence: str = "") -> None:
+        words, advice = explain(error, self.subject)
+        unanswered = isinstance(error, (NetworkError, Timeout)) and not self._asking.answered
+        refused = isinstance(error, Unauthorized) and (
+            self.subject.key_kind.hopeless or not isinstance(error, MissingScopes)
+        )
+        self._over = unanswered or refused or isinstance(error, RateLimited)
+        self._found(Finding(grade, topic, f"{words}{consequence}", advice))
+
+    def _leave_out(self, plans: list[Plan]) -> None:
+        told = {finding.topic for finding in self.findings}
+        names = [*(plan.resource.name for plan in plans), *(lookup.name for lookup in self.subject.lookups)]
+        if left := [name for name in names if name not in told]:
+            unread = any(plan.resource.name in left for plan in plans)
+            grade = Grade.NOT_ASKED if unread else Grade.NOTE
+            self._found(Finding(grade, ", ".join(left), "the answer would be the same"))
+
+
+def _active(rows: list[Any]) -> str:
+    for row in rows:
+        if isinstance(row, dict) and row.get("status") == "active" and isinstance(row.get("id"), str):
+            return str(row["id"])
+    return ""

@@ -1,0 +1,108 @@
+"""`check`: asks each endpoint once, and says what is wrong and what to do."""
+
+import asyncio
+import sys
+from typing import Final
+
+from exporter.check import Finding, Grade, Subject, Verdict, examine, lookups
+from exporter.cli.redaction import redact
+from exporter.clock import SystemClock
+from exporter.settings import Api, OrganizationSettings, Settings
+from exporter.upstream import Client, Observer, Throttle
+
+_ATTEMPTS: Final = 3
+"""How many answers as slow as `api.timeout` allows are waited for."""
+
+_INDENT: Final = 2
+_GRADES: Final = max(len(grade.value) for grade in Grade)
+
+
+def execute(settings: Settings) -> int:
+    """Return 0 if the usage and costs of every organization can be read, else 1."""
+    verdicts = asyncio.run(_examine(settings))
+    print_line("")
+    for verdict in verdicts:
+        print_line(f"{'ok' if verdict.readable else 'failed'}: {verdict}")
+    return 0 if all(verdict.readable for verdict in verdicts) else 1
+
+
+def print_line(line: str) -> None:
+    """Write a line to standard output at once."""
+    sys.stdout.write(f"{redact(line)}\n")
+    sys.stdout.flush()
+
+
+async def _examine(settings: Settings) -> list[Verdict]:
+    clock = SystemClock()
+    verdicts = []
+    for organization in settings.organizations:
+        subject = _subject(organization, settings.api)
+
+        def connect(observer: Observer, organization: OrganizationSettings = organization) -> Client:
+            return client_of(organization, settings.api, clock, observer)
+
+        print_line(f"{subject.name}: {subject.base_url}, key from {subject.key_origin}")
+        verdicts.append(await examine(subject, connect, clock, Printer()))
+    return verdicts
+
+
+def client_of(organization: OrganizationSettings, api: Api, clock: SystemClock, observer: Observer) -> Client:
+    """Return a client of the organization with a throttle of its own. Raises ValueError where there is no key."""
+    if organization.key is None:
+        raise ValueError(f"organization {organization.name} has no key")
+    return Client(
+        organization.base_url,
+        organization.key.read,
+        throttle=Throttle(clock, organization.requests_per_minute),
+        clock=clock,
+        organization_id=organization.organization_id or "",
+        timeout=api.timeout,
+        max_body=api.max_body,
+        proxy=api.proxy,
+        ca_file=str(api.ca_file) if api.ca_file else None,
+        observer=observer,
+    )
+
+
+class Printer:
+    """Prints findings as they come; what was said before is not repeated."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+        self._said = ""
+
+    def __call__(self, finding: Finding) -> None:
+        """Print one."""
+        margin = " " * _INDENT
+        words = "likewise" if finding.words == self._said else finding.words
+        self._said = finding.words
+        print_line(f"{margin}{finding.grade.value:<{_GRADES}}  {finding.topic}: {words}")
+        if finding.advice and finding.advice not in self._given:
+            print_line(f"{margin}{'':<{_GRADES}}  -> {finding.advice}")
+            self._given.add(finding.advice)
+
+
+def _subject(organization: OrganizationSettings, api: Api) -> Subject:
+    key, names, limits = organization.key, organization.names, organization.limits
+    if key is None:
+        raise ValueError(f"organization {organization.name} has no key")
+    return Subject(
+        name=organization.name,
+        base_url=organization.base_url,
+        plans=organization.plans,
+        lookups=lookups(
+            projects=names.projects,
+            api_keys=names.api_keys,
+            admin_api_keys=names.admin_api_keys,
+            users=names.users,
+            organization_limits=limits.organization and not organization.costs_narrowed,
+            project_limits=limits.projects,
+            rate_limits=limits.rate_limits,
+        ),
+        key=key.read,
+        key_origin=key.origin,
+        organization_id=organization.organization_id or "",
+        project_ids=organization.project_ids,
+        proxied=api.proxy is not None,
+        patience=_ATTEMPTS * api.timeout + 60 / organization.requests_per_minute,
+    )
