@@ -13,6 +13,7 @@ from exporter.simulator import keys
 from exporter.simulator.app import Simulator
 from exporter.simulator.server import REALISTIC_DELAYS, serve
 from exporter.store import Store
+from exporter.web import WebConfigError
 
 _log = structlog.get_logger("exporter")
 
@@ -23,7 +24,7 @@ def execute(settings: SimulateSettings) -> int:
         store = open_store(Path(folder) / "state.db")
         try:
             asyncio.run(_serve(settings, store))
-        except OSError as error:
+        except (OSError, WebConfigError) as error:
             _log.error("cannot start", error=str(error))  # the words say it all
             return 1
         finally:

@@ -7,6 +7,7 @@ import structlog
 from exporter.cli.service import open_store, serve_until_signalled
 from exporter.settings import Settings
 from exporter.store import StateInUseError
+from exporter.web import WebConfigError
 
 _log = structlog.get_logger("exporter")
 
@@ -20,7 +21,7 @@ def execute(settings: Settings) -> int:
         return 1
     try:
         asyncio.run(serve_until_signalled(settings, store))
-    except OSError as error:
+    except (OSError, WebConfigError) as error:
         _log.error("cannot start", error=str(error))  # likewise
         return 1
     finally:

@@ -2,9 +2,12 @@
 
 import asyncio
 import sys
+from typing import Final
 
 from exporter.settings import SimulateSettings
 from exporter.simulator.server import run
+
+_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 # what an address without a host asks for
 
 
 def execute(settings: SimulateSettings) -> int:
@@ -17,4 +20,4 @@ async def _serve(settings: SimulateSettings) -> None:
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     address = settings.web.listen_address
     ready.add_done_callback(lambda url: sys.stderr.write(f"simulated Admin API on {url.result()}\n"))
-    await run(address.host or "127.0.0.1", address.port, settings.seed, ready=ready)
+    await run(address.host or _EVERYWHERE, address.port, settings.seed, ready=ready)

@@ -4,5 +4,6 @@ from exporter.web.app import App
 from exporter.web.connection import Limits
 from exporter.web.security import Security
 from exporter.web.server import Server
+from exporter.web.webconfig import WebConfigError
 
-__all__ = ["App", "Limits", "Security", "Server"]
+__all__ = ["App", "Limits", "Security", "Server", "WebConfigError"]
