@@ -1,16 +1,17 @@
 """Something that is polled again and again, and the loop that does it."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
 from exporter.clock import Clock
+from exporter.exposition import Family
 from exporter.organization.schedule import Outcome, Schedule
 from exporter.telemetry import Telemetry
-from exporter.upstream import BadRequest, NotFound, Priority, UpstreamError
+from exporter.upstream import NotFound, Priority, UpstreamError
 
 
 @dataclass(slots=True)
@@ -52,6 +53,14 @@ class Job(Protocol):
 
     async def poll(self, due: float) -> Outcome:
         """Ask once and apply the answer. `due` is in seconds of monotonic time. Raises UpstreamError."""
+        ...
+
+
+class Source(Protocol):
+    """Something beside the ledgers that has families to publish."""
+
+    def families(self, now: float) -> Iterable[Family]:
+        """Return them as of `now`, Unix seconds. Called on the thread that owns the ledgers."""
         ...
 
 
@@ -112,4 +121,4 @@ class Poller:
             return Outcome.UNSUPPORTED
         say = self._log.debug if repeated else self._log.warning
         say("poll failed", reason=error.reason, error=str(error), advice=error.advice)
-        return Outcome.REFUSED if error.needs_human or isinstance(error, BadRequest) else Outcome.FAILED
+        return Outcome.REFUSED if error.needs_human else Outcome.FAILED
