@@ -1,6 +1,7 @@
 """`demo`: a simulated organization and the exporter of it, in one process."""
 
 import asyncio
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -40,4 +41,11 @@ async def _serve(settings: SimulateSettings, store: Store | None) -> None:
         organizations = tuple(
             replace(organization, admin_key=key, base_url=base_url) for organization in settings.organizations
         )
-        await serve_until_signalled(replace(settings, organizations=organizations), store)
+        await serve_until_signalled(replace(settings, organizations=organizations), store, _greet)
+
+
+def _greet(url: str) -> None:
+    sys.stdout.write(
+        f"A simulated organization:\n  metrics      {url}/metrics\n  status page  {url}/\nCtrl-C ends it.\n"
+    )
+    sys.stdout.flush()
