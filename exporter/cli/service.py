@@ -14,9 +14,9 @@ import structlog
 from exporter import __version__
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Format, render
-from exporter.organization import Fresh, Organization, Watch
+from exporter.organization import Besides, Fresh, Organization, Watch
 from exporter.publisher import Publisher
-from exporter.settings import OrganizationSettings, Settings
+from exporter.settings import OrganizationSettings, Poll, Settings
 from exporter.store import StateUnwritableError, Store
 from exporter.telemetry import Telemetry
 from exporter.upstream import Client, Throttle
@@ -114,7 +114,32 @@ class Service:
             run=self._worker.run,
             shelf=self._store or Fresh(),
             openai_id=self._store.organization(settings.name) if self._store else "",
+            besides=_besides(settings, self._settings.poll),
+            names=self._store.names(settings.name) if self._store else (),
         )
+
+
+def _besides(settings: OrganizationSettings, poll: Poll) -> Besides:
+    names, limits, budgets = settings.names, settings.limits, settings.budgets
+    whole = not settings.costs_narrowed
+    return Besides(
+        projects=names.projects,
+        api_keys=names.api_keys,
+        admin_api_keys=names.admin_api_keys,
+        users=names.users,
+        personal_data=names.personal_data,
+        spend_limits=limits.organization and whole,
+        project_spend_limits=limits.projects,
+        rate_limits=limits.rate_limits,
+        budget=budgets.monthly_usd if whole else None,
+        project_budgets=budgets.projects,
+        project_ids=settings.project_ids,
+        requests_per_minute=settings.requests_per_minute,
+        directory_interval=poll.directory_interval,
+        organization_interval=poll.cost_interval,
+        limits_interval=poll.limits_interval,
+        stale_after=poll.stale_after,
+    )
 
 
 def open_store(path: Path) -> Store | None:

@@ -1,12 +1,17 @@
 """One organization: what is polled when, and what becomes of the answers."""
 
-from exporter.organization.job import Job, Poller, Status
+from exporter.organization.besides import Besides
+from exporter.organization.described import ALL, Described
+from exporter.organization.job import Job, Poller, Source, Status
 from exporter.organization.mirror import Fresh, Mirror, Shelf
 from exporter.organization.organization import Organization, OrganizationChanged
 from exporter.organization.schedule import Outcome, Schedule
 from exporter.organization.watch import Watch
 
 __all__ = [
+    "ALL",
+    "Besides",
+    "Described",
     "Fresh",
     "Job",
     "Mirror",
@@ -16,6 +21,7 @@ __all__ = [
     "Poller",
     "Schedule",
     "Shelf",
+    "Source",
     "Status",
     "Watch",
 ]

@@ -2,26 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 import structlog
 
 from exporter.catalog import Answer, Plan
 from exporter.clock import Clock
-from exporter.exposition import Family, OrganizationReport, ResourceReport
-from exporter.organization.job import Job, Poller
+from exporter.exposition import OrganizationReport, ResourceReport
+from exporter.organization.aside import Aside
+from exporter.organization.besides import Annex, Besides
+from exporter.organization.job import Job, Poller, Source
+from exporter.organization.memory import Memory
 from exporter.organization.mirror import Mirror, Shelf, Surroundings
+from exporter.organization.shown import Shown
 from exporter.organization.watch import Watch
+from exporter.store import Name
 from exporter.telemetry import Telemetry
 from exporter.upstream import Client, Forbidden, Runner, Throttle
-
-
-class Source(Protocol):
-    """Something beside the ledgers that has families to publish."""
-
-    def families(self, now: float) -> Iterable[Family]:
-        """Return them as of `now`, Unix seconds. Called on the thread that owns the ledgers."""
-        ...
 
 
 class OrganizationChanged(Forbidden):  # named as its base is
@@ -49,8 +45,10 @@ class Organization:
         run: Runner,
         shelf: Shelf,
         openai_id: str = "",
+        besides: Besides | None = None,
+        names: Iterable[Name] = (),
     ) -> None:
-        """`openai_id` is what the state remembers of the answer header `openai-organization`."""
+        """`openai_id` and `names` are what the state remembers: of the header `openai-organization`, and of names."""
         self.name = name
         self.openai_id = openai_id
         self._client, self._throttle, self._clock, self._telemetry = client, throttle, clock, telemetry
@@ -60,14 +58,21 @@ class Organization:
         for plan in plans:
             telemetry.begin(name, plan.resource.name, buckets=True)
         self.mirrors = [Mirror(plan, around, shelf) for plan in plans]
-        self.jobs: list[Job] = list(self.mirrors)
-        self.sources: list[Source] = []
+        self._memory = Memory(name, names)
+        besides = besides or Besides()
+        shown = Shown(self.mirrors)
+        aside = Aside(name, client, watch, clock, run, self._memory, shown, besides.personal_data)
+        annex = Annex(besides, aside)
+        for job in annex.jobs:
+            telemetry.begin(name, job.name, buckets=False)
+        self.jobs: list[Job] = [*self.mirrors, *annex.jobs]
+        self.sources: list[Source] = annex.sources
         self._show()
 
     @property
     def ready(self) -> bool:
-        """Whether every job has polled once, with whatever result."""
-        return all(job.status.decided for job in self.jobs)
+        """Whether everything with buckets has been polled once, with whatever result: names may come later."""
+        return all(job.status.decided for job in self.jobs if job.counts)
 
     async def run(self, polled: Callable[[], None]) -> None:
         """Poll until cancelled; `polled` is called after every poll."""
@@ -85,6 +90,14 @@ class Organization:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    def names_to_save(self) -> list[Name]:
+        """Return what has been learned and is not in the state. Called on the thread that owns the ledgers."""
+        return self._memory.unsaved()
+
+    def names_saved(self) -> None:
+        """Take note that all of that is in the state."""
+        self._memory.saved()
 
     def report(self) -> OrganizationReport:
         """Return how every job is doing, and the request rate. What was spent is not known here."""

@@ -91,7 +91,10 @@ class Publisher:
     def _commit(self, now: float) -> None:
         desks = [mirror for organization in self._organizations for mirror in organization.mirrors]
         mirrored = {organization.name: organization.openai_id for organization in self._organizations}
-        self._press.commit(desks, mirrored, now)
+        names = [name for organization in self._organizations for name in organization.names_to_save()]
+        if self._press.commit(desks, mirrored, now, names):
+            for organization in self._organizations:
+                organization.names_saved()
         self._telemetry.state_writable.set(self._press.writable)
         if self._store:
             self._telemetry.state_size_bytes.set(self._store.size)

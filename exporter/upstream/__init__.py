@@ -15,17 +15,22 @@ from exporter.upstream.errors import (
     Unauthorized,
     UpstreamError,
 )
+from exporter.upstream.limits import Limits, RateLimit, Spending
 from exporter.upstream.listing import Pagination
+from exporter.upstream.names import Directory
 from exporter.upstream.observer import Observer, Silent
-from exporter.upstream.pace import Priority
+from exporter.upstream.pace import SIDE_SHARE, Priority
 from exporter.upstream.throttle import Throttle
 
 __all__ = [
+    "SIDE_SHARE",
     "BadRequest",
     "BillingLimit",
     "Client",
+    "Directory",
     "Forbidden",
     "InvalidResponse",
+    "Limits",
     "MissingBucket",
     "MissingScopes",
     "NetworkError",
@@ -33,9 +38,11 @@ __all__ = [
     "Observer",
     "Pagination",
     "Priority",
+    "RateLimit",
     "RateLimited",
     "Runner",
     "Silent",
+    "Spending",
     "Throttle",
     "Timeout",
     "Unauthorized",

@@ -103,9 +103,23 @@ class Client:
                     ) from None
                 self._narrowed[plan.resource.name] = (limit // 2, self._clock.monotonic() + DAY)
 
-    async def get_json(self, path: str, query: Query = (), *, resource: str, priority: Priority, due: float) -> Any:  # noqa: ANN401
-        """Return the decoded answer of `path`, which is relative to the base URL (`organization/spend_limit`)."""
-        reply = await self._get(path, query, resource=resource, priority=priority, due=due)
+    async def get_json(
+        self,
+        path: str,
+        query: Query = (),
+        *,
+        resource: str,
+        priority: Priority,
+        due: float,
+        optional: bool = False,
+    ) -> Any:  # noqa: ANN401
+        """Return the decoded answer of `path`, which is relative to the base URL (`organization/spend_limit`).
+
+        Where there is nothing, that is None if it is `optional`, and NotFound if not.
+        """
+        reply = await self._get(path, query, resource=resource, priority=priority, due=due, optional=optional)
+        if reply.status == httpx.codes.NOT_FOUND:
+            return None
         with self._reporting(resource, reply):
             return await self._run(partial(decode, ANYTHING, reply.body))
 
@@ -119,13 +133,20 @@ class Client:
         resource: str,
         priority: Priority,
         due: float,
+        optional: bool = False,
     ) -> list[dict[str, Any]]:
-        """Return all rows of a list, `limit` a page; those of a row's fields that a caller needs it has to check."""
+        """Return all rows of a list, `limit` a page; those of a row's fields that a caller needs it has to check.
+
+        Where there is no list, that is an empty one if it is `optional`, and NotFound if not.
+        """
         listing = Listing(style)
         after = ""
         while True:
             page = [*query, ("limit", str(limit)), *([("after", after)] if after else [])]
-            reply = await self._get(path, page, resource=resource, priority=priority, due=due)
+            absent = optional and not after
+            reply = await self._get(path, page, resource=resource, priority=priority, due=due, optional=absent)
+            if reply.status == httpx.codes.NOT_FOUND:
+                return []
             with self._reporting(resource, reply):
                 after = await self._run(partial(listing.add, reply.body))
             if not after:
@@ -158,12 +179,15 @@ class Client:
             narrowed = plan.max_limit
         return min(Chain(plan, start, now).wanted(now), plan.max_limit, narrowed)
 
-    async def _get(self, path: str, query: Query, *, resource: str, priority: Priority, due: float) -> Reply:
+    async def _get(
+        self, path: str, query: Query, *, resource: str, priority: Priority, due: float, optional: bool = False
+    ) -> Reply:
+        good = (httpx.codes.OK, httpx.codes.NOT_FOUND) if optional else (httpx.codes.OK,)
         failures = 0
         while True:
             try:
                 with self._reporting(resource):
-                    return await self._attempt(path, query, resource, priority, due)
+                    return await self._attempt(path, query, resource, priority, due, good=good)
             except errors.UpstreamError as error:
                 failures += 1
                 if not error.retryable or failures > RETRIES:
@@ -171,7 +195,9 @@ class Client:
                 if not isinstance(error, (errors.RateLimited, errors.Overloaded)):
                     await self._clock.sleep(error.retry_after or backoff(failures, self._chance()))
 
-    async def _attempt(self, path: str, query: Query, resource: str, priority: Priority, due: float) -> Reply:
+    async def _attempt(
+        self, path: str, query: Query, resource: str, priority: Priority, due: float, *, good: tuple[int, ...]
+    ) -> Reply:
         permit = await self._throttle.permit(resource, priority, due)
         with permit:
             self._observer.waited(resource, permit.waited)
@@ -185,7 +211,7 @@ class Client:
             now = self._clock.now()
             if (date := server_time(reply.headers)) is not None:
                 self.skew = now - date
-            if reply.status == httpx.codes.OK:
+            if reply.status in good:
                 permit.answered(reply.status, reply.headers)
                 return reply
             error = classify(reply.status, reply.headers, reply.body, now=now, key=headers["Authorization"][7:])
