@@ -181,8 +181,7 @@ class Simulator:
         if scope not in credential.scopes:
             raise ApiError(
                 self.policy.scope_status,
-                self.policy.scope_message
-                or f"You have insufficient permissions for this operation. Missing scopes: {scope}. Check that you "
+                f"You have insufficient permissions for this operation. Missing scopes: {scope}. Check that you "
                 "have the correct role in your organization, and if you're using a restricted API key, that it has the "
                 "necessary scopes.",
                 kind="server_error",

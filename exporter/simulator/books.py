@@ -143,9 +143,9 @@ class Books:
         for key, values in self._filled(name, start, cuts):
             _add(rows, key, values)
         self._kept[place] = rows
-        self._kept_rows += len(rows)
+        self._kept_rows += len(rows) + 1
         while self._kept_rows > _KEPT_ROWS and len(self._kept) > 1:
-            self._kept_rows -= len(self._kept.popitem(last=False)[1])
+            self._kept_rows -= len(self._kept.popitem(last=False)[1]) + 1
         return rows
 
     def _filled(self, name: str, start: int, cuts: tuple[int, int, int]) -> Iterator[tuple[Key, Values]]:

@@ -27,8 +27,7 @@ class Delivering:
     def release(self) -> None:
         """Let everybody go who is being kept waiting. Call it on the event loop."""
         for waiter in list(self._waiting):
-            if not waiter.done():
-                waiter.cancel()
+            waiter.cancel()
 
     async def body(self, receive: Receive) -> bytes:
         """Return the body of a request."""
@@ -46,8 +45,7 @@ class Delivering:
             await self._wait(None, receive)
             await _reset(receive, send)
             return
-        length = len(answer.body) + delivery.filler
-        headers = answer.headers | ({} if answer.status == 204 else {"content-length": str(length)})  # noqa: PLR2004
+        headers = answer.headers | {"content-length": str(len(answer.body) + delivery.filler)}
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
         if bodyless:
@@ -60,6 +58,7 @@ class Delivering:
             for start in range(0, len(body), delivery.piece):
                 await _piece(send, body[start : start + delivery.piece])
                 if await self._wait(delivery.pause, receive):
+                    await _reset(receive, send)
                     return
             body = b""
         if delivery.reset_after is None:
@@ -92,9 +91,7 @@ async def _reset(receive: Receive, send: Send) -> None:
         raise ConnectionResetError("this server does not let go of its connections")
     if transport.is_closing():
         return
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()
     while (await receive())["type"] != "http.disconnect":
         pass

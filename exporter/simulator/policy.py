@@ -15,8 +15,6 @@ class Policy:
     scope_error: Literal["object", "string"] = "object"
     """The body of an answer to a key without the scope."""
     scope_status: Literal[403, 401] = 403
-    scope_message: str = ""
-    """Words instead of the documented ones; empty for those."""
     costs_by_user_and_project: bool = True
     """Whether costs can be asked by `user_id` together with `project_id`."""
     costs_by_key_since: bool = True

@@ -16,7 +16,7 @@ from exporter.simulator.prices import DOLLAR, QUANTUM
 from exporter.simulator.reports import Selection
 from exporter.simulator.world import World
 
-Match = Mapping[str, Dimension]
+Match = Mapping[str, Dimension | int]
 
 ALL: Final = "*"
 """Every resource."""
@@ -164,7 +164,7 @@ class Scenario:
         for each in self._projects(project):
             each.premium.change(int(self._now()), round(multiplier * 100))
 
-    def quiet(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 -- `quiet(False)` reads as what it does
+    def quiet(self, *, on: bool = True) -> None:
         """Stop all usage, so that figures stand still; or let it go on as before."""
         now = int(self._now())
         for project in self._projects(None):
@@ -263,11 +263,10 @@ class Scenario:
         return alive if given is None else [self.project(given)]
 
     def _match(self, dimensions: Match) -> dict[str, Dimension]:
-        match = dict(dimensions)
-        given = match.get("project_id")
-        if isinstance(given, str | int):
-            match["project_id"] = self.project(given).id
-        return match
+        given = dict(dimensions)
+        if (project := given.get("project_id")) is not None:
+            given["project_id"] = self.project(project).id
+        return {name: value for name, value in given.items() if value is None or isinstance(value, str | bool)}
 
     def _key(self, name: str, dimensions: Match) -> Key:
         names = resource(name).dimensions

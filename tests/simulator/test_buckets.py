@@ -2,13 +2,12 @@
 
 import base64
 import struct
-from typing import Any
 
 import pytest
 
 from exporter.catalog import CATALOG, WIDTHS, Resource
 from exporter.simulator import Policy
-from tests.support.simulation import DAY, NOW, TODAY, Simulation, simulation
+from tests.support.simulation import DAY, NOW, TODAY, Json, Simulation, simulation
 
 
 def names(row: Resource) -> str:
@@ -16,7 +15,7 @@ def names(row: Resource) -> str:
     return row.name
 
 
-def spans(page: Any) -> list[tuple[int, int]]:
+def spans(page: Json) -> list[tuple[int, int]]:
     """Return start and end of each bucket."""
     return [(bucket["start_time"], bucket["end_time"]) for bucket in page["data"]]
 
@@ -138,7 +137,7 @@ def test_lists_are_read_in_every_encoding(steady: Simulation, text: str) -> None
     ],
 )
 def test_wrong_parameters_are_refused_by_name(
-    steady: Simulation, path: str, parameters: dict[str, Any], param: str, code: str
+    steady: Simulation, path: str, parameters: dict[str, Json], param: str, code: str
 ) -> None:
     """A 400 names the parameter and the kind of mistake."""
     status, error = steady.error(path, **parameters)
@@ -149,7 +148,7 @@ def test_wrong_parameters_are_refused_by_name(
 def test_costs_by_user_and_project_can_be_refused() -> None:
     """Where the organization does not support the combination, grouping by both and filtering are 400."""
     with simulation(policy=Policy(costs_by_user_and_project=False)) as running:
-        ask = {"start_time": TODAY}
+        ask: dict[str, Json] = {"start_time": TODAY}
         both, _ = running.error("costs", **ask, group_by=["user_id", "project_id"])
         filtered, _ = running.error("costs", **ask, group_by=["user_id"], project_ids=["proj_x"])
         alone = running.get("organization/costs", **ask, group_by=["user_id"])

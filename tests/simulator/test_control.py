@@ -1,13 +1,11 @@
 """The simulator's own endpoints, for scripts in other processes."""
 
-from typing import Any
-
 import pytest
 
 from exporter.simulator import Simulator, keys
 from exporter.simulator.call import Call
 from exporter.simulator.control import ACTIONS, control
-from tests.support.simulation import DAY, NOW, TODAY, Simulation
+from tests.support.simulation import DAY, NOW, TODAY, Json, Simulation
 
 
 def test_the_overview_tells_what_there_is(steady: Simulation) -> None:
@@ -56,7 +54,7 @@ def test_the_truth_has_widths_and_ends(still: Simulation) -> None:
 @pytest.mark.parametrize("name", ACTIONS)
 def test_every_action_is_reached(fresh: Simulation, name: str) -> None:
     """Each method of a scenario can be posted, in either organization."""
-    arguments: dict[str, dict[str, Any]] = {
+    arguments: dict[str, dict[str, Json]] = {
         "add_usage": {"name": "images", "values": {"images": 1}},
         "delay": {"name": "*", "seconds": 60},
         "revise": {"name": "costs", "percent": -10, "time": TODAY - 1},
@@ -118,24 +116,25 @@ def test_the_request_log_tells_who_asked_what_when(fresh: Simulation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "content", "status", "words"),
+    ("method", "path", "content", "expected"),
     [
-        ("GET", "nothing", {}, 404, "nothing at GET /simulator/nothing"),
-        ("POST", "scenario/burn", {}, 404, "nothing at"),
-        ("GET", "truth?resource=chats", {}, 400, "no resource"),
-        ("GET", "truth?resource=costs&since=soon", {}, 400, "since"),
-        ("GET", "truth?resource=costs&organization=7", {}, 400, "index"),
-        ("POST", "faults", {"kind": "gremlins"}, 400, "no fault 'gremlins'"),
-        ("POST", "policy", {"mercy": True}, 400, "no switch mercy"),
-        ("POST", "scenario/spike", {"multiplier": 2, "project": "nobody"}, 400, "no project 'nobody'"),
-        ("POST", "scenario/spike", {"volume": 11}, 400, "unexpected keyword"),
+        ("GET", "nothing", {}, (404, "nothing at GET /simulator/nothing")),
+        ("POST", "scenario/burn", {}, (404, "nothing at")),
+        ("GET", "truth?resource=chats", {}, (400, "no resource")),
+        ("GET", "truth?resource=costs&since=soon", {}, (400, "since")),
+        ("GET", "truth?resource=costs&organization=7", {}, (400, "index")),
+        ("POST", "faults", {"kind": "gremlins"}, (400, "no fault 'gremlins'")),
+        ("POST", "policy", {"mercy": True}, (400, "no switch mercy")),
+        ("POST", "scenario/spike", {"multiplier": 2, "project": "nobody"}, (400, "no project 'nobody'")),
+        ("POST", "scenario/spike", {"volume": 11}, (400, "unexpected keyword")),
     ],
 )
 def test_mistakes_are_explained(
-    steady: Simulation, method: str, path: str, content: dict[str, Any], status: int, words: str
+    steady: Simulation, method: str, path: str, content: dict[str, Json], expected: tuple[int, str]
 ) -> None:
     """A wrong request says what was wrong with it."""
     response = steady.control(method, path, **content)
+    status, words = expected
 
     assert status == response.status_code
     assert words in response.json()["error"]

@@ -1,13 +1,11 @@
 """Names and limits: what is listed, what is hidden, and how lists go on."""
 
-from typing import Any
-
 import pytest
 
-from tests.support.simulation import NOW, Simulation
+from tests.support.simulation import NOW, Json, Simulation
 
 
-def names(page: Any) -> list[str]:
+def names(page: Json) -> list[str]:
     """Return the names of a list's rows."""
     return [row["name"] for row in page["data"]]
 

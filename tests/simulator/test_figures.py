@@ -3,13 +3,12 @@
 from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from exporter.catalog import CATALOG, Branch, Kind, Resource, resource
 from exporter.simulator import Shape
-from tests.support.simulation import DAY, NOW, TODAY, Simulation, simulation
+from tests.support.simulation import DAY, NOW, TODAY, Json, Simulation, simulation
 
 FLOWS = [row for row in CATALOG if row.branch is Branch.USAGE and row.measures[0].kind is Kind.FLOW]
 LANGUAGE = [row for row in CATALOG if "batch" in row.dimensions]
@@ -20,7 +19,7 @@ def names(row: Resource) -> str:
     return row.name
 
 
-def totals(rows: list[dict[str, Any]]) -> Counter[str]:
+def totals(rows: list[dict[str, Json]]) -> Counter[str]:
     """Return the sum of every figure over rows."""
     sums: Counter[str] = Counter()
     for row in rows:
@@ -107,7 +106,7 @@ def test_a_filter_that_nothing_matches_gives_empty_buckets(steady: Simulation) -
 
 
 def test_today_grows_as_the_clock_passes() -> None:
-    """At a hundred times the ordinary rate every second adds whole requests to today's bucket, and nothing to others."""
+    """At a hundred times the ordinary rate every second adds requests to today's bucket, and to no other."""
     with simulation(shape=Shape(activity=100)) as running:
         seen = []
         for _ in range(10):
@@ -123,7 +122,7 @@ def test_today_grows_as_the_clock_passes() -> None:
 
 def test_a_seed_is_an_organization() -> None:
     """The same seed at the same time gives the same bytes; another seed gives others."""
-    ask = {"start_time": TODAY - 5 * DAY, "group_by": ["project_id", "line_item", "api_key_id"]}
+    ask: dict[str, Json] = {"start_time": TODAY - 5 * DAY, "group_by": ["project_id", "line_item", "api_key_id"]}
     with simulation(seed=3) as one, simulation(seed=3) as same, simulation(seed=4) as other:
         bodies = [running.get("organization/costs", **ask).content for running in (one, same, other)]
 
@@ -151,7 +150,7 @@ def test_costs_follow_from_usage_and_prices(steady: Simulation) -> None:
 
 def test_costs_have_the_same_total_by_every_grouping(steady: Simulation) -> None:
     """Money adds up to the last decimal, whatever it is grouped by."""
-    groupings = ([], ["project_id"], ["line_item"], ["user_id"], ["api_key_id", "api_source"])
+    groupings: tuple[list[str], ...] = ([], ["project_id"], ["line_item"], ["user_id"], ["api_key_id", "api_source"])
     sums = {
         sum(Decimal(entry["values"]["amount"]) for entry in steady.simulator.scenario.truth("costs", grouping))
         for grouping in groupings
@@ -226,13 +225,13 @@ def test_truth_is_what_the_answers_say(steady: Simulation) -> None:
         ]
 
 
-def _figure(shown: dict[str, Any], row: Resource) -> object:
+def _figure(shown: dict[str, Json], row: Resource) -> object:
     if row.branch is Branch.COSTS:
         return shown["amount"]["value"], shown["amount"]["currency"]
     return [shown[measure.field] for measure in row.measures]
 
 
-def _true(each: dict[str, Any], row: Resource) -> object:
+def _true(each: dict[str, Json], row: Resource) -> object:
     if row.branch is Branch.COSTS:
         return float(each["values"]["amount"]), each["dimensions"]["currency"]
     return [each["values"][measure.field] for measure in row.measures]

@@ -1,14 +1,13 @@
 """The official client takes the simulated API for the real one."""
 
 import typing
-from typing import Any
 
 import openai
 import pytest
 
 from exporter.catalog import CATALOG, Resource
 from exporter.simulator import keys
-from tests.support.simulation import DAY, TODAY, Simulation
+from tests.support.simulation import DAY, TODAY, Json, Simulation
 
 
 def names(row: Resource) -> str:
@@ -16,7 +15,7 @@ def names(row: Resource) -> str:
     return row.name
 
 
-def ask(client: openai.OpenAI, row: Resource, **parameters: Any) -> Any:
+def ask(client: openai.OpenAI, row: Resource, **parameters: Json) -> Json:
     """Ask a row's endpoint by the method that the official client has for it."""
     return getattr(client.admin.organization.usage, row.name)(**parameters)
 
@@ -66,7 +65,7 @@ def test_filters_of_the_official_client_are_understood(steady: Simulation) -> No
         models=["gpt-5-mini-2025-08-07", "gpt-5.5-2026-04-23"],
         batch=True,
     )
-    rows = typing.cast("list[Any]", page.data[0].results)
+    rows = typing.cast("list[Json]", page.data[0].results)
 
     assert {(project, "gpt-5-mini-2025-08-07", True), (project, "gpt-5.5-2026-04-23", True)} == {
         (row.project_id, row.model, row.batch) for row in rows
@@ -79,7 +78,7 @@ def test_line_items_with_commas_are_filtered_whole(steady: Simulation) -> None:
     page = steady.official().admin.organization.usage.costs(
         start_time=TODAY - DAY, limit=1, group_by=["line_item"], line_items=[item]
     )
-    rows = typing.cast("list[Any]", page.data[0].results)
+    rows = typing.cast("list[Json]", page.data[0].results)
 
     assert [(item, "tokens", "usd")] == [(row.line_item, row.quantity_unit, row.amount.currency) for row in rows]
 
@@ -128,7 +127,7 @@ def test_objects_of_the_directory_validate(steady: Simulation) -> None:
     """Everything that the directory lists validates strictly as the official client's type, with no unknown field."""
     admin = steady.official().admin.organization
     first = steady.simulator.worlds[0].organization.projects[0].id
-    found: list[Any] = [
+    found: list[Json] = [
         *admin.projects.list(include_archived=True),
         *admin.users.list(),
         *admin.admin_api_keys.list(),

@@ -57,10 +57,13 @@ def test_run_tells_its_address_and_stops_when_cancelled() -> None:
     assert 200 == status
 
 
-def test_waiting_clients_do_not_hold_the_server_up(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("kind", "options"), [("never", {}), ("slow", {"pause": 30, "piece": 10})])
+def test_waiting_clients_do_not_hold_the_server_up(
+    caplog: pytest.LogCaptureFixture, kind: str, options: dict[str, float]
+) -> None:
     """A server stops although a client is being kept waiting, and complains of nothing."""
     simulator = Simulator(1)
-    simulator.faults.add("never")
+    simulator.faults.add(kind, **options)
     outcome: list[str] = []
 
     def wait(url: str) -> None:
@@ -104,7 +107,7 @@ def test_other_servers_cannot_reset_connections() -> None:
         asyncio.run(Delivering().deliver(answer, receive, send, bodyless=False))
 
 
-def test_only_http_prefixes_are_served() -> None:
+def test_bodies_of_requests_are_ignored() -> None:
     """A body sent with GET is read and ignored."""
     with serving(Simulator(1)) as url:
         response = httpx.request(

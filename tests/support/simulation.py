@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import openai
 
 from exporter.simulator import Policy, Shape, Simulator, keys, serving
 from tests.support.clock import ManualClock
+
+Json: TypeAlias = Any
+"""What an answer holds, or a parameter may be."""
 
 NOW = 1_795_016_537.0
 """2026-11-18 15:42:17 UTC, a Wednesday."""
@@ -26,20 +29,20 @@ class Simulation:
     url: str
     http: httpx.Client
 
-    def get(self, path: str, *, key: str | None = keys.FULL, **parameters: Any) -> httpx.Response:
+    def get(self, path: str, *, key: str | None = keys.FULL, **parameters: Json) -> httpx.Response:
         """GET a path under the base URL; lists become bracketed parameters."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         sent = {f"{name}[]" if isinstance(value, list | tuple) else name: value for name, value in parameters.items()}
         return self.http.get(f"{self.url}/{path}", params=sent or None, headers=headers)
 
-    def page(self, path: str, **parameters: Any) -> Any:
+    def page(self, path: str, **parameters: Json) -> Json:
         """GET one page under `/organization/` and return its JSON."""
         response = self.get(f"organization/{path}", **parameters)
 
         assert 200 == response.status_code, response.text
         return response.json()
 
-    def rows(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
+    def rows(self, path: str, **parameters: Json) -> list[dict[str, Json]]:
         """Return the rows of all buckets of one page, each with the start of its bucket."""
         return [
             {"start_time": bucket["start_time"], **row}
@@ -47,12 +50,12 @@ class Simulation:
             for row in bucket["results"]
         ]
 
-    def error(self, path: str, **parameters: Any) -> tuple[int, Any]:
+    def error(self, path: str, **parameters: Json) -> tuple[int, Json]:
         """Return the status and the error of a request under `/organization/` that fails."""
         response = self.get(f"organization/{path}", **parameters)
         return response.status_code, response.json()["error"]
 
-    def control(self, method: str, path: str, /, **content: Any) -> httpx.Response:
+    def control(self, method: str, path: str, /, **content: Json) -> httpx.Response:
         """Ask one of the simulator's own endpoints."""
         url = self.url.replace("/v1", f"/simulator/{path}")
         return self.http.request(method, url, json=content) if content else self.http.request(method, url)
