@@ -41,6 +41,10 @@ format: $(VENV)/.dev ## sort imports and format
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
+docs: $(VENV)/.run ## make docs/metrics.md and docs/settings.md anew from the code
+	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
+	@$(BIN)/python -m exporter.settings.reference >docs/settings.md
+
 lock: $(VENV)/.dev ## compile the hashed requirements anew
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --group dev -o requirements/dev.txt
