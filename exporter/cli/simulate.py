@@ -4,20 +4,39 @@ import asyncio
 import sys
 from typing import Final
 
+import structlog
+
 from exporter.settings import SimulateSettings
+from exporter.simulator import keys
 from exporter.simulator.server import run
 
 _EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 # what an address without a host asks for
 
+_log = structlog.get_logger("simulator")
+
 
 def execute(settings: SimulateSettings) -> int:
-    """Serve until interrupted."""
-    asyncio.run(_serve(settings))
+    """Serve until interrupted. Returns 1 when the address is taken."""
+    try:
+        asyncio.run(_serve(settings))
+    except OSError as error:
+        _log.error("cannot start", error=str(error))  # noqa: TRY400 # the words say it all
+        return 1
     return 0
 
 
 async def _serve(settings: SimulateSettings) -> None:
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    ready.add_done_callback(lambda url: _greet(url.result()))
     address = settings.web.listen_address
-    ready.add_done_callback(lambda url: sys.stderr.write(f"simulated Admin API on {url.result()}\n"))
     await run(address.host or _EVERYWHERE, address.port, settings.seed, ready=ready)
+
+
+def _greet(url: str) -> None:
+    sys.stdout.write(
+        f"A simulated Admin API listens on {url}\n"
+        "To see it through the exporter, in another terminal:\n"
+        f"  OPENAI_ADMIN_KEY={keys.FULL} OPENAI_EXPORTER_API__BASE_URL={url} openai-usage-exporter run\n"
+        "Ctrl-C ends it.\n"
+    )
+    sys.stdout.flush()
