@@ -20,7 +20,7 @@ def execute(settings: SimulateSettings) -> int:
     try:
         asyncio.run(_serve(settings))
     except OSError as error:
-        _log.error("cannot start", error=str(error))  # noqa: TRY400 # the words say it all
+        _log.error("cannot start", error=str(error))  # the words say it all
         return 1
     return 0
 
