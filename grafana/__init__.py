@@ -1,0 +1,1 @@
+"""What Grafana gets: dashboards as code, the files that it makes, and their provisioning."""

@@ -1,0 +1,89 @@
+"""From rows of panels to a dashboard: the grid, the ids, and what every dashboard has."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import dashboard as model
+
+from grafana.dashboards.links import TAG, to_others
+from grafana.dashboards.panels import PanelBuilder
+
+SCHEMA_VERSION: Final = 37
+"""Of Grafana 9.4, the oldest that is meant: newer ones bring a dashboard up to theirs, older ones cannot go down."""
+
+_COLUMNS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels under a heading, from left to right and down. A folded row asks nothing before it is opened."""
+
+    title: str
+    panels: Sequence[PanelBuilder]
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One dashboard."""
+
+    uid: str
+    title: str
+    description: str
+    variables: Sequence[Builder[model.VariableModel]]
+    rows: Sequence[Row]
+    since: str = "now-30d"
+
+    def build(self) -> model.Dashboard:
+        """Return the dashboard as Grafana's model."""
+        board = (
+            build.Dashboard(self.title)
+            .uid(self.uid)
+            .description(self.description)
+            .tags(["openai", TAG])
+            .timezone("utc")
+            .readonly()
+            .time(self.since, "now")
+            .refresh("5m")
+            .tooltip(model.DashboardCursorSync.CROSSHAIR)
+            .variables(list(self.variables))
+            .annotations([])
+            .links([to_others()])
+            .build()
+        )
+        board.schema_version = SCHEMA_VERSION
+        board.panels = list(_laid_out(self.rows))
+        return board
+
+
+def _laid_out(rows: Sequence[Row]) -> Iterator[model.Panel | model.RowPanel]:
+    ids, y = count(1), 0
+    for row in rows:
+        heading = build.Row(row.title).id(next(ids)).collapsed(row.folded).build()
+        heading.grid_pos = model.GridPos(x=0, y=y, w=_COLUMNS, h=1)
+        panels = list(_placed(row.panels, y + 1, ids))
+        if row.folded:
+            heading.panels = panels
+            y += 1
+        else:
+            y = max(panel.grid_pos.y + panel.grid_pos.h for panel in panels if panel.grid_pos)
+        yield heading
+        if not row.folded:
+            yield from panels
+
+
+def _placed(builders: Sequence[PanelBuilder], top: int, ids: Iterator[int]) -> Iterator[model.Panel]:
+    x, y, height = 0, top, 0
+    for builder in builders:
+        panel = builder.build()
+        size = panel.grid_pos or model.GridPos()
+        if x + size.w > _COLUMNS:
+            x, y, height = 0, y + height, 0
+        panel.id_val = next(ids)
+        panel.grid_pos = model.GridPos(x=x, y=y, w=size.w, h=size.h)
+        x, height = x + size.w, max(height, size.h)
+        yield panel

@@ -1,0 +1,132 @@
+"""The queries' building blocks: selectors by the dashboard's variables, names for ids, totals of counters, days."""
+
+from typing import Final
+
+ORGANIZATION: Final = 'organization=~"$organization"'
+PROJECT: Final = 'project_id=~"$project"'
+MODEL: Final = 'model=~"$model"'
+RESOURCE: Final = 'resource=~"$resource"'
+LINE_ITEM: Final = 'line_item=~"(.+ [|] )?$model([ ,].*)?"'
+"""The line items that name the chosen models: `gpt-x, input`, `batch | gpt-x, output`, `gpt-x audio, input`."""
+
+_MODEL_OF_LINE_ITEM: Final = "(?:.+ [|] )?([^ ,]+)[^,]*, .+"
+_PLACES: Final = "without (instance, pod)"
+"""Labels that change when the exporter moves: over a span of time one series becomes several that are the same."""
+
+
+def select(metric: str, *matchers: str) -> str:
+    """Return an instant vector selector."""
+    return f"{metric}{{{','.join(matchers)}}}" if matchers else metric
+
+
+def costs(*matchers: str) -> str:
+    """Return today's costs of what the variables choose."""
+    return select("openai_cost_usd", ORGANIZATION, PROJECT, LINE_ITEM, *matchers)
+
+
+def window_costs(window: str, *matchers: str) -> str:
+    """Return the costs of a window of what the variables choose."""
+    return select("openai_window_cost_usd", ORGANIZATION, PROJECT, LINE_ITEM, f'window="{window}"', *matchers)
+
+
+def usage(measure: str, *matchers: str, model: bool = True) -> str:
+    """Return today's usage of what the variables choose; `model`: whether the measure has that label."""
+    return _usage(f"openai_{measure}", matchers, model=model)
+
+
+def window_usage(measure: str, *matchers: str, window: str = "7d", model: bool = True) -> str:
+    """Return a window's usage of what the variables choose."""
+    return _usage(f"openai_window_{measure}", (*matchers, f'window="{window}"'), model=model)
+
+
+def accrued(measure: str, *matchers: str, model: bool = True) -> str:
+    """Return the counter of a usage measure of what the variables choose."""
+    return _usage(f"openai_accrued_{measure}_total", matchers, model=model)
+
+
+def accrued_costs(*matchers: str) -> str:
+    """Return the counter of costs of what the variables choose."""
+    return select("openai_accrued_cost_usd_total", ORGANIZATION, PROJECT, LINE_ITEM, *matchers)
+
+
+def by(labels: str, expression: str) -> str:
+    """Return the sum by labels; without any, of everything."""
+    return f"sum by ({labels}) ({expression})" if labels else f"sum ({expression})"
+
+
+def named(expression: str) -> str:
+    """Give what has `organization` and `project_id` the project's name: the documented join."""
+    return (
+        f"{expression} * on (organization, project_id) group_left (project_name) "
+        "max by (organization, project_id, project_name) (openai_project_info)"
+    )
+
+
+def by_project(expression: str) -> str:
+    """Return the sum by project, with its name."""
+    return named(by("organization, project_id", expression))
+
+
+def with_model(expression: str) -> str:
+    """Give costs the label `model`, read from the line item's name; tools and storage become `no model`."""
+    blank = f'label_replace({expression}, "model", "no model", "model", "")'
+    return f'label_replace({blank}, "model", "$1", "line_item", "{_MODEL_OF_LINE_ITEM}")'
+
+
+def growth(counter: str) -> str:
+    """Return by how much each counter grew over the dashboard's time range.
+
+    It is the counter's last value less the one that the range began with, or less the first that a series born inside
+    it had (which is 0). Nothing is extrapolated. Where the exporter lost its state the counter began anew, and only
+    `increase()` adds up the pieces.
+    """
+    return _growth(f"{counter}[$__range]", f"{counter} offset $__range")
+
+
+def daily_growth(counter: str) -> str:
+    """Return by how much each counter grows over the day that begins at the evaluated midnight."""
+    return _growth(f"{counter}[1d] offset -1d", counter)
+
+
+def rate_per_minute(counter: str) -> str:
+    """Return the counter's rate, per minute."""
+    return f"rate({counter}[$__rate_interval]) * 60"
+
+
+def daily_costs(labels: str, *, model: bool = False) -> str:
+    """Return by labels the costs of the day that begins at the evaluated midnight, as last reported.
+
+    The day after tells the whole day as `yesterday`, with what came late; until then there is today so far.
+    """
+    whole = f"last_over_time({window_costs('yesterday')}[23h45m] offset -47h50m)"
+    so_far = f"last_over_time({costs()}[23h50m] offset -23h55m)"
+    parts = (f"max {_PLACES} ({part})" for part in (whole, so_far))
+    return " or ".join(by(labels, with_model(part) if model else part) for part in parts)
+
+
+def projected_costs(labels: str = "") -> str:
+    """Return the month's costs at its end: to date, and for each day that is left the mean of the last six whole days.
+
+    The rest of today counts as the fraction of a day that it is.
+    """
+    month, week, today = (by(labels, part) for part in (window_costs("month"), window_costs("7d"), costs()))
+    return f"{month} + ({week} - {today}) / 6 * {DAYS_LEFT}"
+
+
+DAYS_LEFT: Final = "scalar(days_in_month() - day_of_month() + 1 - vector(time() % 86400 / 86400))"
+"""Days until the end of the UTC month, with their fraction."""
+
+
+def age(metric: str, *matchers: str) -> str:
+    """Return the seconds since the oldest of these times."""
+    return f"time() - min({select(metric, *matchers)})"
+
+
+def _usage(metric: str, matchers: tuple[str, ...], *, model: bool) -> str:
+    return select(metric, ORGANIZATION, PROJECT, *((MODEL,) if model else ()), *matchers)
+
+
+def _growth(span: str, before: str) -> str:
+    return (
+        f"((max_over_time({span}) - ({before} or min_over_time({span}))) unless resets({span}) > 0 or increase({span}))"
+    )
