@@ -27,6 +27,7 @@ from exporter.upstream import (
     Timeout,
     Unauthorized,
     UpstreamError,
+    relent,
 )
 
 
@@ -136,12 +137,10 @@ class _Examination:
                 answer = await self._asking.wait(self.client.poll(plan, start, due=now, priority=priority))
             except BadRequest as error:
                 refused = refused or error
-                droppable = [dimension for dimension in plan.resource.gives_up if dimension in plan.group_by]
-                if not droppable:
+                narrower = relent(plan, error)
+                if narrower is None:
                     raise refused from None
-                named = [dimension for dimension in droppable if dimension in f"{error.param} {error.message}"]
-                dropped = (named or droppable)[0]
-                plan = plan.regrouped(tuple(dimension for dimension in plan.group_by if dimension != dropped))
+                plan = narrower
             else:
                 if missing := Coverage().audit(plan, answer).missing:
                     raise MissingBucket(f"{len(missing)} of the buckets that were asked for are not there")

@@ -14,7 +14,7 @@ from exporter.organization.job import Status
 from exporter.organization.schedule import Outcome
 from exporter.store import Refusal
 from exporter.telemetry import Telemetry
-from exporter.upstream import BadRequest, Client, MissingBucket, Observer, Priority, Runner
+from exporter.upstream import BadRequest, Client, MissingBucket, Observer, Priority, Runner, relent
 
 _PRIORITIES = {Branch.COSTS: Priority.COSTS, Branch.USAGE: Priority.USAGE}
 
@@ -108,11 +108,10 @@ class Mirror:
                 answer = await self._around.client.poll(plan, start, due=due, priority=self.priority, known=known)
             except BadRequest as error:
                 refused = refused or error
-                droppable = [dimension for dimension in plan.resource.gives_up if dimension in plan.group_by]
-                if not droppable:
+                narrower = relent(plan, error)
+                if narrower is None:
                     raise refused from None
-                named = [dimension for dimension in droppable if dimension in f"{error.param} {error.message}"]
-                plan = _without(plan, ((named or droppable)[0],))
+                plan = narrower
             else:
                 if refused:
                     self._log.warning(

@@ -16,6 +16,7 @@ from exporter.upstream.errors import (
     UpstreamError,
 )
 from exporter.upstream.limits import Limits, RateLimit, Spending
+from exporter.upstream.grouping import relent
 from exporter.upstream.listing import Pagination
 from exporter.upstream.names import Directory
 from exporter.upstream.observer import Observer, Silent
@@ -48,4 +49,5 @@ __all__ = [
     "Unauthorized",
     "UpstreamError",
     "inline",
+    "relent",
 ]
