@@ -15,8 +15,8 @@ from exporter.upstream.errors import (
     Unauthorized,
     UpstreamError,
 )
-from exporter.upstream.limits import Limits, RateLimit, Spending
 from exporter.upstream.grouping import relent
+from exporter.upstream.limits import Limits, RateLimit, Spending
 from exporter.upstream.listing import Pagination
 from exporter.upstream.names import Directory
 from exporter.upstream.observer import Observer, Silent
