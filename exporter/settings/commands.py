@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.settings.addresses import Address
-from exporter.settings.fields import Count, DurationOrZero, FilePath, Labels, ListenAddress
+from exporter.settings.fields import Count, Duration, DurationOrZero, FilePath, Labels, ListenAddress
 from exporter.settings.moments import Moment, parse_moment
 from exporter.settings.organizations import OrganizationList
 from exporter.settings.resources import Resources
@@ -86,6 +86,8 @@ class Backfill(Command):
     """Where to stop, written like --since; by default where the live metrics take over"""
     output: FilePath = Field(json_schema_extra=_FLAG_ONLY)
     """File to write, - for standard output"""
+    step: Duration = Field(3600, json_schema_extra=_FLAG_ONLY)
+    """Time between two samples of a series; below 5m plain instant queries see every moment, in a far larger file"""
     label: Labels = Field({}, json_schema_extra=_FLAG_ONLY)
     """A label for every sample, such as job=openai; may be repeated"""
 

@@ -94,7 +94,12 @@ def _resolved(written: Command, environ: Mapping[str, str]) -> Settings:
     match written:
         case Backfill():
             return BackfillSettings(
-                since=written.since, until=written.until, output=written.output, labels=written.label, **shared
+                since=written.since,
+                until=written.until,
+                output=written.output,
+                step=written.step,
+                labels=written.label,
+                **shared,
             )
         case Simulate() | Demo():
             return SimulateSettings(seed=written.seed, **shared)

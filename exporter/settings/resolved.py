@@ -81,6 +81,8 @@ class BackfillSettings(Settings):
     until: Moment | None
     output: Path
     """`-` for standard output."""
+    step: float
+    """Seconds between two samples of a series."""
     labels: dict[str, str]
     """Labels that every sample gets, such as job and instance."""
 

@@ -177,6 +177,7 @@ def test_backfill_has_flags_of_its_own() -> None:
         "--until=2026-01-31",
         "--output",
         "-",
+        "--step=4m",
         "--label",
         "job=openai",
         "--label",
@@ -189,6 +190,7 @@ def test_backfill_has_flags_of_its_own() -> None:
     assert Moment(ago=90 * 86400) == settings.since
     assert Moment(time=1769817600) == settings.until
     assert Path("-") == settings.output
+    assert 240 == settings.step
     assert {"job": "openai", "instance": "a:1"} == settings.labels
 
 
