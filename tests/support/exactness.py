@@ -17,6 +17,7 @@ class MeasureModel:
     views: dict[int, dict[Labels, float | None]] = field(default_factory=dict)
     base: dict[int, dict[Labels, float]] = field(default_factory=dict)
     since: int | None = None
+    expired: int = 0
     waiting: bool = False
     accrued: dict[Labels, float] = field(default_factory=dict)
     released: dict[Labels, float] = field(default_factory=dict)
@@ -35,10 +36,10 @@ class MeasureModel:
                 total += value
         return total
 
-    def apply(self, views: Mapping[int, View], expired: int, lookback: int, *, full: bool) -> None:
-        """Take an answer over, leaving out days that have expired."""
+    def apply(self, views: Mapping[int, View], lookback: int, *, full: bool) -> None:
+        """Take an answer over, leaving out days that have expired since the baseline."""
         for start, view in views.items():
-            if self.since is not None and start < expired:
+            if start < self.expired:
                 continue
             before = self.views.get(start, {})
             for labels, value in view.items():
@@ -53,6 +54,8 @@ class MeasureModel:
             self._begin()
         if self.since is None:
             self.views = {start: view for start, view in self.views.items() if start >= lookback}
+        else:
+            self.expired = max(self.expired, lookback)
 
     def _begin(self) -> None:
         known = {labels for view in self.views.values() for labels, value in view.items() if value is not None}
@@ -71,18 +74,16 @@ class Model:
 
     hold: float
     measures: dict[str, MeasureModel]
-    expired: int = 0
     seen: dict[Labels, int] = field(default_factory=dict)
     shown_since: dict[tuple[str, Labels], float] = field(default_factory=dict)
 
     def apply(self, answer: Mapping[str, Mapping[int, View]], lookback: int, *, full: bool) -> None:
         """Take an answer over: for each measure the days that it covers."""
         for name, views in answer.items():
-            self.measures[name].apply(views, self.expired, lookback, full=full)
+            self.measures[name].apply(views, lookback, full=full)
             for start, view in views.items():
                 for labels in view:
                     self.seen[labels] = max(self.seen.get(labels, 0), start)
-        self.expired = max(self.expired, lookback)
         if full:
             self._forget(lookback)
 
