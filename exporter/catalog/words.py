@@ -172,6 +172,8 @@ class Answer:
     """Unix seconds at which the last page was there."""
     organization: str = ""
     """The answer header `openai-organization`, when sent."""
+    anew: bool = False
+    """Whether nothing that was answered before compares with this, so that counters begin anew."""
 
 
 def today_name(measure: Measure) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from exporter import __version__
+from exporter.cli.connecting import connect
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Format, render
 from exporter.organization import Besides, Fresh, Organization, Watch
@@ -19,7 +20,7 @@ from exporter.publisher import Publisher
 from exporter.settings import OrganizationSettings, Poll, Settings
 from exporter.store import StateUnwritableError, Store
 from exporter.telemetry import Telemetry
-from exporter.upstream import Client, Throttle
+from exporter.upstream import Throttle
 from exporter.web import App, Security, Server
 from exporter.worker import Worker
 
@@ -85,23 +86,16 @@ class Service:
         return render(self.telemetry.registry, format_)
 
     def _organization(self, settings: OrganizationSettings) -> Organization:
-        if settings.key is None:
-            raise ValueError(f"organization {settings.name} has no key")
         watch = Watch(settings.name, self.telemetry)
         throttle = Throttle(self._clock, settings.requests_per_minute)
-        api = self._settings.api
-        client = Client(
-            settings.base_url,
-            settings.key.read,
+        client = connect(
+            settings,
+            self._settings.api,
+            self._clock,
+            watch,
             throttle=throttle,
-            clock=self._clock,
-            organization_id=settings.organization_id or "",
-            timeout=api.timeout,
-            max_body=api.max_body,
-            proxy=api.proxy,
-            ca_file=str(api.ca_file) if api.ca_file else None,
-            observer=watch,
             run=self._worker.run,
+            told=watch.legacy,
         )
         return Organization(
             settings.name,
@@ -131,6 +125,7 @@ def _besides(settings: OrganizationSettings, poll: Poll) -> Besides:
         spend_limits=limits.organization and whole,
         project_spend_limits=limits.projects,
         rate_limits=limits.rate_limits,
+        credit=settings.admin_key is None and not settings.project_scoped,
         budget=budgets.monthly_usd if whole else None,
         project_budgets=budgets.projects,
         project_ids=settings.project_ids,

@@ -6,6 +6,7 @@ from typing import Final
 
 from exporter.organization.api_keys import AdminApiKeys, ApiKeys
 from exporter.organization.aside import PLACEHOLDERS, Aside, Rotation
+from exporter.organization.credit import Credit
 from exporter.organization.job import Job, Source
 from exporter.organization.limits import Budgets, ProjectSpendLimits, RateLimits, SpendLimits
 from exporter.organization.projects import ACTIVE, ARCHIVED, DELETED, ProjectNames
@@ -33,6 +34,8 @@ class Besides:
     """Of the organization."""
     project_spend_limits: bool = False
     rate_limits: bool = False
+    credit: bool = False
+    """Prepaid credit, which only keys are asked for that are no admin keys."""
     budget: float | None = None
     """US dollars a month."""
     project_budgets: Mapping[str, float] = field(default_factory=dict)
@@ -62,6 +65,10 @@ class Annex:
         self._keys: ApiKeys | None = None
         self._name()
         self._limit()
+        if besides.credit:
+            credit = Credit(aside, interval=besides.organization_interval, stale_after=besides.stale_after)
+            self.jobs.append(credit)
+            self.sources.append(credit)
         if besides.budget is not None or besides.project_budgets:
             self.sources.append(Budgets(aside.organization, besides.budget, besides.project_budgets))
 

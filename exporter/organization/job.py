@@ -82,13 +82,14 @@ class Poller:
         schedule = Schedule(self._job.interval, self._clock.monotonic())
         while True:
             await self._clock.sleep(max(0.0, schedule.due - self._clock.monotonic()))
-            outcome = await self._poll(schedule.due)
+            outcome = await self.poll(schedule.due)
             jitter = random.random()  # noqa: S311 # spreads retries, keeps no secret
             schedule = schedule.after(outcome, self._clock.monotonic(), jitter)
             self._job.status.interval = schedule.pace
             self._decided()
 
-    async def _poll(self, due: float) -> Outcome:
+    async def poll(self, due: float) -> Outcome:
+        """Poll once, and bring the status of the job up to date."""
         status = self._job.status
         started = self._clock.monotonic()
         try:

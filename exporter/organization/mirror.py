@@ -129,7 +129,7 @@ class Mirror:
 
     def _apply(self, plan: Plan, answer: Answer, retried: float | None) -> Applied:
         regrouped = Identity.of(plan) != self.ledger.identity
-        if regrouped:
+        if regrouped or answer.anew:
             self.ledger = Ledger(plan)
         if regrouped or retried:
             refused = tuple(name for name in self._wanted.group_by if name not in plan.group_by)

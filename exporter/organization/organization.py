@@ -53,7 +53,6 @@ class Organization:
         self.openai_id = openai_id
         self._client, self._throttle, self._clock, self._telemetry = client, throttle, clock, telemetry
         self._log = structlog.get_logger("poll").bind(organization=name)
-        self._watch = watch
         around = Surroundings(name, client, watch, clock, telemetry, run, self._admit)
         for plan in plans:
             telemetry.begin(name, plan.resource.name, buckets=True)
@@ -67,6 +66,7 @@ class Organization:
             telemetry.begin(name, job.name, buckets=False)
         self.jobs: list[Job] = [*self.mirrors, *annex.jobs]
         self.sources: list[Source] = annex.sources
+        watch.statuses = {job.name: job.status for job in self.jobs}
         self._show()
 
     @property
@@ -76,7 +76,6 @@ class Organization:
 
     async def run(self, polled: Callable[[], None]) -> None:
         """Poll until cancelled; `polled` is called after every poll."""
-        self._watch.statuses = {job.name: job.status for job in self.jobs}
 
         def decided() -> None:
             self._show()

@@ -25,6 +25,11 @@ class Watch:
         if isinstance(error, RateLimited) and status:
             status.decided, status.up, status.error, status.advice = True, False, str(error), error.advice
 
+    def legacy(self, resource: str, *, standing_in: bool) -> None:
+        """Take note of whether the legacy billing endpoints stand in for a resource's own."""
+        if status := self.statuses.get(resource):
+            (status.degraded.add if standing_in else status.degraded.discard)("legacy")
+
     def duration(self, seconds: float) -> None:
         """Observe how long an attempt took."""
         self._telemetry.api_request_duration_seconds.labels(self._organization).observe(seconds)

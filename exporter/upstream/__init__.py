@@ -4,8 +4,10 @@ from exporter.upstream.client import Client, Runner, inline
 from exporter.upstream.errors import (
     BadRequest,
     BillingLimit,
+    BrowserOnly,
     Forbidden,
     InvalidResponse,
+    LegacyClosed,
     MissingBucket,
     MissingScopes,
     NetworkError,
@@ -16,6 +18,7 @@ from exporter.upstream.errors import (
     UpstreamError,
 )
 from exporter.upstream.grouping import relent
+from exporter.upstream.legacy import CreditGrants, LegacyClient, credit_grants
 from exporter.upstream.limits import Limits, RateLimit, Spending
 from exporter.upstream.listing import Pagination
 from exporter.upstream.names import Directory
@@ -27,10 +30,14 @@ __all__ = [
     "SIDE_SHARE",
     "BadRequest",
     "BillingLimit",
+    "BrowserOnly",
     "Client",
+    "CreditGrants",
     "Directory",
     "Forbidden",
     "InvalidResponse",
+    "LegacyClient",
+    "LegacyClosed",
     "Limits",
     "MissingBucket",
     "MissingScopes",
@@ -48,6 +55,7 @@ __all__ = [
     "Timeout",
     "Unauthorized",
     "UpstreamError",
+    "credit_grants",
     "inline",
     "relent",
 ]

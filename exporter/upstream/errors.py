@@ -4,7 +4,9 @@
     UpstreamError
     ├── Unauthorized            auth              the key is not accepted
     │   └── MissingScopes       auth              the key is accepted, but not for this
+    │       └── LegacyClosed    auth              ... and the legacy billing endpoints do not stand in
     ├── Forbidden               forbidden         any other 403
+    │   └── BrowserOnly         forbidden         a legacy billing endpoint that answers no key
     ├── RateLimited             rate_limited      429: asked too often
     ├── BillingLimit            rate_limited      429: the account's money or limits, not the rate
     ├── ServerError             server            5xx, 409
@@ -113,6 +115,15 @@ class MissingScopes(Unauthorized):
         )
 
 
+class LegacyClosed(MissingScopes):
+    """The Admin API refuses the key, and the legacy billing endpoints give nothing either."""
+
+    @property
+    def advice(self) -> str:
+        """What an operator should do."""
+        return f"With this key nothing can be read. {self.remedy}"
+
+
 class Forbidden(UpstreamError):
     """403 for another reason than a missing scope: country, network policy, key of the wrong kind."""
 
@@ -122,6 +133,12 @@ class Forbidden(UpstreamError):
         "Check that the key belongs to this organization, that its IP allow-list admits this machine, "
         "and that OpenAI serves the country that requests come from."
     )
+
+
+class BrowserOnly(Forbidden):
+    """A legacy billing endpoint that wants a browser's session key."""
+
+    remedy = "Nothing: OpenAI shows this in the browser only, under Settings, Organization, Billing."
 
 
 class RateLimited(UpstreamError):

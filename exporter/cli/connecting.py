@@ -1,0 +1,42 @@
+"""From settings to the client of one organization."""
+
+from functools import partial
+
+from exporter.clock import Clock
+from exporter.settings import Api, OrganizationSettings
+from exporter.upstream import Client, LegacyClient, Observer, Runner, Throttle, inline
+from exporter.upstream.legacy import Told
+
+
+def connect(
+    organization: OrganizationSettings,
+    api: Api,
+    clock: Clock,
+    observer: Observer,
+    *,
+    throttle: Throttle | None = None,
+    run: Runner = inline,
+    told: Told | None = None,
+) -> Client:
+    """Return a client, with a throttle of its own unless one is given. Raises ValueError where there is no key.
+
+    With `told`, the legacy billing endpoints may stand in, and it is told when they do: unless the settings name
+    projects, which those endpoints do not tell apart.
+    """
+    if organization.key is None:
+        raise ValueError(f"organization {organization.name} has no key")
+    fallback = told is not None and not organization.project_scoped
+    make = partial(LegacyClient, told=told, organization=organization.name) if fallback else Client
+    return make(
+        organization.base_url,
+        organization.key.read,
+        throttle=throttle or Throttle(clock, organization.requests_per_minute),
+        clock=clock,
+        organization_id=organization.organization_id or "",
+        timeout=api.timeout,
+        max_body=api.max_body,
+        proxy=api.proxy,
+        ca_file=str(api.ca_file) if api.ca_file else None,
+        observer=observer,
+        run=run,
+    )
