@@ -5,13 +5,13 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana.dashboards import spend
+from grafana.dashboards import exporter, project, spend, usage
 from grafana.dashboards.board import Board
 
 
 def boards() -> list[Board]:
     """Return every dashboard, in the order in which they are read."""
-    return [spend.board()]
+    return [spend.board(), usage.board(), project.board(), exporter.board()]
 
 
 def contents() -> dict[str, str]:

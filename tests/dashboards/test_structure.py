@@ -13,7 +13,7 @@ import yaml
 from grafana.dashboards.files import contents, drifted, write
 from tests.support.dashboards import FOLDER, Dashboard, dashboards
 
-UIDS = ["openai-spend"]
+UIDS = ["openai-exporter", "openai-project", "openai-spend", "openai-usage"]
 BOARDS = pytest.mark.parametrize("board", dashboards(), ids=lambda board: board.uid)
 
 UNITS = {"currencyUSD", "short", "s", "bytes", "percentunit", "cpm", "none", "dateTimeFromNow", "bool_yes_no"}

@@ -1,0 +1,183 @@
+"""What is counted in other things than tokens: embeddings and moderations, images, audio, tools, stored bytes."""
+
+from grafana.dashboards.board import Row
+from grafana.dashboards.links import PROJECT_OF_SERIES
+from grafana.dashboards.panels import (
+    BYTES,
+    COUNT,
+    SECONDS,
+    PanelBuilder,
+    Query,
+    Size,
+    Words,
+    daily_bars,
+    figure,
+    lines,
+    ranking,
+)
+from grafana.dashboards.promql import accrued, by, by_project, daily_growth, usage, window_usage
+from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
+
+
+def _per_day(title: str, description: str, measure: str, label: str, size: Size, *, unit: str = COUNT) -> PanelBuilder:
+    return daily_bars(
+        Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
+        Query(by(label, daily_growth(accrued(measure))), f"{{{{{label}}}}}"),
+        unit=unit,
+        size=size,
+    )
+
+
+def _projects_per_day(title: str, description: str, measure: str, size: Size) -> PanelBuilder:
+    return daily_bars(
+        Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
+        Query(by_project(daily_growth(accrued(measure, model=False))), "{{project_name}}"),
+        unit=COUNT,
+        size=size,
+        links=[PROJECT_OF_SERIES],
+    )
+
+
+def _today(title: str, size: Size, unit: str, **measures: str) -> PanelBuilder:
+    """Return figures of today by the words that the measures are given under."""
+    return figure(
+        Words(title, f"The current UTC day so far. {LATE}", NOTHING),
+        *(Query(by("", usage(measure)), word.replace("_", " ")) for word, measure in measures.items()),
+        unit=unit,
+        size=size,
+    )
+
+
+def embeddings_and_moderations() -> Row:
+    """Return the row of models that only read."""
+    size = Size(9, 8)
+    return Row(
+        "Embeddings and moderations",
+        [
+            _today(
+                "Embeddings today",
+                Size(6, 8),
+                COUNT,
+                input_tokens="embeddings_input_tokens",
+                requests="embeddings_requests",
+            ),
+            _per_day("Tokens embedded per day", "By model.", "embeddings_input_tokens", "model", size),
+            _per_day("Embedding requests per day", "By model.", "embeddings_requests", "model", size),
+            _today(
+                "Moderations today",
+                Size(6, 8),
+                COUNT,
+                input_tokens="moderations_input_tokens",
+                requests="moderations_requests",
+            ),
+            _per_day("Tokens moderated per day", "By model.", "moderations_input_tokens", "model", size),
+            _per_day("Moderation requests per day", "By model.", "moderations_requests", "model", size),
+        ],
+        folded=True,
+    )
+
+
+def images() -> Row:
+    """Return the row of images."""
+    return Row(
+        "Images",
+        [
+            _today("Images today", Size(4, 8), COUNT, images="images_processed", requests="images_requests"),
+            _per_day(
+                "Images per day by model", "Generated, edited or varied.", "images_processed", "model", Size(7, 8)
+            ),
+            _per_day("Images per day by size", "Generated, edited or varied.", "images_processed", "size", Size(7, 8)),
+            _per_day(
+                "Images per day by source", "Which call they came from.", "images_processed", "source", Size(6, 8)
+            ),
+        ],
+        folded=True,
+    )
+
+
+def audio() -> Row:
+    """Return the row of speech and transcription."""
+    return Row(
+        "Audio",
+        [
+            _today(
+                "Speech today",
+                Size(6, 8),
+                COUNT,
+                characters="audio_speeches_characters",
+                requests="audio_speeches_requests",
+            ),
+            _per_day(
+                "Characters spoken per day",
+                "Text turned into speech.",
+                "audio_speeches_characters",
+                "model",
+                Size(9, 8),
+            ),
+            _per_day("Speech requests per day", "By model.", "audio_speeches_requests", "model", Size(9, 8)),
+            _today("Transcribed today", Size(3, 8), SECONDS, audio="audio_transcriptions_seconds"),
+            _today("Transcriptions today", Size(3, 8), COUNT, requests="audio_transcriptions_requests"),
+            _per_day(
+                "Audio transcribed per day",
+                "Length of the audio, by model.",
+                "audio_transcriptions_seconds",
+                "model",
+                Size(9, 8),
+                unit=SECONDS,
+            ),
+            _per_day(
+                "Transcription requests per day", "By model.", "audio_transcriptions_requests", "model", Size(9, 8)
+            ),
+        ],
+        folded=True,
+    )
+
+
+def tools() -> Row:
+    """Return the row of searches, the code interpreter and vector stores."""
+    return Row(
+        "Tools: searches, code interpreter, vector stores",
+        [
+            _today(
+                "Web searches today",
+                Size(6, 8),
+                COUNT,
+                searches="web_search_calls",
+                model_requests_that_searched="web_search_calls_model_requests",
+            ),
+            _per_day(
+                "Web searches per day", "By the amount of context.", "web_search_calls", "context_level", Size(9, 8)
+            ),
+            _per_day(
+                "Requests that searched the web per day",
+                "Model requests, by model.",
+                "web_search_calls_model_requests",
+                "model",
+                Size(9, 8),
+            ),
+            ranking(
+                Words("Requests that searched the web, 7 days", f"By model. {LATE}", NOTHING),
+                Query(by("model", window_usage("web_search_calls_model_requests")), "{{model}}"),
+                unit=COUNT,
+                size=Size(6, 8),
+            ),
+            _projects_per_day("File searches per day", "By project.", "file_search_calls", Size(9, 8)),
+            _projects_per_day(
+                "Code interpreter sessions per day", "By project.", "code_interpreter_sessions", Size(9, 8)
+            ),
+            lines(
+                Words(
+                    "Stored in vector stores",
+                    "Bytes by project, as of the newest day that OpenAI reports: a level, not a sum over days.",
+                    NOTHING,
+                ),
+                Query(by_project(usage("vector_stores_usage_bytes", model=False)), "{{project_name}}"),
+                unit=BYTES,
+                size=Size(24, 8),
+                interval="1h",
+                stacked=True,
+                links=[PROJECT_OF_SERIES],
+            ),
+        ],
+        folded=True,
+    )
