@@ -12,10 +12,11 @@ from typing import Final
 
 from exporter.catalog import CATALOG, DAY, day_of, resource
 from exporter.simulator.delays import Delays
-from exporter.simulator.demand import Dimension, Stream, Values, storage_items, streams, usage_resources
+from exporter.simulator.demand import Stream, Values, storage_items, streams, usage_resources
 from exporter.simulator.forms import form_of
 from exporter.simulator.organization import Organization, Project
 from exporter.simulator.prices import QUANTUM
+from exporter.simulator.recipes import Dimension
 
 Key = tuple[Dimension, ...]
 """The dimensions of a resource in the order of the table, then the form's extras (the currency of costs)."""

@@ -11,13 +11,14 @@ import msgspec
 from exporter.catalog import Branch, Resource
 from exporter.simulator.answers import Answer, ApiError, Json, number
 from exporter.simulator.books import Books, Key, Rows
-from exporter.simulator.demand import Dimension, Values
+from exporter.simulator.demand import Values
 from exporter.simulator.faults import Fault
 from exporter.simulator.forms import Form, form_of
 from exporter.simulator.paging import BucketPage, bucket_page
 from exporter.simulator.policy import Policy
 from exporter.simulator.prices import DOLLAR, QUANTUM
 from exporter.simulator.query import Query
+from exporter.simulator.recipes import Dimension
 from exporter.simulator.spoil import spoil
 
 _DEFAULT_LIMITS: Final = {"1d": 7, "1h": 24, "1m": 60}

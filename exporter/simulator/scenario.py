@@ -8,11 +8,11 @@ from exporter.catalog import CATALOG, DAY, WIDTHS, Branch, day_of, resource
 from exporter.simulator.answers import Json, number
 from exporter.simulator.books import Books, Entry, Key, Revision
 from exporter.simulator.delays import Delay
-from exporter.simulator.demand import Dimension
 from exporter.simulator.forms import form_of
 from exporter.simulator.limits import RateLimit, SpendAlert, SpendLimit
 from exporter.simulator.organization import Project
 from exporter.simulator.prices import DOLLAR, QUANTUM
+from exporter.simulator.recipes import Dimension
 from exporter.simulator.reports import Selection
 from exporter.simulator.world import World
 
