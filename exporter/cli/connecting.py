@@ -1,5 +1,6 @@
 """From settings to the client of one organization."""
 
+from collections.abc import Callable
 from functools import partial
 
 from exporter.clock import Clock
@@ -25,8 +26,9 @@ def connect(
     """
     if organization.key is None:
         raise ValueError(f"organization {organization.name} has no key")
-    fallback = told is not None and not organization.project_scoped
-    make = partial(LegacyClient, told=told, organization=organization.name) if fallback else Client
+    make: Callable[..., Client] = Client
+    if told and not organization.project_scoped:
+        make = partial(LegacyClient, told=told, organization=organization.name)
     return make(
         organization.base_url,
         organization.key.read,

@@ -135,7 +135,8 @@ class LegacyClient(Client):
         if name in self._settled or plan.filters or (known and not standing_in):
             return await super().poll(plan, start, due=due, priority=priority, known=known)
         began = self._clock.monotonic()
-        if began >= self._probes.get(name, -math.inf):
+        probed = began >= self._probes.get(name, -math.inf)
+        if probed:
             try:
                 return await self._probe(plan, start, due=due, priority=priority, standing_in=standing_in)
             except errors.MissingScopes as refusal:
@@ -146,7 +147,8 @@ class LegacyClient(Client):
             self._told(name, standing_in=False)
             self._say(f"no way to read anything with this key: {error.message}", error.advice)
             raise
-        self._probes[name] = began + min(plan.interval * _REFUSED_FACTOR, _REST) - plan.interval / 2
+        if probed:
+            self._probes[name] = began + min(plan.interval * _REFUSED_FACTOR, _REST) - plan.interval / 2
         self._told(name, standing_in=True)
         self._say(
             "the Admin API refuses this key: the legacy billing endpoints stand in, "

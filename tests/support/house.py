@@ -10,11 +10,22 @@ from exporter.organization import Besides, Fresh, Organization, Poller, Shelf, S
 from exporter.simulator import keys
 from exporter.store import Name
 from exporter.telemetry import Telemetry
-from exporter.upstream import Client, Throttle, inline
+from exporter.upstream import LegacyClient, Throttle, inline
 from tests.support.clock import ManualClock
 from tests.support.simulation import Simulation
 
 Series = dict[str, str]
+
+
+@dataclass
+class Secret:
+    """A key that a test may exchange."""
+
+    text: str
+
+    def read(self) -> str:
+        """Return the key."""
+        return self.text
 
 
 @dataclass
@@ -25,6 +36,7 @@ class House:
     telemetry: Telemetry
     clock: ManualClock
     sim: Simulation
+    key: Secret
 
     async def poll(self, *names: str) -> Status:
         """Poll jobs by name, and return the status of the last."""
@@ -75,12 +87,23 @@ async def house(
     names: Iterable[Name] = (),
     shelf: Shelf | None = None,
     requests_per_minute: float = 60.0,
+    organization_id: str = "",
 ) -> AsyncIterator[House]:
     """Build an organization named `acme` on the simulator, for the length of a block."""
     telemetry = Telemetry()
     watch = Watch("acme", telemetry)
     throttle = Throttle(sim.clock, requests_per_minute)
-    client = Client(sim.url, lambda: key, throttle=throttle, clock=sim.clock, observer=watch)
+    secret = Secret(key)
+    client = LegacyClient(
+        sim.url,
+        secret.read,
+        throttle=throttle,
+        clock=sim.clock,
+        observer=watch,
+        organization_id=organization_id,
+        told=watch.legacy,
+        organization="acme",
+    )
     organization = Organization(
         "acme",
         plans,
@@ -95,6 +118,6 @@ async def house(
         names=names,
     )
     try:
-        yield House(organization, telemetry, sim.clock, sim)
+        yield House(organization, telemetry, sim.clock, sim, secret)
     finally:
         await organization.close()
