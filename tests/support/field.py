@@ -1,5 +1,6 @@
 """A bad day of an organization and its exporters, on real sockets: growth, late data, revisions, faults and SIGKILL."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,7 +10,7 @@ from random import Random
 
 import httpx
 
-from exporter.catalog import DAY
+from exporter.catalog import DAY, resource
 from exporter.simulator import Simulator, keys, serving
 from tests.support.exposed import Exposed
 from tests.support.processes import Child, exporter, free_port, until
@@ -37,8 +38,8 @@ FAULTS = (
 )
 
 
-PROMPT, LATE, LATE_PERCENT = 1.0, 3.0, 30
-"""Seconds after which usage is reported; seconds that some streams are later still, and how many in a hundred."""
+LATE_PERCENT = 30
+"""Streams in a hundred that are reported later than the others."""
 
 _FOR_EVER = 1e9
 
@@ -54,10 +55,14 @@ class Field:
     """Exporters that share the fate of the first one."""
     prometheus: Prometheus
     random: Random
+    prompt: float
+    """Seconds after which usage is reported."""
+    late: float
+    """Seconds that some streams are later still."""
     truth: Truth = field(init=False)
     kills: int = 0
     missed: list[float] = field(default_factory=list)
-    """Tokens that were reported while nobody was looking, outage by outage."""
+    """Figures of completions, added up, that were reported while nobody was looking: outage by outage."""
 
     def __post_init__(self) -> None:
         """Take the truth from where the exporters take their answers."""
@@ -81,7 +86,7 @@ class Field:
         began = time.monotonic()
         for moment in moments:
             time.sleep(max(0.0, began + moment - time.monotonic()))
-            self.outage(self.random.uniform(0.2, 2.5), revise=self.random.choice((True, False)))
+            self.outage(self.random.uniform(0.2, 2), revise=self.random.choice((True, False)))
         time.sleep(max(0.0, began + seconds - time.monotonic()))
 
     def outage(self, seconds: float, *, revise: bool = False) -> None:
@@ -96,11 +101,11 @@ class Field:
 
     def freeze(self) -> None:
         """Let nothing more be reported, while usage goes on."""
-        self.play("delay", name="*", seconds=_FOR_EVER, late_percent=LATE_PERCENT, late_seconds=LATE)
+        self.play("delay", name="*", seconds=_FOR_EVER, late_percent=LATE_PERCENT, late_seconds=self.late)
 
     def thaw(self) -> None:
         """Let all be reported that was held back, and go on."""
-        self.play("delay", name="*", seconds=PROMPT, late_percent=LATE_PERCENT, late_seconds=LATE)
+        self.play("delay", name="*", seconds=self.prompt, late_percent=LATE_PERCENT, late_seconds=self.late)
 
     def look(self) -> None:
         """Let figures stand still until the exporter has committed and shown all of them: so the maxima are known."""
@@ -155,7 +160,8 @@ class Field:
             child.kill()
 
     def _tokens(self) -> float:
-        return float(sum(value for (name, _), value in self.truth.week().items() if name.endswith("_tokens")))
+        days = self.truth.days([resource("completions")])
+        return float(sum(value for figures in days.values() for value in figures.values()))
 
     def _all_shown(self) -> bool:
         shown = Exposed(self.exporter.get("/metrics").text)
@@ -182,13 +188,21 @@ class Field:
 
 
 @contextmanager
-def open_field(folder: Path, seed: int, stand_ins: Sequence[tuple[str, Sequence[str]]] = ()) -> Iterator[Field]:
+def open_field(
+    folder: Path,
+    seed: int,
+    stand_ins: Sequence[tuple[str, Sequence[str]]] = (),
+    *,
+    prompt: float = 1.0,
+    late: float = 3.0,
+) -> Iterator[Field]:
     """Give a field on which nothing has happened yet. `stand_ins` are names and commands of other exporters.
 
-    A command is given the base URL, a key and a port as further arguments.
+    A command is given the base URL, a key and a port as further arguments. Usage is reported after `prompt` seconds,
+    some of it `late` seconds later still.
     """
-    simulator = Simulator(seed, delays={"*": PROMPT})
-    simulator.scenario.delay("*", PROMPT, late_percent=LATE_PERCENT, late_seconds=LATE)
+    simulator = Simulator(seed, delays={"*": prompt})
+    simulator.scenario.delay("*", prompt, late_percent=LATE_PERCENT, late_seconds=late)
     with ExitStack() as stack:
         base_url = stack.enter_context(serving(simulator))
         control = base_url.replace("/v1", "/simulator")
@@ -197,9 +211,11 @@ def open_field(folder: Path, seed: int, stand_ins: Sequence[tuple[str, Sequence[
         for name, command in stand_ins:
             port = stack.enter_context(free_port())
             arguments = [*command, base_url, keys.FULL, str(port)]
-            others.append(Child(name, port, arguments, environment={}, log=folder / f"{name}.log", ready="/metrics"))
+            others.append(
+                Child(name, port, arguments, environment=os.environ, log=folder / f"{name}.log", ready="/metrics")
+            )
         targets = {each.name: each.port for each in (child, *others)}
         prometheus = stack.enter_context(scraping(folder, targets))
         for each in (child, *others):
             stack.callback(each.stop)
-        yield Field(control, child, others, prometheus, Random(seed))  # noqa: S311 # a run must be repeatable
+        yield Field(control, child, others, prometheus, Random(seed), prompt, late)  # noqa: S311 # a run must be repeatable

@@ -56,11 +56,11 @@ class Truth:
                     week[series] = week.get(series, Fraction(0)) + value
         return week
 
-    def days(self) -> dict[int, Figures]:
+    def days(self, resources: Iterable[Resource] = CATALOG) -> dict[int, Figures]:
         """Return what is reported now, day by day."""
         since = day_of(time.time()) - (_DAYS - 1) * DAY
         days: dict[int, Figures] = {since + number * DAY: {} for number in range(_DAYS)}
-        for resource in CATALOG:
+        for resource in resources:
             measures = [measure for measure in resource.select() if measure.kind is Kind.FLOW and not measure.extra]
             if not measures:
                 continue

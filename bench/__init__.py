@@ -1,0 +1,1 @@
+"""Measurements that are too long, or too loud, for the tests."""
