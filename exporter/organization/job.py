@@ -75,6 +75,8 @@ class Poller:
         self._labels = organization, job.name
         self._organization = organization
         self._log = structlog.get_logger("poll").bind(organization=organization, resource=job.name)
+        self._told = ""
+        """What the last failure had to say, which is not said twice in a row."""
         job.status.interval = job.interval
 
     async def run(self) -> None:
@@ -99,11 +101,13 @@ class Poller:
         except Exception as error:  # noqa: BLE001 # whatever it is, it must not end the polling of this resource
             self._log.exception("poll failed for a reason of the exporter's own")
             status.up, status.error = False, f"{type(error).__name__}: {error}"
+            self._told = status.error
             status.advice = "This is a defect of the exporter: please report it with the log."
             outcome = Outcome.FAILED
         else:
-            if not status.up and status.decided:
+            if self._told:
                 self._log.info("poll succeeds again")
+            self._told = ""
             status.up, status.error, status.advice, status.supported = True, "", "", True
             status.degraded.discard("unsupported")
             status.last_success = self._clock.now()
@@ -114,7 +118,8 @@ class Poller:
     def _fail(self, error: UpstreamError) -> Outcome:
         status = self._job.status
         status.up = False
-        repeated, status.error, status.advice = status.error == str(error), str(error), error.advice
+        status.error, status.advice = str(error), error.advice
+        repeated, self._told = self._told == error.message, error.message
         if isinstance(error, NotFound):
             status.supported = False
             status.degraded.add("unsupported")

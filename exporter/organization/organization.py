@@ -66,6 +66,7 @@ class Organization:
             telemetry.begin(name, job.name, buckets=False)
         self.jobs: list[Job] = [*self.mirrors, *annex.jobs]
         self.sources: list[Source] = annex.sources
+        self._watch = watch
         watch.statuses = {job.name: job.status for job in self.jobs}
         self._show()
 
@@ -75,12 +76,13 @@ class Organization:
         return all(job.status.decided for job in self.jobs if job.counts)
 
     async def run(self, polled: Callable[[], None]) -> None:
-        """Poll until cancelled; `polled` is called after every poll."""
+        """Poll until cancelled; `polled` is called after every poll and every refusal that silences all endpoints."""
 
         def decided() -> None:
             self._show()
             polled()
 
+        self._watch.refused = decided
         async with asyncio.TaskGroup() as group:
             for job in self.jobs:
                 poller = Poller(self.name, job, self._clock, self._telemetry, decided)

@@ -181,7 +181,7 @@ async def stage(
     settled: bool = True,
     **more: Any,  # noqa: ANN401 -- what `exporting` takes
 ) -> AsyncIterator[Stage]:
-    """Run an exporter of a simulated organization; of `only` these resources and no names, unless none is given.
+    """Run an exporter of a simulated organization; of `only` these resources, if any is given, and nothing else.
 
     Unless told otherwise, all first polls are over when the block begins.
     """
@@ -194,7 +194,7 @@ async def stage(
             for row in CATALOG
             if row.name not in wanted
         }
-        given["OPENAI_EXPORTER_NAMES__PROJECTS"] = "false"
+        given |= {"OPENAI_EXPORTER_NAMES__PROJECTS": "false", "OPENAI_EXPORTER_LIMITS__ORGANIZATION": "false"}
     async with exporting(simulator, clock, environ=given, **more) as (service, http):
         running = Stage(simulator, clock, service, http)
         if settled:
