@@ -1,0 +1,232 @@
+"""What has been read: where the next poll starts, what an answer lacks, what is gone for good."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.catalog import DAY, HOUR, MINUTE, Answer
+from exporter.ledger import Audit
+from exporter.store import Store
+from tests.support.ledgers import TODAY, YESTERDAY, A, Desk, plan
+
+
+def covered() -> Desk:
+    """Return a desk that has read its look-back."""
+    desk = Desk()
+    desk.report(TODAY, A, 100)
+    desk.poll()
+    return desk
+
+
+def test_the_first_poll_reads_the_whole_lookback() -> None:
+    """Also when a poll of the newest days was wanted."""
+    desk = Desk()
+
+    assert TODAY - 4 * DAY == desk.ledger.start_of_poll(desk.now, full=False)
+
+
+def test_a_poll_reads_the_refetch_days() -> None:
+    """Today and the day before, of which late data is expected."""
+    desk = covered()
+
+    assert YESTERDAY == desk.ledger.start_of_poll(desk.now, full=False)
+    assert TODAY - 4 * DAY == desk.ledger.start_of_poll(desk.now, full=True)
+
+
+def test_after_an_outage_a_poll_reads_what_was_missed_and_the_refetch_days_before() -> None:
+    """What was open when it was last read may have been revised since."""
+    desk = covered()
+    desk.now += 2 * DAY
+
+    assert YESTERDAY == desk.ledger.start_of_poll(desk.now, full=False)
+
+
+def test_an_outage_longer_than_the_lookback_is_read_whole() -> None:
+    """The API still serves it, so nothing is lost."""
+    desk = covered()
+    desk.now += 20 * DAY
+    for age in range(21):
+        desk.report(TODAY + age * DAY, A, 1 + (100 if age == 0 else 0))
+
+    assert YESTERDAY == desk.ledger.start_of_poll(desk.now, full=True)
+    desk.poll()
+    desk.wait()
+    assert {A: 21.0} == desk.shown()
+
+
+def test_days_that_expire_stay_counted() -> None:
+    """What leaves the look-back leaves the gauges, not the counter."""
+    desk = covered()
+    desk.wait()
+    desk.report(TODAY, A, 130)
+    desk.poll()
+    for _ in range(7):
+        desk.now += DAY
+        desk.report(desk.now // DAY * DAY, A, 1)
+        desk.poll()
+
+    assert {A: 37.0} == desk.shown()
+    assert TODAY not in desk.ledger.books[0].cells
+
+
+def test_a_day_that_expired_is_not_counted_again_when_it_is_read_again(tmp_path: Path) -> None:
+    """A look-back that shrinks and grows re-reads days that were folded in."""
+    desk = Desk(plan(lookback_days=7), Store(tmp_path / "state.db"))
+    desk.poll()
+    desk.report(TODAY - 5 * DAY, A, 100)
+    desk.report(TODAY, A, 1)
+    desk.poll()
+    desk.restart(replace(desk.plan, lookback_days=2))
+    desk.poll()
+    desk.restart(replace(desk.plan, lookback_days=7))
+    desk.poll()
+    desk.wait()
+
+    assert {A: 101.0} == desk.shown()
+    assert desk.store
+    desk.store.close()
+
+
+def test_a_day_that_was_missed_is_read_although_the_lookback_has_left_it() -> None:
+    """Days are let go of only once they were read after an outage: what they gained is flow."""
+    desk = Desk(plan(lookback_days=2, refetch_days=1))
+    desk.report(TODAY, A, 100)
+    desk.poll()
+    desk.now += 5 * DAY
+    desk.report(TODAY, A, 150)
+    desk.report(TODAY + 2 * DAY, A, 7)
+    desk.poll()
+    desk.wait()
+
+    assert {A: 57.0} == desk.shown()
+
+
+def test_a_missing_bucket_is_named_and_stays_as_it_was() -> None:
+    """One that is not there says nothing; an empty one says zero."""
+    desk = covered()
+    desk.report(YESTERDAY, A, 50)
+    desk.poll()
+    desk.report(YESTERDAY, A, 60)
+    desk.report(TODAY, A, 110)
+    applied = desk.poll(without=[YESTERDAY])
+
+    assert Audit(missing=(YESTERDAY,)) == applied.audit
+    assert [(YESTERDAY, 50.0), (TODAY, 110.0)] == desk.ledger.daily(desk.first, desk.now)[-2:]
+
+
+def test_an_answer_with_a_missing_bucket_is_no_success() -> None:
+    """Freshness counts complete answers."""
+    desk = covered()
+    before = desk.ledger.last_success
+    desk.now += 60
+    desk.poll(without=[YESTERDAY])
+
+    assert before == desk.ledger.last_success
+
+
+def test_a_missing_bucket_is_asked_for_until_it_comes() -> None:
+    """Coverage stops before it, also where later buckets were read."""
+    desk = covered()
+    desk.now += DAY
+    desk.poll(full=False, without=[TODAY + DAY])
+    desk.now += 3 * DAY
+    desk.poll(full=False, without=[TODAY + 2 * DAY])
+    desk.now += DAY
+    start = desk.ledger.start_of_poll(desk.now, full=False)
+
+    assert start <= TODAY + 2 * DAY
+
+
+def test_an_answer_without_any_bucket_covers_nothing() -> None:
+    """All of its days are missing, but for the one that has just begun."""
+    desk = Desk()
+    applied = desk.ledger.apply(Answer(TODAY - DAY, TODAY + DAY, (), desk.now))
+
+    assert Audit(missing=(YESTERDAY,)) == applied.audit
+    assert () == applied.baseline
+    assert None is desk.ledger.last_success
+
+
+def test_right_after_midnight_an_answer_may_be_empty() -> None:
+    """The new day is not served yet: nothing is missing, and nothing new is covered."""
+    desk = covered()
+    until = desk.ledger.coverage.until
+    midnight = TODAY + DAY
+    applied = desk.ledger.apply(Answer(midnight, midnight + DAY, (), midnight + 5.0))
+
+    assert Audit() == applied.audit
+    assert until == desk.ledger.coverage.until
+
+
+def test_a_bucket_that_has_just_opened_may_be_missing_for_a_while() -> None:
+    """The API opens its newest buckets some minutes late: that is no fault of the answer."""
+    desk = Desk(plan(width="1m"))
+    desk.report(desk.now // MINUTE * MINUTE - 60 * MINUTE, A, 1)
+    newest = range(int(desk.now // MINUTE * MINUTE) - 10 * MINUTE, int(desk.now) + MINUTE, MINUTE)
+
+    assert Audit() == desk.poll(without=newest).audit
+    older = range(newest.start - 10 * MINUTE, newest.stop, MINUTE)
+    desk.now += MINUTE
+    assert desk.poll(without=older).audit.missing
+
+
+def test_today_may_be_missing_only_until_it_has_been_read() -> None:
+    """What was there once is expected ever after."""
+    desk = Desk(plan(width="1h"))
+    hour = int(desk.now // HOUR * HOUR)
+    desk.report(hour, A, 1)
+    desk.poll()
+
+    assert Audit(missing=(hour,)) == desk.poll(without=[hour]).audit
+
+
+def test_a_span_that_is_served_no_more_is_a_gap() -> None:
+    """It is told, never invented, and the counter goes on behind it."""
+    desk = covered()
+    desk.wait()
+    desk.now += 10 * DAY
+    gone = range(TODAY - 10 * DAY, TODAY + 6 * DAY, DAY)
+    desk.report(TODAY + 7 * DAY, A, 5)
+    applied = desk.poll(without=gone)
+    desk.wait()
+
+    assert applied.audit.gap
+    assert TODAY + 6 * DAY == applied.audit.gap[1] == desk.ledger.coverage.gap_until
+    assert {A: 5.0} == desk.shown()
+
+
+def test_buckets_whose_bytes_did_not_change_are_read_all_the_same() -> None:
+    """A bucket that needs no decoding has been covered."""
+    desk = covered()
+    answer = desk.answer()
+    unchanged = [type(bucket)(bucket.start, bucket.end, None) for bucket in answer.buckets]
+    desk.now += 60
+    applied = desk.ledger.apply(Answer(answer.start, answer.end, tuple(unchanged), desk.now))
+
+    assert not applied.changed
+    assert desk.now == desk.ledger.last_success == desk.ledger.coverage.read[TODAY]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(50, (0, 1)), (150, (1, 0)), (100, (0, 0))])
+def test_revisions_of_closed_buckets_are_told_by_direction(value: int, expected: tuple[int, int]) -> None:
+    """A closed bucket that was read after its end, and says another thing now, was revised."""
+    desk = Desk()
+    desk.report(YESTERDAY, A, 100)
+    desk.report(TODAY, A, 1)
+    desk.poll()
+    desk.report(YESTERDAY, A, value)
+    desk.report(TODAY, A, 2)
+    revision = desk.poll().revision
+
+    assert expected == (revision.up, revision.down)
+
+
+def test_growth_of_a_day_that_was_last_read_while_open_is_no_revision() -> None:
+    """After midnight the first look at yesterday finds what came in the meantime."""
+    desk = covered()
+    desk.now += DAY
+    desk.report(TODAY, A, 500)
+    revision = desk.poll().revision
+
+    assert (0, 0) == (revision.up, revision.down)
