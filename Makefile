@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo run test test-fast lint format dashboards docs golden lock clean bench-exactness bench-state
+.PHONY: help demo run test test-fast lint format dashboards docs golden lock clean bench-exactness bench-requests bench-state
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,9 @@ test-fast: $(VENV)/.dev ## the tests without the slow end-to-end ones
 bench-exactness: $(VENV)/.dev ## what four exporters count of one bad day, in about six minutes
 	@deploy/install/prometheus.sh
 	@$(BIN)/python -m bench.exactness $(ARGS)
+
+bench-requests: $(VENV)/.dev ## requests an hour of small and large organizations
+	@$(BIN)/python -m bench.requests_per_hour
 
 bench-state: $(VENV)/.dev ## ledger, state file and encoder at 10,000 and 100,000 series
 	@$(BIN)/python -m bench.state $(ARGS)
