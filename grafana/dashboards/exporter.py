@@ -179,7 +179,7 @@ def _trouble() -> Row:
         "Trouble",
         [
             lines(
-                Words("Errors by reason", "Failed requests to the Admin API per minute.", _NOTHING),
+                Words("Errors by reason", "Failed requests to the Admin API per minute.", _QUIET),
                 Query(by("reason", f"rate({_own('api_errors_total')}[$__rate_interval])") + " * 60 > 0", "{{reason}}"),
                 unit=PER_MINUTE,
                 size=_THIRD,
@@ -294,9 +294,9 @@ def _exactness() -> Row:
             lines(
                 Words(
                     "Revisions of closed buckets",
-                    "Pairs of series and closed bucket that polls changed, per minute: OpenAI revises usage for minutes "
-                    "and costs for days.",
-                    _NOTHING,
+                    "Pairs of series and closed bucket that polls changed, per minute: OpenAI revises usage for "
+                    "minutes and costs for days.",
+                    _QUIET,
                 ),
                 Query(
                     by("resource, direction", f"rate({_own('revisions_total')}[$__rate_interval])") + " * 60 > 0",

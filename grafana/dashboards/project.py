@@ -79,8 +79,8 @@ def _now() -> Row:
             sheet(
                 Words(
                     "Chosen projects",
-                    "Name, id and status as OpenAI lists them: `active`, `archived`, or `deleted` when the list has the "
-                    "project no more. Read every quarter of an hour.",
+                    "Name, id and status as OpenAI lists them: `active`, `archived`, or `deleted` when the list has "
+                    "the project no more. Read every quarter of an hour.",
                     "no project is known yet",
                 ),
                 Sheet(

@@ -49,6 +49,11 @@ def accrued_costs(*matchers: str) -> str:
     return select("openai_accrued_cost_usd_total", ORGANIZATION, PROJECT, LINE_ITEM, *matchers)
 
 
+def across(names: str, *matchers: str) -> str:
+    """Select several measures of models at once, by a regular expression for their metrics' names."""
+    return _usage("", (f'__name__=~"{names}"', *matchers), model=True)
+
+
 def by(labels: str, expression: str) -> str:
     """Return the sum by labels; without any, of everything."""
     return f"sum by ({labels}) ({expression})" if labels else f"sum ({expression})"
@@ -110,16 +115,11 @@ def projected_costs(labels: str = "") -> str:
     The rest of today counts as the fraction of a day that it is.
     """
     month, week, today = (by(labels, part) for part in (window_costs("month"), window_costs("7d"), costs()))
-    return f"{month} + ({week} - {today}) / 6 * {DAYS_LEFT}"
+    return f"{month} + clamp_min({week} - {today}, 0) / 6 * {DAYS_LEFT}"
 
 
 DAYS_LEFT: Final = "scalar(days_in_month() - day_of_month() + 1 - vector(time() % 86400 / 86400))"
 """Days until the end of the UTC month, with their fraction."""
-
-
-def age(metric: str, *matchers: str) -> str:
-    """Return the seconds since the oldest of these times."""
-    return f"time() - min({select(metric, *matchers)})"
 
 
 def _usage(metric: str, matchers: tuple[str, ...], *, model: bool) -> str:

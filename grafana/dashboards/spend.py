@@ -4,6 +4,7 @@ from typing import Final
 
 from grafana.dashboards import promql, variables
 from grafana.dashboards.board import Board, Row
+from grafana.dashboards.endpoints import MODEL_REQUESTS, read_age
 from grafana.dashboards.links import PROJECT_OF_ROW, PROJECT_OF_SERIES
 from grafana.dashboards.panels import (
     COUNT,
@@ -30,6 +31,7 @@ from grafana.dashboards.promql import (
     PROJECT,
     accrued,
     accrued_costs,
+    across,
     by,
     by_project,
     costs,
@@ -73,7 +75,7 @@ def organization_projection() -> str:
     """Return the projected month of each chosen organization, all its projects together."""
     today = by("organization", select("openai_cost_usd", ORGANIZATION))
     month, week = organization_costs("month"), organization_costs("7d")
-    return f"{month} + ({week} - {today}) / 6 * {promql.DAYS_LEFT}"
+    return f"{month} + clamp_min({week} - {today}, 0) / 6 * {promql.DAYS_LEFT}"
 
 
 def against(amount: str, bound: str, labels: str = "organization") -> str:
@@ -134,7 +136,7 @@ def _now() -> Row:
                     "What was read may itself be hours behind.",
                     "not read yet",
                 ),
-                promql.age("openai_exporter_last_success_timestamp_seconds", ORGANIZATION, 'resource="costs"'),
+                read_age("costs"),
                 unit=SECONDS,
                 size=Size(3, 4),
                 steps=FRESH,
@@ -323,11 +325,7 @@ def _tokens(labels: str) -> str:
 
 def _unit_costs() -> Row:
     model = by("model", with_model(window_costs("7d")))
-    requests = by(
-        "model",
-        '{__name__=~"openai_window_(completions|decisions|embeddings|moderations|images|audio_.+)_requests",'
-        f'{ORGANIZATION},{PROJECT},{promql.MODEL},window="7d"}}',
-    )
+    requests = by("model", across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"'))
     spent = by("model", with_model(growth(accrued_costs())))
     tokens = _tokens("model")
     behind = "Costs are reported later than usage, so short time ranges look too cheap."

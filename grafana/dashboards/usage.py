@@ -21,16 +21,13 @@ from grafana.dashboards.panels import (
     ranking,
 )
 from grafana.dashboards.promql import (
-    MODEL,
-    ORGANIZATION,
-    PROJECT,
     accrued,
+    across,
     by,
     by_project,
     daily_growth,
     growth,
     rate_per_minute,
-    select,
     usage,
     window_usage,
 )
@@ -40,16 +37,11 @@ _FRESH: Final = ((None, "green"), (300.0, "orange"), (1800.0, "red"))
 _NUMBER: Final = Size(3, 4)
 
 
-def _across(metric: str, *matchers: str) -> str:
-    """Select several metrics at once, by a regular expression for their names."""
-    return select("", f'__name__=~"{metric}"', ORGANIZATION, PROJECT, MODEL, *matchers)
-
-
 def _now() -> Row:
     def number(title: str, description: str, expression: str, unit: str = COUNT) -> PanelBuilder:
         return figure(Words(title, f"{description} {LATE}", NOTHING), expression, unit=unit, size=_NUMBER)
 
-    week = _across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"')
+    week = across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"')
     language = "(completions|decisions|embeddings|moderations)"
     return Row(
         "Now",
@@ -57,18 +49,18 @@ def _now() -> Row:
             number(
                 "Requests today",
                 "Requests to models on the current UTC day so far, all endpoints.",
-                by("", _across(f"openai_{MODEL_REQUESTS}_requests")),
+                by("", across(f"openai_{MODEL_REQUESTS}_requests")),
             ),
             number("Requests, 7 days", "Requests to models on seven UTC days, today so far included.", by("", week)),
             number(
                 "Input tokens today",
                 "Input tokens on the current UTC day so far, cached ones included.",
-                by("", _across(f"openai_{language}_input_tokens")),
+                by("", across(f"openai_{language}_input_tokens")),
             ),
             number(
                 "Output tokens today",
                 "Output tokens on the current UTC day so far.",
-                by("", _across("openai_(completions|decisions)_output_tokens")),
+                by("", across("openai_(completions|decisions)_output_tokens")),
             ),
             number(
                 "Cached share",
@@ -107,7 +99,7 @@ def _now() -> Row:
 
 def _requests() -> Row:
     windowed = [measure for measure, _ in CALLS if has_windows(measure)]
-    week = _across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"')
+    week = across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"')
     untold = "Endpoints that know no model are shown whichever models are chosen."
     return Row(
         "Requests",

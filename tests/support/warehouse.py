@@ -1,0 +1,128 @@
+"""A real Prometheus that holds finished lives: loaded from OpenMetrics, asked as Grafana asks."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.dashboards import Asking, Target
+from tests.support.processes import Child, free_port
+
+Labels = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What Prometheus said to one query."""
+
+    error: str
+    """Empty when it succeeded."""
+    series: list[tuple[Labels, list[tuple[float, float]]]]
+    """Labels, then times (Unix seconds) and values."""
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is any value, and every one is a number."""
+        values = [value for _, points in self.series for _, value in points]
+        return bool(values) and all(abs(value) < float("inf") for value in values)
+
+    def last(self, label: str = "") -> dict[str, float]:
+        """Return the last values by a label, or by nothing."""
+        return {labels.get(label, ""): points[-1][1] for labels, points in self.series}
+
+    @property
+    def value(self) -> float:
+        """The sole last value."""
+        ((_, points),) = self.series
+        return points[-1][1]
+
+
+@dataclass
+class Warehouse:
+    """A running server with what it holds."""
+
+    url: str
+    asked: int = 0
+    _client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._client = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60, trust_env=False)
+
+    def ask(self, target: Target, asking: Asking, until: float) -> Reply:
+        """Ask a panel's query as the panel asks it, with a time range that ends at `until`."""
+        expr = asking.fill(target.expr, target.interval)
+        if target.instant:
+            return self._post("query", {"query": expr, "time": until})
+        step = asking.step(target.interval)
+        start, end = ((until - ago) // step * step for ago in (asking.span, 0))
+        return self._post("query_range", {"query": expr, "start": start, "end": end, "step": step})
+
+    def ask_all(self, targets: list[Target], asking: Asking, until: float) -> dict[Target, Reply]:
+        """Ask many queries, two at a time."""
+        with ThreadPoolExecutor(2) as pool:
+            replies = pool.map(lambda target: self.ask(target, asking, until), targets)
+            return dict(zip(targets, replies, strict=True))
+
+    def values(self, query: str, label: str, until: float, span: float) -> list[str]:
+        """Return the values of a label among the series of a selector."""
+        parameters: dict[str, Any] = {"match[]": query, "start": until - span, "end": until}
+        answer = self._client.get(f"/label/{label}/values", params=parameters)
+        answer.raise_for_status()
+        values: list[str] = answer.json()["data"]
+        return values
+
+    def instant(self, query: str, until: float) -> Reply:
+        """Ask any query."""
+        return self._post("query", {"query": query, "time": until})
+
+    def _post(self, path: str, form: Mapping[str, Any]) -> Reply:
+        body = self._client.post(f"/{path}", data=dict(form)).json()
+        if body["status"] != "success":
+            return Reply(f"{body['error']}\n{form['query']}", [])
+        return Reply("", [_series(each) for each in body["data"]["result"]])
+
+
+def _series(result: dict[str, Any]) -> tuple[Labels, list[tuple[float, float]]]:
+    points = result["values"] if "values" in result else [result["value"]]
+    return result["metric"], [(float(time), float(value)) for time, value in points]
+
+
+def load(file: Path, folder: Path) -> None:
+    """Make blocks of an OpenMetrics file in a data folder."""
+    command = ["promtool", "tsdb", "create-blocks-from", "--max-block-duration=720h", "openmetrics"]
+    command += [str(file), str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert 0 == result.returncode, result.stderr
+
+
+@contextmanager
+def warehouse(folder: Path, lookback: str) -> Iterator[Warehouse]:
+    """Serve the blocks of a data folder; a sample counts for as long as `lookback`."""
+    program = shutil.which("prometheus")
+    assert program, "Debian's prometheus is missing: run deploy/install/prometheus.sh"
+    file = folder.parent / "warehouse.yml"
+    file.write_text("scrape_configs: []\n")
+    with free_port() as port:
+        command = [
+            program,
+            f"--config.file={file}",
+            f"--storage.tsdb.path={folder}",
+            "--storage.tsdb.retention.time=20y",
+            f"--query.lookback-delta={lookback}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--log.level=warn",
+        ]
+        log = folder.parent / "warehouse.log"
+        server = Child("prometheus", port, command, environment={}, log=log, ready="/-/ready")
+        server.start()
+        try:
+            server.wait_until_serving()
+            yield Warehouse(server.url)
+        finally:
+            server.stop()

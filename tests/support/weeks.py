@@ -1,0 +1,130 @@
+"""Weeks of an exporter's life in seconds: polled, published and scraped by a clock that leaps from scrape to scrape."""
+
+import asyncio
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from exporter.catalog import CATALOG
+from exporter.cli.service import Service
+from exporter.exposition import Format
+from exporter.organization import Poller
+from exporter.settings import load
+from exporter.simulator import Simulator, keys
+from exporter.simulator.server import serve
+
+PLACE: Final = {"job": "openai-usage-exporter", "instance": "exporter:10180"}
+"""The labels that Prometheus gives what it scrapes."""
+
+_KEYS: Final = {"acme": keys.FULL, "globex": keys.OTHER_ORGANIZATION}
+_SELDOM: Final = 4
+"""Scrapes from one look-up of names and limits to the next."""
+
+_SAMPLE: Final = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
+
+
+class _Leaping:
+    """A clock whose sleepers are woken at once, and whose time passes by their sleep."""
+
+    def __init__(self, now: float) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += max(seconds, 0.0)
+
+
+@dataclass
+class Life:
+    """An exporter with its settings, from one moment to another."""
+
+    until: float
+    """The last scrape, Unix seconds."""
+    scrapes: int
+    interval: float
+    """Seconds between scrapes; everything is polled before each."""
+    settings: Mapping[str, Any]
+    organizations: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"acme": {}})
+    """By name what their settings are beside their keys; none is the sole one, with an ordinary key."""
+    project_budgets: Mapping[str, float] = field(default_factory=dict)
+    """Of the first organization, by the project's name."""
+    script: Callable[[Simulator, int], None] = lambda simulator, scrape: None  # noqa: ARG005 -- nothing happens
+    """What happens to the organization before each scrape, which is given by number."""
+
+    def live(self, folder: Path, file: Path) -> Simulator:
+        """Write what Prometheus scraped as OpenMetrics, and return the simulator as it is at the end."""
+        clock = _Leaping(self.until - (self.scrapes - 1) * self.interval)
+        simulator = Simulator(7, clock, delays={"*": 45.0, "costs": 3600.0})
+        with file.open("w") as out:
+            asyncio.run(self._scrape(simulator, clock, folder, out.write))
+            out.write("# EOF\n")
+        return simulator
+
+    async def _scrape(
+        self, simulator: Simulator, clock: _Leaping, folder: Path, write: Callable[[str], object]
+    ) -> None:
+        async with serve(simulator) as url:
+            service = Service(load("run", *self._given(simulator, url, folder)), None, clock)
+            for number in range(self.scrapes):
+                clock.time = at = self.until - (self.scrapes - 1 - number) * self.interval
+                self.script(simulator, number)
+                for organization in service.organizations:
+                    for job in organization.jobs:
+                        if not job.counts and number % _SELDOM and number != self.scrapes - 1:
+                            continue
+                        poller = Poller(organization.name, job, clock, service.telemetry, organization._show)
+                        await poller.poll(clock.monotonic())
+                    organization._show()
+                clock.time = at
+                await service.publisher.publish()
+                for line in _samples(service):
+                    write(f"{line} {at:.0f}\n")
+            for organization in service.organizations:
+                await organization.close()
+            service._worker.stop()
+
+    def _given(self, simulator: Simulator, url: str, folder: Path) -> tuple[list[str], dict[str, str]]:
+        ids = {project.name: project.id for project in simulator.worlds[0].organization.projects}
+        environ = {f"KEY_OF_{name.upper()}": key for name, key in _KEYS.items()}
+        document: dict[str, Any] = {
+            "api": {"requests_per_minute": 6000},
+            "poll": {"stale_after": "3d"},
+            **self.settings,
+        }
+        if self.organizations:
+            document["organizations"] = [
+                {"name": name, "admin_key_env": f"KEY_OF_{name.upper()}", "base_url": url, **own}
+                for name, own in self.organizations.items()
+            ]
+            budgets = document["organizations"][0].setdefault("budgets", {})
+            budgets["projects"] = {ids[name]: dollars for name, dollars in self.project_budgets.items()}
+        else:
+            environ |= {"OPENAI_API_KEY": keys.ORDINARY, "OPENAI_EXPORTER_API__BASE_URL": url}
+        path = folder / "settings.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return ["--config.file", str(path)], environ
+
+
+def only(*names: str) -> dict[str, Any]:
+    """Return settings of resources that enable nothing but these."""
+    return {row.name: {"enabled": False} for row in CATALOG if row.name not in names}
+
+
+def _samples(service: Service) -> Iterator[str]:
+    place = ",".join(f'{name}="{value}"' for name, value in PLACE.items())
+    pieces = service.publisher.snapshot.bodies[Format.TEXT].pieces
+    body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(b"".join(pieces)) + service._tail(Format.TEXT)
+    for line in body.decode().splitlines():
+        if not line.startswith("#"):
+            name, labels, value = _SAMPLE.findall(line)[0]
+            yield f"{name}{{{labels},{place}}} {value}" if labels else f"{name}{{{place}}} {value}"
