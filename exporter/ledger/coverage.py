@@ -34,9 +34,7 @@ class Coverage:
         width = plan.width_seconds
         held = {bucket.start for bucket in answer.buckets}
         expected = range(answer.start // width * width, answer.end, width)
-        if not held:
-            return Audit(missing=tuple(expected))
-        oldest, newest = min(held), max(held)
+        oldest, newest = min(held, default=expected.start), max(held, default=expected.start - width)
         missing = [start for start in expected if oldest < start < newest and start not in held]
         missing += [
             start

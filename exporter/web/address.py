@@ -1,13 +1,10 @@
-"""Where the server listens: `:10180`, `127.0.0.1:10180`, `[::1]:10180`, `localhost:0`."""
+"""Where the server listens."""
 
 import os
-import re
 import socket
 from typing import Final, NamedTuple
 
-_ADDRESS: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>\d{1,5})")
 _BACKLOG: Final = 128
-_LAST_PORT: Final = 65535
 
 
 class ListenError(OSError):
@@ -24,28 +21,24 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str) -> Address:
-    """Return the address that a `web.listen_address` names. ValueError says how one is written."""
-    found = _ADDRESS.fullmatch(text.strip())
-    if not found or int(found["port"]) > _LAST_PORT:
-        raise ValueError(
-            f"{text!r} is not an address to listen on: write :10180 for every interface, 127.0.0.1:10180 or [::1]:10180"
-        )
-    return Address(found["six"] or found["host"] or "", int(found["port"]))
-
-
 def listeners(address: Address) -> list[socket.socket]:
     """Return bound sockets: one for every interface, else one for each address that the host name has.
 
     Raises ListenError.
     """
     try:
-        return [_everywhere(address.port)] if not address.host else _by_name(address)
+        bound = _by_name(address) if address.host else [_everywhere(address.port)]
+        return [_named_tcp(each) for each in bound]
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise ListenError(
             f"cannot listen on {address}: {reason}; choose another address with --web.listen-address"
         ) from error
+
+
+def _named_tcp(bound: socket.socket) -> socket.socket:
+    """Name the protocol: asyncio sends small pieces at once only on sockets that say they are TCP's."""
+    return socket.socket(bound.family, bound.type, socket.IPPROTO_TCP, fileno=bound.detach())
 
 
 def _everywhere(port: int) -> socket.socket:
