@@ -25,14 +25,14 @@ run: $(VENV)/.run ## the real thing; needs OPENAI_ADMIN_KEY
 	@$(BIN)/openai-usage-exporter run $(ARGS)
 
 test: $(VENV)/.dev lint ## everything: linters, unit tests, real sockets, the real Prometheus
-	@deploy/install/prometheus.sh
+	@deploy/install/debian.sh
 	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 test-fast: $(VENV)/.dev ## the tests without the slow end-to-end ones
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 bench-exactness: $(VENV)/.dev ## what four exporters count of one bad day, in about six minutes
-	@deploy/install/prometheus.sh
+	@deploy/install/debian.sh
 	@$(BIN)/python -m bench.exactness $(ARGS)
 
 bench-requests: $(VENV)/.dev ## requests an hour of small and large organizations
