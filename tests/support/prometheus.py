@@ -53,7 +53,7 @@ def labels_of(metric: Mapping[str, str]) -> Labels:
 def scraping(folder: Path, targets: Mapping[str, int], interval: str = "1s") -> Iterator[Prometheus]:
     """Let a Prometheus scrape these jobs, each on its port of 127.0.0.1, while the block lasts."""
     program = shutil.which("prometheus")
-    assert program, "Debian's prometheus is missing: run deploy/install/prometheus.sh"
+    assert program, "Debian's prometheus is missing: run deploy/install/debian.sh"
     configuration = [f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}", "scrape_configs:"]
     configuration += [
         f'  - {{job_name: {job}, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}' for job, port in targets.items()

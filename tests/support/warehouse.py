@@ -105,7 +105,7 @@ def load(file: Path, folder: Path) -> None:
 def warehouse(folder: Path, lookback: str) -> Iterator[Warehouse]:
     """Serve the blocks of a data folder; a sample counts for as long as `lookback`."""
     program = shutil.which("prometheus")
-    assert program, "Debian's prometheus is missing: run deploy/install/prometheus.sh"
+    assert program, "Debian's prometheus is missing: run deploy/install/debian.sh"
     file = folder.parent / "warehouse.yml"
     file.write_text("scrape_configs: []\n")
     with free_port() as port:
