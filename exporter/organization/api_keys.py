@@ -41,7 +41,9 @@ class ApiKeys:
         self._in_use, self._listed = in_use, listed
         self._keys: dict[str, tuple[ApiKey, ...]] = {}
         self._revision = 0
-        self._made: tuple[object, list[Family]] | None = None
+        self._state: object = None
+        self._infos: dict[str, tuple[str, str]] = {}
+        self._made: list[Family] = []
 
     def job(self, directory: Directory, interval: float) -> Round[list[ApiKey]]:
         """Return what asks about one project after the other."""
@@ -58,21 +60,27 @@ class ApiKeys:
 
     def project_ids(self) -> set[str]:
         """Return the project of every key that has an info series."""
-        return {project_id for project_id, _ in self._infos().values()}
+        self._refresh()
+        return {project_id for project_id, _ in self._infos.values()}
 
     def families(self, now: float) -> Iterable[Family]:  # noqa: ARG002 -- names do not age
-        """Return info, last use and expiry, anew only when something changed."""
-        state = self._revision, self._aside.memory.revision, self._aside.shown.ids("api_key_id")
-        if self._made is None or self._made[0] != state:
-            self._made = state, list(self._make())
-        return self._made[1]
+        """Return info, last use and expiry."""
+        self._refresh()
+        return self._made
+
+    def _refresh(self) -> None:
+        """Make everything anew if anything has changed."""
+        state = self._revision, self._aside.memory.revision, self._aside.shown.stamp()
+        if self._state != state:
+            self._state, self._infos = state, self._find()
+            self._made = list(self._make())
 
     def _make(self) -> Iterable[Family]:
         organization = self._aside.organization
         known = self._aside.memory.of(API_KEY)
         yield API_KEY_INFO.family(
             ((organization, project_id, id_, name, known.get(id_, {}).get("owner_type") or UNKNOWN), 1.0)
-            for id_, (project_id, name) in sorted(self._infos().items())
+            for id_, (project_id, name) in sorted(self._infos.items())
         )
         times = {key.id: (project_id, key) for project_id, keys in sorted(self._keys.items()) for key in keys}
         for described, attribute in ((API_KEY_LAST_USED, "last_used_at"), (API_KEY_EXPIRES, "expires_at")):
@@ -82,7 +90,7 @@ class ApiKeys:
                 if (time := getattr(key, attribute)) is not None
             )
 
-    def _infos(self) -> dict[str, tuple[str, str]]:
+    def _find(self) -> dict[str, tuple[str, str]]:
         """Return project and name of every key that is listed or shown."""
         known = self._aside.memory.of(API_KEY)
         owners = self._owners()
@@ -107,7 +115,9 @@ class ApiKeys:
         wanted = in_use or listed
         if unnamed - owners.keys():
             wanted |= set(self._searches.due(listed, now))
-        self._keys = {project_id: keys for project_id, keys in self._keys.items() if project_id in in_use | listed}
+        kept = {project_id: keys for project_id, keys in self._keys.items() if project_id in in_use | listed}
+        self._revision += len(kept) != len(self._keys)
+        self._keys = kept
         urgent = {owners[key] for key in unnamed if key in owners} | set(self._rotation.never(in_use))
         return self._rotation.due(wanted, now, urgent)
 

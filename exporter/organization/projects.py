@@ -64,18 +64,17 @@ class ProjectNames:
 
     def families(self, now: float) -> Iterable[Family]:  # noqa: ARG002 -- names do not age
         """Return the info family, anew only when something changed."""
-        shown = self._shown()
-        state = self._aside.memory.revision, shown
+        state = self._aside.memory.revision, self._aside.shown.stamp(), frozenset(self._also())
         if self._family is None or self._family[0] != state:
-            self._family = state, PROJECT_INFO.family((self._labels(id_), 1.0) for id_ in self._ids(shown))
+            self._family = state, PROJECT_INFO.family((self._labels(id_), 1.0) for id_ in self._ids())
         yield self._family[1]
 
     def _shown(self) -> set[str]:
         return self._aside.shown.ids("project_id") | set(self._also())
 
-    def _ids(self, shown: set[str]) -> list[str]:
+    def _ids(self) -> list[str]:
         known = self._aside.memory.of(PROJECT).keys()
-        return sorted(shown | {id_ for id_ in known if self._wanted(id_)})
+        return sorted(self._shown() | {id_ for id_ in known if self._wanted(id_)})
 
     def _wanted(self, id_: str) -> bool:
         return not self._only or id_ in self._only

@@ -26,6 +26,14 @@ class Shown:
         self._mirrors = mirrors
         self._seen: WeakKeyDictionary[Rows, dict[Labels, _Seen]] = WeakKeyDictionary()
 
+    def stamp(self) -> object:
+        """Return what is another as soon as anything else is shown."""
+        return tuple(
+            (book.rows, book.rows.generation, len(book.rows.sets))
+            for mirror in self._mirrors
+            for book in mirror.ledger.books
+        )
+
     def values(self, *labels: str) -> set[Labels]:
         """Return what these labels hold, together, in the label sets that have all of them."""
         found: set[Labels] = set()

@@ -121,7 +121,7 @@ class LegacyClosed(MissingScopes):
     @property
     def advice(self) -> str:
         """What an operator should do."""
-        return f"With this key nothing can be read. {self.remedy}"
+        return f"{super().advice} {self.remedy}"
 
 
 class Forbidden(UpstreamError):

@@ -145,7 +145,7 @@ class LegacyClient(Client):
             answer = await self._instead(plan, start, due=due, priority=priority)
         except errors.LegacyClosed as error:
             self._told(name, standing_in=False)
-            self._say(f"no way to read anything with this key: {error.message}", error.advice)
+            self._say("only an admin key can read usage and costs", error.advice, error=error.message)
             raise
         if probed:
             self._probes[name] = began + min(plan.interval * _REFUSED_FACTOR, _REST) - plan.interval / 2
@@ -219,6 +219,7 @@ class LegacyClient(Client):
                 content = await self.get_json(_USAGE, query, resource=name, priority=priority, due=due)
                 answer = read(dict[str, Any], content, self._observer, name)
                 lists = {key: rows for key, rows in answer.items() if isinstance(rows, list)}
+                self._days = {day: kept for day, kept in self._days.items() if kept[0] > now - _REST}
                 held = self._days[day] = now, read(_Content, lists, self._observer, name)
             return held[1]
 

@@ -28,13 +28,16 @@ def _scraped(
     settings = load("run", [*_FLAGS, f"--api.base-url={url}", *flags], environment)
 
     async def live() -> list[str]:
-        async with asyncio.timeout(30), Service(settings, store).serving() as server:
-            async with httpx.AsyncClient(trust_env=False) as http:
-                while True:
-                    lines = (await http.get(f"http://127.0.0.1:{server.port}/metrics")).text.splitlines()
-                    if until(lines):
-                        return lines
-                    await asyncio.sleep(0.1)
+        async with (
+            asyncio.timeout(30),
+            Service(settings, store).serving() as server,
+            httpx.AsyncClient(trust_env=False) as http,
+        ):
+            while True:
+                lines = (await http.get(f"http://127.0.0.1:{server.port}/metrics")).text.splitlines()
+                if until(lines):
+                    return lines
+                await asyncio.sleep(0.1)
 
     return asyncio.run(live())
 

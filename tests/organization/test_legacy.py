@@ -122,16 +122,16 @@ def test_what_the_service_says_today_is_told_in_plain_words(name: str, words: st
         async def story() -> None:
             async with house(sim, Besides(), plans, key=keys.ORDINARY) as acme:
                 with structlog.testing.capture_logs() as logs:
-                    status = await acme.poll(name)
+                    status = await acme.poll("embeddings", "costs", name)
 
                 assert (False, set(), 0) == (status.up, status.degraded, _ledger(acme, name).series)
                 assert words in status.error
                 assert "api.usage.read" in status.error
                 assert "sk-admin-" in status.advice
                 assert "Admin keys" in status.advice
-                assert 1 == sum("no way to read anything" in entry["event"] for entry in logs)
+                assert 1 == sum("only an admin key" in entry["event"] for entry in logs)
                 asked = len(acme.asked())
-                await acme.poll(name)
+                status = await acme.poll(name)
 
                 assert asked + 1 == len(acme.asked())
 
