@@ -32,7 +32,10 @@ def explain(error: UpstreamError, subject: Subject) -> tuple[str, str]:
 def _scopes(error: MissingScopes, subject: Subject) -> tuple[str, str]:
     kind, lacking = subject.key_kind, " and ".join(error.scopes)
     if kind.hopeless:
-        return f"the key from {subject.key_origin} is {kind.value}: it can never have the scope {lacking}", _CREATE
+        return (
+            f"the key from {subject.key_origin} is {kind.value}: it can never have the scope {lacking}",
+            f"{_CREATE} With this one, `run` has nothing but what the legacy billing endpoints still give.",
+        )
     return (
         f"the key from {subject.key_origin} lacks the scope {lacking}",
         f"Create an admin key {_WHERE}, with permissions All or Read only, or Restricted with {lacking}.",

@@ -5,10 +5,11 @@ import sys
 from typing import Final
 
 from exporter.check import Finding, Grade, Subject, Verdict, examine, lookups
+from exporter.cli.connecting import connect
 from exporter.cli.redaction import redact
 from exporter.clock import SystemClock
 from exporter.settings import Api, OrganizationSettings, Settings
-from exporter.upstream import Client, Observer, Throttle
+from exporter.upstream import Client, Observer
 
 _ATTEMPTS: Final = 3
 """How many answers as slow as `api.timeout` allows are waited for."""
@@ -38,30 +39,12 @@ async def _examine(settings: Settings) -> list[Verdict]:
     for organization in settings.organizations:
         subject = _subject(organization, settings.api)
 
-        def connect(observer: Observer, organization: OrganizationSettings = organization) -> Client:
-            return client_of(organization, settings.api, clock, observer)
+        def connected(observer: Observer, organization: OrganizationSettings = organization) -> Client:
+            return connect(organization, settings.api, clock, observer)
 
         print_line(f"{subject.name}: {subject.base_url}, key from {subject.key_origin}")
-        verdicts.append(await examine(subject, connect, clock, Printer()))
+        verdicts.append(await examine(subject, connected, clock, Printer()))
     return verdicts
-
-
-def client_of(organization: OrganizationSettings, api: Api, clock: SystemClock, observer: Observer) -> Client:
-    """Return a client of the organization with a throttle of its own. Raises ValueError where there is no key."""
-    if organization.key is None:
-        raise ValueError(f"organization {organization.name} has no key")
-    return Client(
-        organization.base_url,
-        organization.key.read,
-        throttle=Throttle(clock, organization.requests_per_minute),
-        clock=clock,
-        organization_id=organization.organization_id or "",
-        timeout=api.timeout,
-        max_body=api.max_body,
-        proxy=api.proxy,
-        ca_file=str(api.ca_file) if api.ca_file else None,
-        observer=observer,
-    )
 
 
 class Printer:
