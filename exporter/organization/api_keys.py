@@ -41,6 +41,7 @@ class ApiKeys:
         self._in_use, self._listed = in_use, listed
         self._keys: dict[str, tuple[ApiKey, ...]] = {}
         self._revision = 0
+        self._stamp: object = None
         self._state: object = None
         self._infos: dict[str, tuple[str, str]] = {}
         self._made: list[Family] = []
@@ -69,8 +70,13 @@ class ApiKeys:
         return self._made
 
     def _refresh(self) -> None:
-        """Make everything anew if anything has changed."""
-        state = self._revision, self._aside.memory.revision, self._aside.shown.stamp()
+        """Make everything anew if a key, its project or its facts have changed."""
+        shown = self._aside.shown
+        stamp = self._revision, self._aside.memory.revision, shown.stamp()
+        if self._stamp == stamp:
+            return
+        self._stamp = stamp
+        state = *stamp[:2], shown.ids("api_key_id"), self._owners()
         if self._state != state:
             self._state, self._infos = state, self._find()
             self._made = list(self._make())

@@ -84,7 +84,7 @@ def test_limits_that_are_not_there_are_none() -> None:
         "projects/proj_a/spend_limit",
         "projects/proj_a/spend_alerts?limit=100",
         "projects/p/rate_limits?limit=100",
-    ] == (asked.urls)
+    ] == asked.urls
     assert [] == asked.journal.errors
 
 
