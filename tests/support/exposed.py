@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.parser import text_string_to_metric_families as parse
 from prometheus_client.samples import Sample
 
 Labels = tuple[tuple[str, str], ...]
@@ -18,10 +17,18 @@ class Exposed:
     text: str
 
     @cached_property
-    def samples(self) -> list[Sample]:
-        """All samples, as the library's parser for the format reads them."""
-        parse = parse_openmetrics if self.text.endswith("# EOF\n") else parse_text
-        return [sample for family in parse(self.text) for sample in family.samples]
+    def lines(self) -> dict[str, list[str]]:
+        """The lines of samples by metric name."""
+        found: dict[str, list[str]] = {}
+        for line in self.text.splitlines():
+            if not line.startswith("#"):
+                found.setdefault(line.partition(" ")[0].partition("{")[0], []).append(line)
+        return found
+
+    def samples(self, name: str) -> list[Sample]:
+        """Return the samples of a name, as the library's parser reads them."""
+        lines = self.lines.get(name, ())
+        return [sample for line in lines for family in parse(f"{line}\n") for sample in family.samples]
 
     def series(self, name: str, **labels: str) -> dict[Labels, float]:
         """Return the samples of a name that have these labels: the other labels, sorted, and the value."""
@@ -49,6 +56,6 @@ class Exposed:
         return sum(sample.value for sample in self._matching(name, labels))
 
     def _matching(self, name: str, labels: dict[str, str]) -> Iterator[Sample]:
-        for sample in self.samples:
-            if sample.name == name and labels.items() <= sample.labels.items():
+        for sample in self.samples(name):
+            if labels.items() <= sample.labels.items():
                 yield sample
