@@ -15,7 +15,7 @@ from grafana.dashboards.panels import (
     lines,
     ranking,
 )
-from grafana.dashboards.promql import accrued, by, by_project, daily_growth, usage, window_usage
+from grafana.dashboards.promql import accrued, by, by_project, daily_growth, named_daily, usage, window_usage
 from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
 
 
@@ -31,7 +31,9 @@ def _per_day(title: str, description: str, measure: str, label: str, size: Size,
 def _projects_per_day(title: str, description: str, measure: str, size: Size) -> PanelBuilder:
     return daily_bars(
         Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
-        Query(by_project(daily_growth(accrued(measure, model=False))), "{{project_name}}"),
+        Query(
+            named_daily(by("organization, project_id", daily_growth(accrued(measure, model=False)))), "{{project_name}}"
+        ),
         unit=COUNT,
         size=size,
         links=[PROJECT_OF_SERIES],

@@ -67,6 +67,18 @@ def named(expression: str) -> str:
     )
 
 
+def named_daily(expression: str) -> str:
+    """Give the projects of a daily chart their names, which may be younger than the midnight that is evaluated.
+
+    Where a project was renamed, one of its names is taken.
+    """
+    names = "max by (organization, project_id, project_name) (last_over_time(openai_project_info[2d] offset -2d))"
+    return (
+        f"({expression}) * on (organization, project_id) group_left (project_name) "
+        f"topk by (organization, project_id) (1, {names})"
+    )
+
+
 def by_project(expression: str) -> str:
     """Return the sum by project, with its name."""
     return named(by("organization, project_id", expression))

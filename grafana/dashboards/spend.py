@@ -38,6 +38,7 @@ from grafana.dashboards.promql import (
     daily_costs,
     growth,
     named,
+    named_daily,
     projected_costs,
     select,
     window_costs,
@@ -152,7 +153,7 @@ def _over_time() -> Row:
         [
             daily_bars(
                 Words("Spend per day", f"Costs of each UTC day as last reported, by project. {LATE}", _NO_COSTS),
-                Query(named(f"({daily_costs('organization, project_id')})"), "{{project_name}}"),
+                Query(named_daily(daily_costs("organization, project_id")), "{{project_name}}"),
                 unit=DOLLARS,
                 size=Size(16, 10),
                 links=[PROJECT_OF_SERIES],

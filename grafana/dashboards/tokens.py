@@ -26,7 +26,7 @@ IN_RANGE: Final = (
     "downwards are not taken off."
 )
 PER_DAY: Final = "What was reported on each UTC day, counted from the exporter's installation on."
-NOTHING: Final = "not used, or not enabled"
+NOTHING: Final = "nothing reported, or not enabled"
 
 _RATES: Final = "5m"
 _SHARES: Final = "1h"

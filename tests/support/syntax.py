@@ -109,13 +109,12 @@ def _of_selector(node: promql.VectorSelector, families: Mapping[str, Labels]) ->
 
 def _of_aggregation(node: promql.AggregateExpr, families: Mapping[str, Labels]) -> Labels:
     inner = _labels(node.expr, families)
-    if node.modifier is None:
-        return inner if str(node.op) in {"topk", "bottomk"} else frozenset()
-    labels = frozenset(node.modifier.labels)
-    if "By" in str(node.modifier.type):
-        _require(labels, inner, node.prettify())
-        return labels
-    return inner - labels
+    labels = frozenset(node.modifier.labels if node.modifier else ())
+    chosen = str(node.op) in {"topk", "bottomk"}
+    if node.modifier and "Without" in str(node.modifier.type):
+        return inner if chosen else inner - labels
+    _require(labels, inner, node.prettify())
+    return inner if chosen else labels
 
 
 def _of_operator(node: promql.BinaryExpr, families: Mapping[str, Labels]) -> Labels:

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,8 @@ class Reply:
 class Warehouse:
     """A running server with what it holds."""
 
-    url: str
-    asked: int = 0
-    _client: httpx.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._client = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60, trust_env=False)
+    client: httpx.Client
+    """Bound to the root of the server's API."""
 
     def ask(self, target: Target, asking: Asking, until: float) -> Reply:
         """Ask a panel's query as the panel asks it, with a time range that ends at `until`."""
@@ -72,7 +68,7 @@ class Warehouse:
     def values(self, query: str, label: str, until: float, span: float) -> list[str]:
         """Return the values of a label among the series of a selector."""
         parameters: dict[str, Any] = {"match[]": query, "start": until - span, "end": until}
-        answer = self._client.get(f"/label/{label}/values", params=parameters)
+        answer = self.client.get(f"/label/{label}/values", params=parameters)
         answer.raise_for_status()
         values: list[str] = answer.json()["data"]
         return values
@@ -82,7 +78,7 @@ class Warehouse:
         return self._post("query", {"query": query, "time": until})
 
     def _post(self, path: str, form: Mapping[str, Any]) -> Reply:
-        body = self._client.post(f"/{path}", data=dict(form)).json()
+        body = self.client.post(f"/{path}", data=dict(form)).json()
         if body["status"] != "success":
             return Reply(f"{body['error']}\n{form['query']}", [])
         return Reply("", [_series(each) for each in body["data"]["result"]])
@@ -123,6 +119,7 @@ def warehouse(folder: Path, lookback: str) -> Iterator[Warehouse]:
         server.start()
         try:
             server.wait_until_serving()
-            yield Warehouse(server.url)
+            with httpx.Client(base_url=f"{server.url}/api/v1", timeout=60, trust_env=False) as client:
+                yield Warehouse(client)
         finally:
             server.stop()

@@ -1,0 +1,91 @@
+"""How totals are taken from counters: exact where counters are, in promtool's hands."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from grafana.dashboards.promql import daily_growth, growth
+from tests.support.dashboards import Asking
+from tests.support.promtool import Replay
+
+COUNTER = "openai_accrued_completions_requests_total"
+HOUR = 3600
+DAY = 86400
+STEP = 300
+
+Values = Sequence[float | None]
+
+
+def held(value: float, seconds: int) -> list[float]:
+    """Return the samples of a counter that stands still."""
+    return [value] * (seconds // STEP)
+
+
+def grown(tmp_path: Path, *series: Values, at: int = 4 * HOUR, span: int = 2 * HOUR) -> float:
+    """Return the growth, summed, over a span of seconds that ends `at`; every series is another instance's."""
+    replay = Replay(tmp_path, rules=[])
+    for number, values in enumerate(series):
+        replay.add(COUNTER, {"organization": "acme", "instance": str(number)}, values)
+    ((sample,),) = replay.query(f"sum by (organization) ({Asking(span=span).fill(growth(COUNTER))})", [at])
+    return sample.value
+
+
+def test_growth_is_the_difference(tmp_path: Path) -> None:
+    """It is not extrapolated: a step just inside the range counts once, as it is."""
+    values = [*held(1000, 2 * HOUR + STEP), *held(1007, 2 * HOUR)]
+
+    assert 7 == grown(tmp_path, values)
+
+
+def test_a_step_between_the_last_sample_before_the_range_and_the_first_in_it_counts(tmp_path: Path) -> None:
+    """The range begins with the value that stood then: neighbouring ranges leave nothing out."""
+    values = [*held(1000, 2 * HOUR), *held(1007, 2 * HOUR + STEP)]
+    at = 4 * HOUR + STEP // 2
+
+    assert 7 == grown(tmp_path, values, at=at, span=2 * HOUR + STEP)
+    assert 7 == grown(tmp_path, values, at=at, span=2 * HOUR + STEP) + grown(
+        tmp_path, values, at=2 * HOUR - STEP // 2, span=HOUR
+    )
+
+
+def test_a_counter_born_in_the_range_counts_from_zero(tmp_path: Path) -> None:
+    """The exporter shows it at 0 first."""
+    values = [*[None] * (3 * HOUR // STEP), 0, *held(40, HOUR)]
+
+    assert 40 == grown(tmp_path, values)
+
+
+def test_a_counter_that_went_away_keeps_its_growth(tmp_path: Path) -> None:
+    """A forgotten label set, or an exporter that is down, takes nothing off."""
+    values = [*held(500, 3 * HOUR), 520, *[None] * (HOUR // STEP)]
+
+    assert 20 == grown(tmp_path, values)
+
+
+def test_a_counter_that_began_anew_counts_both_parts(tmp_path: Path) -> None:
+    """Without its state the exporter begins at 0: what was counted before and after is added up."""
+    before = [1000 + place for place in range(36)]
+    after = [float(2 * place) for place in range(13)]
+
+    assert pytest.approx(11 + 24, rel=0.1) == grown(tmp_path, [*before, *after])
+
+
+def test_an_exporter_that_moved_is_not_counted_twice(tmp_path: Path) -> None:
+    """The next instance shows the last committed value first: only what it adds counts."""
+    first = [*held(1000, 2 * HOUR + STEP), *held(1010, HOUR - STEP), *[None] * (HOUR // STEP)]
+    second = [*[None] * (3 * HOUR // STEP), *held(1010, HOUR // 2), *held(1015, HOUR)]
+
+    assert 15 == grown(tmp_path, first, second)
+
+
+def test_days_add_up(tmp_path: Path) -> None:
+    """Every step belongs to one day, that of the midnight before it; the last day is not over yet."""
+    replay = Replay(tmp_path, rules=[])
+    values = [float(place // 2) for place in range((2 * DAY + 12 * HOUR) // STEP)]
+    replay.add(COUNTER, {"organization": "acme"}, values)
+    day = f"sum by (organization) ({daily_growth(COUNTER)})"
+    asked = [f"last_over_time(({day})[1s:1s] @ {midnight})" for midnight in (0, DAY, 2 * DAY)]
+    found = [replay.query(query, [2 * DAY + 12 * HOUR])[0][0].value for query in asked]
+
+    assert [values[288], values[576] - values[288], values[-1] - values[576]] == found
