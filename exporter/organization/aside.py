@@ -34,6 +34,8 @@ class Aside:
     memory: Memory
     shown: Shown
     personal_data: bool = False
+    settled: Callable[[], bool] = lambda: True
+    """Tells whether all ledgers have been polled, so that what is in use is known."""
 
     def name(self, text: str | None) -> str:
         """Return a name as it may be shown."""
@@ -65,6 +67,11 @@ class Rotation:
     def read(self, id_: str, now: float) -> None:
         """Take note of an answer."""
         self._read[id_] = now
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was any answer yet."""
+        return bool(self._read)
 
     def never(self, ids: Iterable[str]) -> list[str]:
         """Return those of which there was no answer yet."""
@@ -104,7 +111,10 @@ class Round(Generic[T]):
     async def poll(self, due: float) -> Outcome:
         """Ask about the projects whose turn it is. An archived one may refuse to tell: that is no failure."""
         clock = self._aside.clock
-        for project_id in await self._aside.run(partial(self._due, clock.now())):
+        project_ids = await self._aside.run(partial(self._due, clock.now())) if self._aside.settled() else []
+        if not (project_ids or self._rotation.begun):
+            return Outcome.WAITING
+        for project_id in project_ids:
             self._rotation.tried(project_id, clock.now())
             try:
                 answer = await self._ask(project_id, due)

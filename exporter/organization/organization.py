@@ -60,7 +60,7 @@ class Organization:
         self._memory = Memory(name, names)
         besides = besides or Besides()
         shown = Shown(self.mirrors)
-        aside = Aside(name, client, watch, clock, run, self._memory, shown, besides.personal_data)
+        aside = Aside(name, client, watch, clock, run, self._memory, shown, besides.personal_data, self._settled)
         annex = Annex(besides, aside)
         for job in annex.jobs:
             telemetry.begin(name, job.name, buckets=False)
@@ -130,6 +130,9 @@ class Organization:
         telemetry.throttle_requests_per_minute.labels(self.name).set(self._throttle.requests_per_minute)
         if (paused_until := self._throttle.paused_until) is not None:
             telemetry.throttle_paused_until_timestamp_seconds.labels(self.name).set(paused_until)
+
+    def _settled(self) -> bool:
+        return all(mirror.status.decided for mirror in self.mirrors)
 
     def _show(self) -> None:
         telemetry = self._telemetry

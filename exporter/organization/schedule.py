@@ -10,6 +10,7 @@ _REFUSED_FACTOR: Final = 10
 _REFUSED_CEILING: Final = 3600.0
 _UNSUPPORTED: Final = 86400.0
 _FAILED_CEILING: Final = 60.0
+_WAITING: Final = 10.0
 
 
 class Outcome(Enum):
@@ -22,6 +23,8 @@ class Outcome(Enum):
     """The key or the account needs somebody's hand."""
     FAILED = "failed"
     """Something that may pass by itself."""
+    WAITING = "waiting"
+    """All is well, but there was nothing to ask about yet: nothing was sent."""
     UNSUPPORTED = "unsupported"
     """The host has no such endpoint."""
 
@@ -48,6 +51,8 @@ class Schedule:
             ceiling = max(self.interval, _FAILED_CEILING)
             delay = min(2.0**self.failures, ceiling) * (1 - jitter / 4)
             return replace(self, due=now + delay, failures=min(self.failures + 1, 30), pace=self.interval)
+        if outcome is Outcome.WAITING:
+            return replace(self, due=now + min(self.interval, _WAITING), failures=0, pace=self.interval)
         pace = self._pace(outcome)
         skipped = max(0.0, (now - self.due) // pace)
         return replace(self, due=self.due + (skipped + 1) * pace, failures=0, pace=pace)

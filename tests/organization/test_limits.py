@@ -2,7 +2,7 @@
 
 import structlog
 
-from exporter.organization import ALL, Besides
+from exporter.organization import ALL, Besides, Outcome, Schedule
 from exporter.simulator import Shape, keys
 from exporter.simulator.limits import SpendLimit
 from tests.support.clock import run
@@ -153,6 +153,29 @@ def test_without_projects_in_usage_all_that_are_listed_are_asked() -> None:
                 assert 3 == len({key.split()[0] for key in _values(acme, REQUESTS)})
 
         run(story())
+
+
+def test_projects_are_asked_as_soon_as_it_is_known_which() -> None:
+    """Right after the start nothing is in use yet: that does not cost an hour."""
+    with simulation(shape=Shape(projects=6, activity=0)) as sim:
+        [first] = _use(sim, 0)
+
+        async def story() -> None:
+            async with house(sim, OF_PROJECTS, [plan("moderations")]) as acme:
+                job = next(job for job in acme.organization.jobs if job.name == "rate_limits")
+
+                assert Outcome.WAITING == await job.poll(0.0)
+                assert [] == acme.asked()
+                await acme.poll("moderations")
+
+                assert Outcome.DATA == await acme.clock.run(job.poll(0.0))
+                assert [f"organization/projects/{first}/rate_limits"] == acme.asked("rate_limits")
+                assert Outcome.DATA == await acme.clock.run(job.poll(0.0))
+
+        run(story())
+        waiting = Schedule(3600, 50).after(Outcome.WAITING, 51, 0.0)
+
+        assert (61, 3600) == (waiting.due, waiting.pace)
 
 
 def test_limits_of_a_project_that_is_archived_vanish() -> None:

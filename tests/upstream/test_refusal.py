@@ -118,7 +118,8 @@ def test_a_billing_limit_is_not_retried() -> None:
 @pytest.mark.parametrize("kind", _tree(UpstreamError)[1:])
 def test_every_error_has_a_reason_and_advice(kind: Callable[..., UpstreamError]) -> None:
     """Whatever is raised can be counted by a known reason and says what to do."""
-    error = kind("no", ("api.usage.read",), status=403) if issubclass(kind, errors.MissingScopes) else kind("no")
+    scoped = kind in {errors.MissingScopes, errors.LegacyClosed}
+    error = kind("no", ("api.usage.read",), status=403) if scoped else kind("no")
 
     assert error.reason in REASONS
     assert error.advice.endswith(".")
