@@ -52,6 +52,7 @@ class ColumnLines:
     def __init__(self, name: str, after: tuple[tuple[str, str], ...]) -> None:
         self._open = f"{name}{{"
         self._close = "".join(f',{label}="{escape(value)}"' for label, value in after) + "} "
+        self._rows: Rows | None = None
         self._generation = -1
         self._shown = np.zeros(0, np.bool_)
         self._places = np.zeros(0, np.intp)
@@ -62,7 +63,8 @@ class ColumnLines:
     def update(self, column: Column, generation: int, texts: list[str]) -> list[bytes]:
         """Return the chunks of the column's lines as of now."""
         same_places = (
-            generation == self._generation
+            column.rows is self._rows
+            and generation == self._generation
             and len(column.shown) == len(self._shown)
             and bool((column.shown == self._shown).all())
         )
@@ -79,7 +81,7 @@ class ColumnLines:
         return self._chunks
 
     def _lay_out(self, column: Column, generation: int, texts: list[str]) -> None:
-        self._generation, self._shown = generation, column.shown
+        self._rows, self._generation, self._shown = column.rows, generation, column.shown
         self._places = np.flatnonzero(column.shown)
         self._values = column.values[self._places]
         self._parts = list(self._all_parts(texts))

@@ -1,0 +1,235 @@
+"""The encoder against the reference, `prometheus_client`: byte for byte, and again after changes."""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
+
+from exporter.exposition import Body, Encoder, Family, Format, Type, merge, of_samples, render
+from exporter.exposition.families import Column
+from exporter.exposition.lines import LINES_PER_CHUNK
+from exporter.ledger import Rows
+
+NASTY = [
+    "",
+    "plain",
+    'say "hi"',
+    "back\\slash",
+    "line\nbreak",
+    "\\n",
+    "tab\t",
+    "ünï 🚀",
+    "\r",
+    "\u2028",
+    "a,b}",
+    "{",
+    " ",
+]
+
+TEXTS = st.one_of(st.sampled_from(NASTY), st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+VALUES = st.one_of(
+    st.floats(allow_nan=False),
+    st.integers(-(2**53), 2**53).map(float),
+    st.sampled_from([0.0, -0.0, 1e6, 999999.0, 1e-5, 0.1, 1e21, 123456789012345.0, float("inf"), float("-inf")]),
+)
+SETS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=12, unique=True)
+
+
+def inflate(body: Body) -> bytes:
+    """Return what a body holds."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    return b"".join(map(stream.decompress, body.pieces)) + stream.flush()
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Collector):
+    """The same families for the reference."""
+
+    families: Sequence[Family]
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield them as the library has them."""
+        for family in self.families:
+            made: Metric = (
+                CounterMetricFamily(family.name.removesuffix("_total"), family.help)
+                if family.type is Type.COUNTER
+                else GaugeMetricFamily(family.name, family.help)
+            )
+            for column in family.columns:
+                for place in np.flatnonzero(column.shown):
+                    row = dict(zip(column.rows.names, column.rows.sets[place], strict=True))
+                    labels = dict(column.before) | row | dict(column.after)
+                    made.add_sample(family.name, labels, float(column.values[place]))
+            yield made
+
+
+def reference(families: Sequence[Family], format_: Format) -> bytes:
+    """Return what the library makes of families, without what ends the format."""
+    registry = CollectorRegistry()
+    registry.register(Given(families))
+    return render(registry, format_).removesuffix(b"# EOF\n")
+
+
+def rows(sets: Iterable[tuple[str, ...]], names: tuple[str, ...] = ("project_id", "model")) -> Rows:
+    """Return rows of these label sets."""
+    made = Rows(names, 10**6)
+    for labels in sets:
+        made.add(labels)
+    return made
+
+
+def column(of: Rows, values: Sequence[float], shown: Sequence[bool] | None = None, window: str = "") -> Column:
+    """Return a column as an organization has it."""
+    mask = np.ones(len(values), np.bool_) if shown is None else np.array(shown, np.bool_)
+    after = (("window", window),) if window else ()
+    return Column(of, np.array(values, np.float64), mask, (("organization", "acme"),), after)
+
+
+def gauge(*columns: Column, name: str = "openai_x", text: str = "What it is.") -> Family:
+    """Return a gauge family."""
+    return Family(name, text, Type.GAUGE, columns)
+
+
+@pytest.mark.parametrize("format_", Format)
+@given(SETS, st.data())
+def test_bytes_are_those_of_the_reference(format_: Format, sets: list[tuple[str, str]], data: st.DataObject) -> None:
+    """Whatever the labels and values are, in both formats, gauges and counters."""
+    values = data.draw(st.lists(VALUES, min_size=len(sets), max_size=len(sets)))
+    shown = data.draw(st.lists(st.booleans(), min_size=len(sets), max_size=len(sets)))
+    text = data.draw(TEXTS)
+    shown[0] = True
+    books = rows(sets)
+    families = [
+        gauge(column(books, values, shown), text=text),
+        gauge(column(books, values, window="7d"), column(books, values[::-1], window="month"), name="openai_window_x"),
+        Family("openai_accrued_x_total", text, Type.COUNTER, (column(books, values, shown),)),
+    ]
+    body = Encoder().encode(families)[format_]
+    plain = inflate(body)
+
+    assert reference(families, format_) == plain
+    assert (len(plain), zlib.crc32(plain)) == (body.length, body.crc)
+
+
+@given(st.lists(SETS, min_size=2, max_size=4), st.data())
+def test_what_is_encoded_again_is_what_a_fresh_encoder_makes(
+    rounds: list[list[tuple[str, str]]], data: st.DataObject
+) -> None:
+    """After values, shown rows, new rows, forgotten rows and families that come and go."""
+    encoder, books = Encoder(), Rows(("project_id", "model"), 10**6)
+    for arriving in rounds:
+        for labels in arriving:
+            if labels not in books.sets:
+                books.add(labels)
+        if len(books) > 1 and data.draw(st.booleans()):
+            books.forget([data.draw(st.integers(0, len(books) - 1))])
+        size = len(books)
+        values = data.draw(st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=size, max_size=size))
+        shown = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
+        families = [gauge(column(books, values, shown)), gauge(column(books, values), name="openai_y")]
+        families = families[: data.draw(st.integers(0, 2))]
+
+        assert Encoder().encode(families) == encoder.encode(families)
+
+
+def test_only_pieces_in_which_something_changed_are_made_anew() -> None:
+    """All others are the same objects: neither formatted nor compressed again."""
+    size = 12 * LINES_PER_CHUNK
+    books = rows([(f"proj_{number:06}", "gpt") for number in range(size)])
+    values = np.arange(size, dtype=np.float64)
+    encoder = Encoder()
+    before = encoder.encode([gauge(column(books, values.tolist()))])
+    values[5 * LINES_PER_CHUNK + 7] += 1
+    after = encoder.encode([gauge(column(books, values.tolist()))])
+
+    for format_ in Format:
+        pairs = list(zip(before[format_].pieces, after[format_].pieces, strict=True))
+        assert 8 < len(pairs)
+        assert 1 == sum(old is not new for old, new in pairs)
+
+
+def test_nothing_changed_makes_nothing_anew() -> None:
+    """A publish without a change hands out the very same pieces."""
+    books = rows([("a", "b"), ("c", "d")])
+    encoder = Encoder()
+    before, after = (encoder.encode([gauge(column(books, [1.0, 2.0]))]) for _ in range(2))
+
+    assert all(old is new for old, new in zip(before[Format.TEXT].pieces, after[Format.TEXT].pieces, strict=True))
+
+
+def test_two_organizations_with_the_same_label_sets_are_two() -> None:
+    """Columns of one family from different books do not take each other's lines."""
+    encoder = Encoder()
+    ours, theirs = rows([("a", "b")]), rows([("a", "b")])
+    families = [gauge(column(ours, [1.0]), replace(column(theirs, [2.0]), before=(("organization", "zeta"),)))]
+    for _ in range(2):
+        assert reference(families, Format.TEXT) == inflate(encoder.encode(families)[Format.TEXT])
+
+
+def test_a_book_of_another_life_is_not_taken_for_the_old_one() -> None:
+    """A ledger that begins anew may lie where the old one lay, and look the same but for its labels."""
+    encoder = Encoder()
+    for number in range(50):
+        families = [gauge(column(rows([(f"proj_{number}", "gpt")]), [1.0]))]
+        encoded = inflate(encoder.encode(families)[Format.TEXT])
+
+        assert reference(families, Format.TEXT) == encoded
+        del families
+
+
+def test_pieces_can_be_followed_by_another_stream() -> None:
+    """Each ends on a byte boundary, and none ends the stream: the exporter's own metrics come behind them."""
+    body = Encoder().encode([gauge(column(rows([("a", "b")]), [1.0]))])[Format.TEXT]
+    last = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    tail = last.compress(b"tail\n") + last.flush()
+
+    assert zlib.decompress(b"".join(body.pieces) + tail, -zlib.MAX_WBITS).endswith(b"} 1.0\ntail\n")
+
+
+def test_families_without_samples_are_not_mentioned() -> None:
+    """Neither HELP nor TYPE of what has nothing to tell."""
+    books = rows([("a", "b")])
+    families = [gauge(), gauge(column(books, [1.0], [False])), of_samples("openai_z", "Nothing.", [])]
+
+    assert {b""} == {inflate(body) for body in Encoder().encode(families).values()}
+
+
+def test_samples_become_a_family() -> None:
+    """What is not in a ledger is written as label sets and values."""
+    family = of_samples("openai_project_info", "1.", [({"organization": "acme", "project_name": 'a "b"\n'}, 1.0)])
+    expected = (
+        b"# HELP openai_project_info 1.\n# TYPE openai_project_info gauge\n"
+        b'openai_project_info{organization="acme",project_name="a \\"b\\"\\n"} 1.0\n'
+    )
+
+    assert expected == inflate(Encoder().encode([family])[Format.TEXT])
+
+
+def test_families_of_one_name_are_merged_in_the_order_of_their_names() -> None:
+    """The formats want all samples of a name in one place."""
+    one, two, three = (
+        of_samples(name, "1.", [({"a": value}, 1.0)]) for name, value in (("x", "1"), ("y", "2"), ("x", "3"))
+    )
+    merged = merge([one, two, three])
+
+    assert ["x", "y"] == [family.name for family in merged]
+    assert (*one.columns, *three.columns) == tuple(merged[0].columns)
+
+
+@given(SETS)
+def test_both_formats_are_read_back_as_they_were_meant(sets: list[tuple[str, str]]) -> None:
+    """By the library's parsers, the strict one of OpenMetrics too."""
+    bodies = Encoder().encode([gauge(column(rows(sets), [float(place) for place in range(len(sets))]))])
+    for format_, parse, end in ((Format.TEXT, parse_text, ""), (Format.OPENMETRICS, parse_openmetrics, "# EOF\n")):
+        [family] = parse(inflate(bodies[format_]).decode() + end)
+
+        assert sets == [(sample.labels["project_id"], sample.labels["model"]) for sample in family.samples]
