@@ -64,7 +64,7 @@ class Life:
     def live(self, folder: Path, file: Path) -> Simulator:
         """Write what Prometheus scraped as OpenMetrics, and return the simulator as it is at the end."""
         clock = _Leaping(self.until - (self.scrapes - 1) * self.interval)
-        simulator = Simulator(7, clock, delays={"*": 45.0, "costs": 3600.0})
+        simulator = Simulator(7, clock, delays={"*": 60.0, "costs": 3600.0})
         with file.open("w") as out:
             asyncio.run(self._scrape(simulator, clock, folder, out.write))
             out.write("# EOF\n")
@@ -97,7 +97,7 @@ class Life:
         ids = {project.name: project.id for project in simulator.worlds[0].organization.projects}
         environ = {f"KEY_OF_{name.upper()}": key for name, key in _KEYS.items()}
         document: dict[str, Any] = {
-            "api": {"requests_per_minute": 6000},
+            "api": {"requests_per_minute": 600_000},
             "poll": {"stale_after": "3d"},
             **self.settings,
         }
