@@ -3,13 +3,16 @@
 import json
 import struct
 import zlib
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from exporter.ledger import EXACT, Column, Mask
 
-_SIZE = struct.Struct("<I")
+DAMAGE: Final = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error)
+"""What reading stored content raises when it is not what was stored."""
+
+_SIZE: Final = struct.Struct("<I")
 
 
 def pack_column(column: Column) -> bytes:
@@ -18,12 +21,16 @@ def pack_column(column: Column) -> bytes:
     return zlib.compress(plain, 1)
 
 
-def unpack_column(blob: bytes, dtype: np.dtype[Any]) -> Column:
-    """Return the column that was packed. Raises ValueError or zlib.error on damaged bytes."""
+def unpack_column(blob: bytes, dtype: np.dtype[Any], rows: int) -> Column:
+    """Return the column that was packed. Raises DAMAGE, also when it is longer than there are rows."""
     plain = zlib.decompress(blob)
     if dtype == EXACT:
-        return np.array([int(number) for number in plain.split()], EXACT)
-    return np.frombuffer(plain, dtype).copy()
+        column: Column = np.array([int(number) for number in plain.split()], EXACT)
+    else:
+        column = np.frombuffer(plain, dtype).copy()
+    if len(column) > rows:
+        raise ValueError(f"a column of {len(column)} values for {rows} rows")
+    return column
 
 
 def pack_sparse(column: Column) -> bytes:
@@ -32,12 +39,14 @@ def pack_sparse(column: Column) -> bytes:
     return _SIZE.pack(len(column)) + _SIZE.pack(len(places)) + places.tobytes() + pack_column(column[places])
 
 
-def unpack_sparse(blob: bytes, dtype: np.dtype[Any]) -> Column:
-    """Return the column that was packed so. Raises ValueError or zlib.error on damaged bytes."""
+def unpack_sparse(blob: bytes, dtype: np.dtype[Any], rows: int) -> Column:
+    """Return the column that was packed so. Raises DAMAGE, also when it is not as long as there are rows."""
     (length,), (filled,) = _SIZE.unpack_from(blob), _SIZE.unpack_from(blob, _SIZE.size)
+    if length != rows:
+        raise ValueError(f"a column of {length} values for {rows} rows")
     places = np.frombuffer(blob, np.uint32, filled, 2 * _SIZE.size)
     column: Column = np.zeros(length, dtype)
-    column[places] = unpack_column(blob[2 * _SIZE.size + 4 * filled :], dtype)
+    column[places] = unpack_column(blob[2 * _SIZE.size + 4 * filled :], dtype, rows)
     return column
 
 
@@ -46,9 +55,11 @@ def pack_mask(mask: Mask) -> bytes:
     return _SIZE.pack(len(mask)) + np.packbits(mask).tobytes()
 
 
-def unpack_mask(blob: bytes) -> Mask:
-    """Return the mask that was packed."""
+def unpack_mask(blob: bytes, rows: int) -> Mask:
+    """Return the mask that was packed. Raises DAMAGE, also when it is longer than there are rows."""
     (length,) = _SIZE.unpack_from(blob)
+    if length > rows:
+        raise ValueError(f"a mask of {length} bits for {rows} rows")
     return np.unpackbits(np.frombuffer(blob, np.uint8, offset=_SIZE.size), count=length).astype(np.bool_)
 
 
@@ -57,6 +68,9 @@ def pack_labels(labels: tuple[str, ...]) -> str:
     return json.dumps(labels, ensure_ascii=False)
 
 
-def unpack_labels(text: str) -> tuple[str, ...]:
-    """Return the label set that was packed."""
-    return tuple(json.loads(text))
+def unpack_labels(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the label set that was packed. Raises DAMAGE, also when it has not a value for each name."""
+    labels = tuple(json.loads(text))
+    if len(labels) != len(names):
+        raise ValueError(f"{len(labels)} values for the labels {', '.join(names)}")
+    return labels

@@ -24,7 +24,7 @@ from exporter.store.schema import LEDGER_TABLES
 def read(database: Connection, organization: str, plan: Plan) -> Ledger:
     """Return the ledger that was saved under the plan's identity, or a new one.
 
-    Raises sqlite3.DatabaseError, ValueError, TypeError, IndexError or zlib.error on damaged content.
+    Raises sqlite3.DatabaseError, or the codec's DAMAGE on damaged content.
     """
     ledger = Ledger(plan)
     row = database.execute(
@@ -37,11 +37,11 @@ def read(database: Connection, organization: str, plan: Plan) -> Ledger:
     shelf = row[0]
     complete = [_read_book(database, shelf, book) for book in ledger.books]
     for start, time, digest in database.execute("SELECT start, read, digest FROM buckets WHERE ledger = ?", (shelf,)):
-        ledger.coverage.read[start] = time
-        if digest and all(complete):
+        ledger.coverage.read[int(start)] = float(time)
+        if memoryview(digest) and all(complete):
             ledger.digests[start] = digest
-    ledger.coverage.until, ledger.coverage.gap_until = row[2:4]
-    ledger.last_success, ledger.last_change = row[4:6]
+    ledger.coverage.until, ledger.coverage.gap_until = float(row[2]), int(row[3])
+    ledger.last_success, ledger.last_change = (None if time is None else float(time) for time in row[4:6])
     return ledger
 
 
@@ -88,18 +88,50 @@ def _read_book(database: Connection, shelf: int, book: Book) -> bool:
     key = shelf, book.sheet.key
     named = database.execute("SELECT labels FROM rows WHERE ledger = ? AND book = ? ORDER BY place", key)
     for (labels,) in named:
-        book.rows.add(unpack_labels(labels))
+        book.rows.add(unpack_labels(labels, book.rows.names))
     folded = database.execute("SELECT labels FROM folded WHERE ledger = ? AND book = ?", key)
-    book.rows.folded = {unpack_labels(labels) for (labels,) in folded}
+    book.rows.folded = {unpack_labels(labels, book.rows.names) for (labels,) in folded}
     seen = database.execute("SELECT last_seen FROM books WHERE ledger = ? AND book = ?", key).fetchone()
     if seen is None:
         return False
+    rows = len(book.rows)
+    last_seen = np.frombuffer(seen[0], np.int64).copy()
+    if len(last_seen) != rows:
+        raise ValueError(f"{len(last_seen)} times for {rows} rows")
+    cells, bases, seen_measures = _read_cells(database, key, book)
+    positions = {measure.name: position for position, measure in enumerate(book.sheet.measures)}
+    tallies: dict[str, Tally] = {}
+    totals = "SELECT measure, since, counting, carried, lead, pending FROM tallies WHERE ledger = ? AND book = ?"
+    for name, since, counting, carried, lead, pending in database.execute(totals, key):
+        if name not in book.tallies:
+            continue
+        dtype = book.dtype(positions[name])
+        tally = Tally(dtype, since=int(since), base=bases[name], counting=unpack_mask(counting, rows))
+        columns = {start: bucket.values[positions[name]] for start, bucket in cells.items()}
+        tally.restore(
+            columns,
+            unpack_column(carried, dtype, rows),
+            unpack_sparse(lead, dtype, rows),
+            unpack_sparse(pending, dtype, rows),
+        )
+        tallies[name] = tally
+    book.restore(cells, tallies, last_seen)
+    if seen_measures - positions.keys():
+        book.changes = Changes()
+    return not cells or seen_measures >= positions.keys()
+
+
+def _read_cells(
+    database: Connection, key: tuple[int, str], book: Book
+) -> tuple[dict[int, Cells], dict[str, dict[int, Column]], set[str]]:
+    """Return the cells by bucket, for each measure of the book the bases by bucket, and the measures that were kept."""
+    rows = len(book.rows)
     positions = {measure.name: position for position, measure in enumerate(book.sheet.measures)}
     cells: dict[int, Cells] = {}
     bases: dict[str, dict[int, Column]] = {name: {} for name in positions}
     for start, mask in database.execute("SELECT start, mask FROM present WHERE ledger = ? AND book = ?", key):
-        present = unpack_mask(mask)
-        cells[start] = Cells(
+        present = unpack_mask(mask, rows)
+        cells[int(start)] = Cells(
             present,
             [np.zeros(len(present), book.dtype(position)) for position in positions.values()],
             [np.zeros(len(present), np.bool_) for _ in positions],
@@ -110,24 +142,11 @@ def _read_book(database: Connection, shelf: int, book: Book) -> bool:
         seen_measures.add(name)
         if (position := positions.get(name)) is None:
             continue
-        cells[start].values[position] = unpack_column(amounts, book.dtype(position))
-        cells[start].known[position] = unpack_mask(known)
+        cells[start].values[position] = unpack_column(amounts, book.dtype(position), rows)
+        cells[start].known[position] = unpack_mask(known, rows)
         if base is not None:
-            bases[name][start] = unpack_column(base, book.dtype(position))
-    tallies: dict[str, Tally] = {}
-    totals = "SELECT measure, since, counting, carried, lead, pending FROM tallies WHERE ledger = ? AND book = ?"
-    for name, since, counting, carried, lead, pending in database.execute(totals, key):
-        if name not in book.tallies:
-            continue
-        dtype = book.dtype(positions[name])
-        tally = Tally(dtype, since=since, base=bases[name], counting=unpack_mask(counting))
-        columns = {start: bucket.values[positions[name]] for start, bucket in cells.items()}
-        tally.restore(columns, unpack_column(carried, dtype), unpack_sparse(lead, dtype), unpack_sparse(pending, dtype))
-        tallies[name] = tally
-    book.restore(cells, tallies, np.frombuffer(seen[0], np.int64).copy())
-    if seen_measures - positions.keys():
-        book.changes = Changes()
-    return not cells or seen_measures >= positions.keys()
+            bases[name][start] = unpack_column(base, book.dtype(position), rows)
+    return cells, bases, seen_measures
 
 
 def _write_book(database: Connection, shelf: int, book: Book, releases: Sequence[Release]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import structlog
 from exporter.catalog import Plan
 from exporter.ledger import Changes, Ledger, Release
 from exporter.store import shelf
+from exporter.store.codec import DAMAGE
 from exporter.store.file import Lock, StateUnwritableError, open_database, set_aside
 
 _log = structlog.get_logger("state")
@@ -68,19 +68,27 @@ class Store:
     def organization(self, name: str) -> str:
         """Return which OpenAI organization the name was last seen to mirror, or nothing."""
         row = self._database.execute("SELECT openai_id FROM organizations WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else ""
+        return str(row[0]) if row else ""
 
     def refusal(self, organization: str, resource: str) -> Refusal:
         """Return what the API last refused to group this resource by."""
         row = self._database.execute(
             "SELECT refused, refused_at FROM ledgers WHERE organization = ? AND resource = ?", (organization, resource)
         ).fetchone()
-        return Refusal(tuple(json.loads(row[0])), row[1]) if row else Refusal()
+        try:
+            return Refusal(tuple(json.loads(row[0])), float(row[1])) if row else Refusal()
+        except DAMAGE as error:
+            self._begin_anew(f"{organization}, {resource}: {error}")
+            return Refusal()
 
     def names(self, organization: str) -> list[Name]:
         """Return the names that were last known, of everything that ever had one."""
         rows = self._database.execute("SELECT kind, id, facts FROM names WHERE organization = ?", (organization,))
-        return [Name(organization, kind, id_, json.loads(facts)) for kind, id_, facts in rows]
+        try:
+            return [Name(organization, kind, id_, dict(json.loads(facts))) for kind, id_, facts in rows]
+        except DAMAGE as error:
+            self._begin_anew(f"{organization}, names: {error}")
+            return []
 
     def load(self, organization: str, plan: Plan) -> Ledger:
         """Return the saved ledger, or a new one where none was saved under the plan's identity.
@@ -89,13 +97,8 @@ class Store:
         """
         try:
             ledger = shelf.read(self._database, organization, plan)
-        except (sqlite3.DatabaseError, ValueError, TypeError, IndexError, zlib.error) as error:
-            reason = f"{organization}, {plan.resource.name}: {error}"
-            self._database.close()
-            set_aside(self._path, reason)
-            self._database = open_database(self._path)
-            for book in (book for loaded in self._loaded for book in loaded.books):
-                book.changes = Changes()
+        except (sqlite3.DatabaseError, *DAMAGE) as error:
+            self._begin_anew(f"{organization}, {plan.resource.name}: {error}")
             ledger = Ledger(plan)
         self._loaded.append(ledger)
         return ledger
@@ -131,3 +134,10 @@ class Store:
         """Close the file and let others have it."""
         self._database.close()
         self._lock.release()
+
+    def _begin_anew(self, reason: str) -> None:
+        self._database.close()
+        set_aside(self._path, reason)
+        self._database = open_database(self._path)
+        for book in (book for loaded in self._loaded for book in loaded.books):
+            book.changes = Changes()

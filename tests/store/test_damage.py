@@ -1,0 +1,75 @@
+"""Whatever is wrong inside the file, the exporter starts, keeps what it found, and says so."""
+
+import sqlite3
+from copy import deepcopy
+from pathlib import Path
+from shutil import copy
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.store import Store
+from tests.support.ledgers import TODAY, A, Desk
+from tests.support.states import tell
+
+CONTENT = {
+    "ledgers": ("refused", "refused_at", "covered_until", "gap_until", "last_success", "last_change"),
+    "buckets": ("read", "digest"),
+    "books": ("last_seen",),
+    "rows": ("labels",),
+    "folded": ("labels",),
+    "present": ("start", "mask"),
+    "cells": ("start", "amounts", "known", "base"),
+    "tallies": ("since", "counting", "carried", "lead", "pending"),
+    "names": ("facts",),
+    "organizations": ("openai_id",),
+}
+"""Columns of every table that hold more than a key."""
+
+DAMAGE = {
+    "empty": b"",
+    "short": b"\x01",
+    "long": b"\xff" * 64,
+    "text": "a text",
+    "null": None,
+    "number": -1,
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Desk]]:
+    """Return a state file in which nothing is wrong, and the desks that left it."""
+    path = tmp_path_factory.mktemp("sound") / "state.db"
+    return path, tell(path)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize(("table", "column"), [(table, name) for table, names in CONTENT.items() for name in names])
+def test_damaged_content_never_keeps_the_exporter_from_running(
+    sound: tuple[Path, list[Desk]], tmp_path: Path, table: str, column: str, damage: str
+) -> None:
+    """Either the value makes no difference, or the file is set aside: polls are applied and published in any case."""
+    path = tmp_path / "state.db"
+    copy(sound[0], path)
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        database.execute(f"UPDATE OR REPLACE {table} SET {column} = ?", (DAMAGE[damage],))  # noqa: S608 # our own names
+    except sqlite3.IntegrityError:
+        return
+    finally:
+        database.close()
+
+    with capture_logs():
+        store = Store(path)
+        store.names("default")
+        store.organization("default")
+        desks = [Desk(told.plan, store, told.now, reported=deepcopy(told.reported)) for told in sound[1]]
+        for desk in desks:
+            store.refusal("default", desk.name)
+        desks[0].report(TODAY, A, 5, 5)
+        for desk in desks:
+            desk.poll()
+            desk.wait()
+        assert all(desk.faces() for desk in desks)
+        assert all(desk.press.writable for desk in desks)
+        store.close()
