@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from exporter.catalog import CATALOG, Branch
-from grafana.dashboards.panels import Query
 from grafana.dashboards.promql import ORGANIZATION, by, select
+from grafana.dashboards.vocabulary import Query
 
 USAGE_RESOURCES: Final = "|".join(row.name for row in CATALOG if row.branch is Branch.USAGE)
 """As a regular expression for the label `resource`."""

@@ -3,9 +3,10 @@
 from typing import Final
 
 from grafana.dashboards.board import Row
-from grafana.dashboards.panels import COUNT, DOLLARS, Column, PanelBuilder, Sheet, Size, Words, sheet
+from grafana.dashboards.panels import PanelBuilder, sheet
 from grafana.dashboards.promql import ORGANIZATION, PROJECT, accrued, by, growth, select, usage
-from grafana.dashboards.tokens import IN_RANGE
+from grafana.dashboards.tokens import IN_RANGE, LATE
+from grafana.dashboards.vocabulary import COUNT, DOLLARS, Column, Sheet, Size, Words
 
 _KEY_NAMES: Final = (
     "* on (organization, api_key_id) group_left (api_key_name) "
@@ -27,7 +28,7 @@ def _identities(dimension: str, join: str, title: str, headings: dict[str, str],
     today = by(labels, usage("completions_requests", told))
     spent = by(labels, select("openai_window_cost_usd", ORGANIZATION, PROJECT, told, 'window="7d"'))
     return sheet(
-        Words(title, f"{IN_RANGE} {words}", f"group_by holds no {dimension}"),
+        Words(title, f"{IN_RANGE} {words} {LATE}", f"group_by holds no {dimension}"),
         Sheet(
             headings,
             [

@@ -2,21 +2,10 @@
 
 from grafana.dashboards.board import Row
 from grafana.dashboards.links import PROJECT_OF_SERIES
-from grafana.dashboards.panels import (
-    BYTES,
-    COUNT,
-    SECONDS,
-    PanelBuilder,
-    Query,
-    Size,
-    Words,
-    daily_bars,
-    figure,
-    lines,
-    ranking,
-)
+from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking
 from grafana.dashboards.promql import accrued, by, by_project, daily_growth, named_daily, usage, window_usage
 from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
+from grafana.dashboards.vocabulary import BYTES, COUNT, SECONDS, Query, Size, Words
 
 
 def _per_day(title: str, description: str, measure: str, label: str, size: Size, *, unit: str = COUNT) -> PanelBuilder:

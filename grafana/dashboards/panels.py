@@ -1,7 +1,6 @@
 """The kinds of panels that the dashboards are made of, each with the house's units, colours and words for nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from string import ascii_uppercase
 from typing import Final, TypeAlias
 
@@ -10,81 +9,26 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.dashboards.links import Link
+from grafana.dashboards.vocabulary import NEUTRAL, PLAIN, Column, Meanings, Query, Sheet, Size, Steps, Style, Words
 
 PanelBuilder: TypeAlias = Builder[model.Panel]
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-DOLLARS: Final = units.Dollars
-COUNT: Final = units.Short
-SECONDS: Final = units.Seconds
-BYTES: Final = units.BytesIEC
-SHARE: Final = units.PercentUnit
-PER_MINUTE: Final = units.CountsPerMinute
-TIME: Final = units.DateTimeFromNow
-PLAIN: Final = units.NoUnit
-
 DAY: Final = "1d"
-
-Steps: TypeAlias = Sequence[tuple[float | None, str]]
-"""Lower bounds and colours; the first bound is None."""
-
-NEUTRAL: Final[Steps] = ((None, "blue"),)
-OF_BUDGET: Final[Steps] = ((None, "green"), (0.8, "orange"), (1.0, "red"))
-GOOD_WHEN_ONE: Final[Steps] = ((None, "red"), (1.0, "green"))
-BAD_FROM_ONE: Final[Steps] = ((None, "green"), (1.0, "red"))
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is asked, and what each answer is called."""
-
-    expression: str
-    legend: str = "__auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How the series of a query look, where they differ from the panel's: lines that something is held against."""
-
-    color: str
-    dashed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table: a query that gives a row for each label set."""
-
-    name: str
-    expression: str
-    unit: str
-    steps: Steps = ()
-    decimals: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Columns of the 24 of the grid, and rows."""
-
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a panel is called, what its number is and how late it may be, and what it says when there is none."""
-
-    title: str
-    description: str
-    nothing: str = "nothing reported"
 
 
 def figure(
-    words: Words, *queries: Query | str, unit: str, size: Size, steps: Steps = NEUTRAL, decimals: int | None = None
+    words: Words,
+    *queries: Query | str,
+    unit: str,
+    size: Size,
+    steps: Steps = NEUTRAL,
+    decimals: int | None = None,
+    meanings: Meanings | None = None,
 ) -> PanelBuilder:
     """Return one or a few large numbers, as of now."""
     panel = (
@@ -100,6 +44,8 @@ def figure(
     )
     if decimals is not None:
         panel.decimals(decimals)
+    if meanings:
+        panel.mappings([_meant(meanings)])
     return _finish(panel, words, unit, size, [_instant(query) for query in _queries(queries)])
 
 
@@ -170,22 +116,6 @@ def daily_bars(words: Words, *queries: Query, unit: str, size: Size, links: Sequ
         .interval(DAY)
     )
     return _finish(panel, words, unit, size, [_range(query, DAY) for query in queries])
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """What a table shows: labels with their headings, then columns."""
-
-    labels: Mapping[str, str]
-    columns: Sequence[Column]
-    sort: str
-    """The heading that rows are sorted by, the largest first."""
-    hidden: Sequence[str] = ()
-    """Labels that are there for links alone."""
-    links: Mapping[str, Sequence[Link]] = field(default_factory=dict)
-    """By heading."""
-    dropped: Sequence[str] = ()
-    """Labels and values that are not shown at all."""
 
 
 def sheet(words: Words, content: Sheet, *, size: Size) -> PanelBuilder:
@@ -306,11 +236,23 @@ def _styled(style: Style) -> list[model.DynamicConfigValue]:
 
 def _column(column: Column) -> list[model.DynamicConfigValue]:
     properties = [model.DynamicConfigValue("unit", column.unit)]
-    if column.decimals is not None:
-        properties.append(model.DynamicConfigValue("decimals", column.decimals))
     if column.steps:
         properties += [
             model.DynamicConfigValue("custom.displayMode", "color-text"),
             model.DynamicConfigValue("thresholds", _thresholds(column.steps).build()),
         ]
+    if column.meanings:
+        properties += [
+            model.DynamicConfigValue("custom.displayMode", "color-text"),
+            model.DynamicConfigValue("mappings", [_meant(column.meanings)]),
+        ]
     return properties
+
+
+def _meant(meanings: Meanings) -> model.ValueMap:
+    return model.ValueMap(
+        {
+            value: model.ValueMappingResult(text=text, color=color, index=place)
+            for place, (value, (text, color)) in enumerate(meanings.items())
+        }
+    )

@@ -2,31 +2,12 @@
 
 from typing import Final
 
-from grafana.dashboards import promql, spend, tokens, variables
+from grafana.dashboards import amounts, project_limits, tokens, variables
+from grafana.dashboards.amounts import NO_BUDGET, PROJECTION, amount
 from grafana.dashboards.board import Board, Row
 from grafana.dashboards.endpoints import calls
-from grafana.dashboards.panels import (
-    BYTES,
-    COUNT,
-    DOLLARS,
-    OF_BUDGET,
-    PER_MINUTE,
-    PLAIN,
-    SHARE,
-    TIME,
-    Column,
-    PanelBuilder,
-    Query,
-    Sheet,
-    Size,
-    Style,
-    Words,
-    daily_bars,
-    figure,
-    lines,
-    ranking,
-    sheet,
-)
+from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking, sheet
+from grafana.dashboards.project_limits import LABELS, OPT_IN
 from grafana.dashboards.promql import (
     ORGANIZATION,
     PROJECT,
@@ -44,10 +25,22 @@ from grafana.dashboards.promql import (
     with_model,
 )
 from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
-
-_OPT_IN: Final = "limits of projects are not read: a setting that is off by default"
-_NO_BUDGET: Final = "no budget is configured"
-_LABELS: Final = "organization, project_id"
+from grafana.dashboards.vocabulary import (
+    BYTES,
+    COUNT,
+    DOLLARS,
+    OF_BUDGET,
+    PER_MINUTE,
+    PLAIN,
+    SHARE,
+    YES,
+    Column,
+    Query,
+    Sheet,
+    Size,
+    Style,
+    Words,
+)
 
 _BUDGET: Final = select("openai_project_budget_usd", ORGANIZATION, PROJECT)
 _LIMIT: Final = select("openai_project_spend_limit_usd", ORGANIZATION, PROJECT)
@@ -56,14 +49,14 @@ _ALERT: Final = select("openai_project_spend_alert_threshold_usd", ORGANIZATION,
 
 
 def _all_models(metric: str, *matchers: str) -> str:
-    return by(_LABELS, select(metric, ORGANIZATION, PROJECT, *matchers))
+    return by(LABELS, select(metric, ORGANIZATION, PROJECT, *matchers))
 
 
 def _share_of(title: str, description: str, bound: str, nothing: str) -> PanelBuilder:
     month = _all_models("openai_window_cost_usd", 'window="month"')
     return figure(
-        Words(title, f"{description} All models, whichever are chosen. {spend.LATE}", nothing),
-        Query(named(f"({spend.against(month, bound, _LABELS)})"), "{{project_name}}"),
+        Words(title, f"{description} All models, whichever are chosen. {amounts.LATE}", nothing),
+        Query(named(f"({amounts.against(month, bound, LABELS)})"), "{{project_name}}"),
         unit=SHARE,
         size=Size(3, 4),
         steps=OF_BUDGET,
@@ -90,39 +83,39 @@ def _now() -> Row:
                         "status": "Status",
                         "organization": "Organization",
                     },
-                    [Column("Known", f"max by ({_LABELS}, project_name, status) ({info})", PLAIN)],
+                    [Column("Known", f"max by ({LABELS}, project_name, status) ({info})", PLAIN)],
                     sort="Project",
                     dropped=["Value"],
                 ),
                 size=Size(24, 4),
             ),
-            spend.amount("Today", "Costs of the current UTC day so far.", by("", costs())),
-            spend.amount("Yesterday", "Costs of the last whole UTC day.", by("", window_costs("yesterday"))),
-            spend.amount("Last 7 days", "Costs of seven UTC days, today so far included.", by("", window_costs("7d"))),
-            spend.amount(
+            amount("Today", "Costs of the current UTC day so far.", by("", costs())),
+            amount("Yesterday", "Costs of the last whole UTC day.", by("", window_costs("yesterday"))),
+            amount("Last 7 days", "Costs of seven UTC days, today so far included.", by("", window_costs("7d"))),
+            amount(
                 "Change against last week",
                 "Last 7 days less the 7 days before, as they stood a week ago at the same hour.",
-                by("", spend.change(_LABELS)),
+                by("", amounts.change(LABELS)),
                 nothing="needs a week of history in Prometheus",
             ),
-            spend.amount("This month", "Costs of the UTC month to date.", by("", window_costs("month"))),
-            spend.amount("Projected month", spend.PROJECTION, projected_costs()),
-            _share_of("Of the budget", "Month to date as a share of the configured budget.", _BUDGET, _NO_BUDGET),
+            amount("This month", "Costs of the UTC month to date.", by("", window_costs("month"))),
+            amount("Projected month", PROJECTION, projected_costs()),
+            _share_of("Of the budget", "Month to date as a share of the configured budget.", _BUDGET, NO_BUDGET),
             _share_of(
-                "Of OpenAI's limit", "Month to date as a share of the project's spend limit at OpenAI.", _LIMIT, _OPT_IN
+                "Of OpenAI's limit", "Month to date as a share of the project's spend limit at OpenAI.", _LIMIT, OPT_IN
             ),
         ],
     )
 
 
 def _costs() -> Row:
-    labels = f"{_LABELS}, line_item"
+    labels = f"{LABELS}, line_item"
     week, before = by(labels, window_costs("7d")), by(labels, f"{window_costs('7d')} offset 7d")
     return Row(
         "Costs",
         [
             daily_bars(
-                Words("Spend per day", f"Costs of each UTC day as last reported, by model. {spend.LATE}", NOTHING),
+                Words("Spend per day", f"Costs of each UTC day as last reported, by model. {amounts.LATE}", NOTHING),
                 Query(daily_costs("model", model=True), "{{model}}"),
                 unit=DOLLARS,
                 size=Size(14, 9),
@@ -131,22 +124,22 @@ def _costs() -> Row:
                 Words(
                     "Month to date and its bounds",
                     "Month to date, the configured budget, the limit and the alert thresholds that are set at OpenAI. "
-                    f"All models, whichever are chosen. {spend.LATE}",
+                    f"All models, whichever are chosen. {amounts.LATE}",
                     NOTHING,
                 ),
                 Query(
                     named(_all_models("openai_window_cost_usd", 'window="month"')), "{{project_name}}: month to date"
                 ),
-                Query(named(f"max by ({_LABELS}) ({_BUDGET})"), "{{project_name}}: budget"),
-                Query(named(f"max by ({_LABELS}) ({_LIMIT})"), "{{project_name}}: limit at OpenAI"),
-                Query(named(f"max by ({_LABELS}, alert_id) ({_ALERT})"), "{{project_name}}: alert at OpenAI"),
+                Query(named(f"max by ({LABELS}) ({_BUDGET})"), "{{project_name}}: budget"),
+                Query(named(f"max by ({LABELS}) ({_LIMIT})"), "{{project_name}}: limit at OpenAI"),
+                Query(named(f"max by ({LABELS}, alert_id) ({_ALERT})"), "{{project_name}}: alert at OpenAI"),
                 unit=DOLLARS,
                 size=Size(10, 9),
                 interval="1h",
                 styles={1: Style("orange"), 2: Style("red"), 3: Style("yellow")},
             ),
             sheet(
-                Words("Line items", f"What the money went for. {spend.LATE}", NOTHING),
+                Words("Line items", f"What the money went for. {amounts.LATE}", NOTHING),
                 Sheet(
                     {"line_item": "Line item", "project_name": "Project", "organization": "Organization"},
                     [
@@ -162,7 +155,7 @@ def _costs() -> Row:
                 size=Size(16, 10),
             ),
             ranking(
-                Words("Models, last 7 days", f"Costs by model, read from the line items. {spend.LATE}", NOTHING),
+                Words("Models, last 7 days", f"Costs by model, read from the line items. {amounts.LATE}", NOTHING),
                 Query(f"topk(15, {by('model', with_model(window_costs('7d')))})", "{{model}}"),
                 unit=DOLLARS,
                 size=Size(8, 10),
@@ -171,15 +164,15 @@ def _costs() -> Row:
                 Words(
                     "Budget and limits",
                     "What is configured, and what is set at OpenAI. A limit that is enforced stops requests.",
-                    _NO_BUDGET,
+                    NO_BUDGET,
                 ),
                 Sheet(
                     {"project_name": "Project", "organization": "Organization"},
                     [
-                        Column("Budget", named(f"max by ({_LABELS}) ({_BUDGET})"), DOLLARS),
-                        Column("OpenAI's limit", named(f"max by ({_LABELS}) ({_LIMIT})"), DOLLARS),
-                        Column("Limit is enforced", named(f"max by ({_LABELS}) ({_ENFORCING})"), PLAIN),
-                        Column("First alert at", named(f"min by ({_LABELS}) ({_ALERT})"), DOLLARS),
+                        Column("Budget", named(f"max by ({LABELS}) ({_BUDGET})"), DOLLARS),
+                        Column("OpenAI's limit", named(f"max by ({LABELS}) ({_LIMIT})"), DOLLARS),
+                        Column("Limit is enforced", named(f"max by ({LABELS}) ({_ENFORCING})"), PLAIN, meanings=YES),
+                        Column("First alert at", named(f"min by ({LABELS}) ({_ALERT})"), DOLLARS),
                     ],
                     sort="Budget",
                     hidden=["project_id"],
@@ -222,7 +215,7 @@ def _usage() -> Row:
                     "Bytes as of the newest day that OpenAI reports: a level, not a sum over days.",
                     NOTHING,
                 ),
-                Query(named(by(_LABELS, usage("vector_stores_usage_bytes", model=False))), "{{project_name}}"),
+                Query(named(by(LABELS, usage("vector_stores_usage_bytes", model=False))), "{{project_name}}"),
                 unit=BYTES,
                 size=Size(12, 8),
                 interval="1h",
@@ -231,105 +224,12 @@ def _usage() -> Row:
     )
 
 
-def _rate_limits() -> Row:
-    labels = f"{_LABELS}, model"
-
-    def limit(what: str) -> str:
-        metric = select(f"openai_project_rate_limit_{what}_per_minute", ORGANIZATION, PROJECT, promql.MODEL)
-        return f"min by ({labels}) ({metric})"
-
-    both = " + ".join(
-        by(labels, rate_per_minute(accrued(f"completions_{direction}_tokens"))) for direction in ("input", "output")
-    )
-    requests = by(labels, rate_per_minute(accrued("completions_requests")))
-    average = "Usage is an average over minutes, OpenAI counts each minute: leave room."
-    return Row(
-        "Rate limits, when they are read",
-        [
-            lines(
-                Words("Requests per minute and their limit", f"By model; limits are dashed. {average} {LATE}", NOTHING),
-                Query(requests, "{{model}}"),
-                Query(limit("requests"), "{{model}}: limit"),
-                unit=PER_MINUTE,
-                size=Size(12, 9),
-                interval="5m",
-                styles={1: Style("red")},
-            ),
-            lines(
-                Words("Tokens per minute and their limit", f"By model; limits are dashed. {average} {LATE}", NOTHING),
-                Query(both, "{{model}}"),
-                Query(limit("tokens"), "{{model}}: limit"),
-                unit=PER_MINUTE,
-                size=Size(12, 9),
-                interval="5m",
-                styles={1: Style("red")},
-            ),
-            sheet(
-                Words("Rate limits", "What each model allows the project in a minute.", _OPT_IN),
-                Sheet(
-                    {"project_name": "Project", "model": "Model", "organization": "Organization"},
-                    [
-                        Column("Requests per minute", named(limit("requests")), COUNT),
-                        Column("Tokens per minute", named(limit("tokens")), COUNT),
-                    ],
-                    sort="Requests per minute",
-                    hidden=["project_id"],
-                ),
-                size=Size(24, 8),
-            ),
-        ],
-        folded=True,
-    )
-
-
-def _keys() -> Row:
-    labels = "organization, project_id, api_key_id, api_key_name"
-    key = f"{_LABELS}, api_key_id"
-    names = f"group_left (api_key_name) max by ({labels}) (openai_api_key_info)"
-
-    def time(what: str) -> str:
-        metric = select(f"openai_api_key_{what}_timestamp_seconds", ORGANIZATION, PROJECT)
-        return f"max by ({key}) ({metric}) * 1000 * on ({key}) {names}"
-
-    info = select("openai_api_key_info", ORGANIZATION, PROJECT)
-    return Row(
-        "API keys, when they are read",
-        [
-            sheet(
-                Words(
-                    "API keys",
-                    "The project's keys as OpenAI lists them; deleted ones keep their name. Read every quarter of an "
-                    "hour, when grouped by key or switched on.",
-                    "keys are not read: a setting that is off by default",
-                ),
-                Sheet(
-                    {
-                        "api_key_name": "API key",
-                        "api_key_id": "Id",
-                        "owner_type": "Owner",
-                        "organization": "Organization",
-                    },
-                    [
-                        Column("Known", f"max by ({labels}, owner_type) ({info})", PLAIN),
-                        Column("Last used", time("last_used"), TIME),
-                        Column("Expires", time("expires"), TIME),
-                    ],
-                    sort="Last used",
-                    hidden=["project_id"],
-                ),
-                size=Size(24, 8),
-            ),
-        ],
-        folded=True,
-    )
-
-
 def board() -> Board:
     """Return the dashboard."""
     return Board(
         "openai-project",
         "OpenAI / Project",
-        f"One project, or a few, in depth. {spend.MIDNIGHT} {spend.LATE}",
+        f"One project, or a few, in depth. {amounts.MIDNIGHT} {amounts.LATE}",
         [variables.source(), variables.organization(), variables.project(), variables.model_of_usage()],
-        [_now(), _costs(), _usage(), _rate_limits(), _keys()],
+        [_now(), _costs(), _usage(), project_limits.rate_limits(), project_limits.keys()],
     )

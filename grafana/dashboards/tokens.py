@@ -4,21 +4,9 @@ from typing import Final
 
 from grafana.dashboards.board import Row
 from grafana.dashboards.links import PROJECT_OF_ROW
-from grafana.dashboards.panels import (
-    COUNT,
-    PER_MINUTE,
-    SHARE,
-    Column,
-    PanelBuilder,
-    Query,
-    Sheet,
-    Size,
-    Words,
-    daily_bars,
-    lines,
-    sheet,
-)
+from grafana.dashboards.panels import PanelBuilder, daily_bars, lines, sheet
 from grafana.dashboards.promql import accrued, by, daily_growth, growth, named, rate_per_minute, usage, window_usage
+from grafana.dashboards.vocabulary import COUNT, PER_MINUTE, SHARE, Column, Query, Sheet, Size, Words
 
 LATE: Final = "OpenAI reports usage minutes late."
 IN_RANGE: Final = (

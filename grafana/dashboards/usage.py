@@ -6,20 +6,7 @@ from grafana.dashboards import identities, media, tokens, variables
 from grafana.dashboards.board import Board, Row
 from grafana.dashboards.endpoints import CALLS, MODEL_REQUESTS, USAGE_RESOURCES, calls, has_windows, read_age
 from grafana.dashboards.links import PROJECT_OF_SERIES
-from grafana.dashboards.panels import (
-    COUNT,
-    PER_MINUTE,
-    SECONDS,
-    SHARE,
-    PanelBuilder,
-    Query,
-    Size,
-    Words,
-    daily_bars,
-    figure,
-    lines,
-    ranking,
-)
+from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking
 from grafana.dashboards.promql import (
     accrued,
     across,
@@ -32,6 +19,7 @@ from grafana.dashboards.promql import (
     window_usage,
 )
 from grafana.dashboards.tokens import IN_RANGE, LATE, NOTHING, PER_DAY, batch_share, share
+from grafana.dashboards.vocabulary import COUNT, PER_MINUTE, SECONDS, SHARE, Query, Size, Words
 
 _FRESH: Final = ((None, "green"), (300.0, "orange"), (1800.0, "red"))
 _NUMBER: Final = Size(3, 4)

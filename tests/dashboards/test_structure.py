@@ -188,6 +188,28 @@ def test_projects_are_a_click_away(board: Dashboard) -> None:
             assert "/d/openai-project?" in str(panel["fieldConfig"]["overrides"]), panel["title"]
 
 
+@BOARDS
+def test_descriptions_say_how_late_the_figures_are(board: Dashboard) -> None:
+    """Whoever reads a figure from OpenAI is told how long it may take to be there."""
+    for panel in board.panels:
+        queries = " ".join(target["expr"] for target in panel["targets"])
+        if re.search(r"openai_(window_|accrued_)?(cost|completions|decisions|embeddings|images|audio)", queries):
+            assert re.search(r"(hours|minutes) late|newest day", panel["description"]), panel["title"]
+
+
+def test_alerts_lead_to_dashboards_that_are_there() -> None:
+    """The annotation of every alert is the path of one of these dashboards, with variables that it has."""
+    rules = yaml.safe_load((FOLDER.parent / "deploy/prometheus/rules/alerts.yml").read_text())
+    paths = [rule["annotations"]["dashboard"] for group in rules["groups"] for rule in group["rules"]]
+    variables = {board.uid: {variable.name for variable in board.variables} for board in dashboards()}
+
+    assert paths
+    for path in paths:
+        uid = path.removeprefix("/d/").partition("?")[0]
+        assert uid in variables
+        assert set(re.findall(r"[?&]var-(\w+)=", path)) <= variables[uid]
+
+
 def test_provisioning_loads_this_folder() -> None:
     """The provider is for files that nobody edits in the browser, the data source a Prometheus."""
     provider = _yaml("dashboards/openai-usage-exporter.yaml")["providers"][0]
