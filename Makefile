@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo run test test-fast lint format dashboards docs golden lock clean bench-exactness bench-requests bench-state
+.PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-exactness bench-requests bench-state
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ format: $(VENV)/.dev ## sort imports and format
 docs: $(VENV)/.run ## make docs/metrics.md and docs/settings.md anew from the code
 	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
 	@$(BIN)/python -m exporter.settings.reference >docs/settings.md
+
+manifests: $(VENV)/.run ## make deploy/kubernetes/prometheusrule.yaml anew from deploy/prometheus/rules
+	@$(BIN)/python deploy/kubernetes/prometheusrule.py >deploy/kubernetes/prometheusrule.yaml
 
 dashboards: $(VENV)/.dev ## write grafana/*.json anew from grafana/dashboards
 	@$(BIN)/python -m grafana.dashboards

@@ -1,0 +1,79 @@
+"""deploy/systemd: the unit is one that systemd takes, and what it names exists."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.deployment import COMMAND, DEPLOY, ROOT, settings_of
+
+UNIT = DEPLOY / "systemd" / f"{COMMAND}.service"
+
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+
+
+def values(name: str) -> list[str]:
+    """Return the values of a directive, in order."""
+    return re.findall(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """Give the unit with the program where one is on this machine."""
+    unit = tmp_path / UNIT.name
+    text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text(), flags=re.MULTILINE)
+    unit.write_text(re.sub(r"^Documentation=.*\n", "", text, flags=re.MULTILINE))
+    return unit
+
+
+def test_command(tmp_path: Path) -> None:
+    """The command and the variables load, with the credential as the key and the state in the state directory."""
+    (command,) = values("ExecStart")
+    program, *words = shlex.split(command)
+    (credential,) = values("LoadCredential")
+    (directory,) = values("StateDirectory")
+    environ = dict(pair.split("=", 1) for pair in values("Environment"))
+    key = tmp_path / "key"
+    key.write_text("sk-admin-x")
+    settings = settings_of(words, environ | {"STATE_DIRECTORY": f"/var/lib/{directory}"}, key)
+
+    assert f"/opt/{COMMAND}/bin/{COMMAND}" == program
+    assert f"%d/{credential.partition(':')[0]}" == environ["OPENAI_ADMIN_KEY_FILE"]
+    assert Path("/var/lib") / directory / "state.db" == settings.state_path
+
+
+def test_documented() -> None:
+    """Every path of the unit is in the instructions, and the instructions' requirements are in the tree."""
+    text = (ROOT / "docs" / "deploy.md").read_text()
+
+    for path in (f"/opt/{COMMAND}/bin/{COMMAND}", "/etc/openai-usage-exporter/admin-key", f"/var/lib/{COMMAND}"):
+        assert path in text
+    for path in re.findall(r"(?:requirements|deploy)/[\w./-]+\w", text):
+        assert (ROOT / path).exists(), path
+
+
+@needs_systemd
+def test_verified(installed: Path) -> None:
+    """`systemd-analyze verify` finds nothing to complain about."""
+    finished = subprocess.run(
+        ["systemd-analyze", "verify", str(installed)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (0, "", "") == (finished.returncode, finished.stdout, finished.stderr)
+
+
+@needs_systemd
+def test_hardened(installed: Path) -> None:
+    """`systemd-analyze security` rates it 1.5 or better, of 10."""
+    words = ["systemd-analyze", "security", "--offline=yes", "--threshold=15", "--no-pager", str(installed)]
+    finished = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+    assert 0 == finished.returncode, finished.stdout[-300:]
+
+
+def test_start_time_stays_visible() -> None:
+    """/proc/stat is not hidden: without it there is no process_start_time_seconds, which alerts need."""
+    assert [] == values("ProcSubset")
