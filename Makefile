@@ -51,6 +51,9 @@ format: $(VENV)/.dev ## sort imports and format
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
+golden: $(VENV)/.dev ## write the golden exposition anew
+	@GOLDEN=1 $(BIN)/pytest -q tests/test_golden.py
+
 docs: $(VENV)/.run ## make docs/metrics.md and docs/settings.md anew from the code
 	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
 	@$(BIN)/python -m exporter.settings.reference >docs/settings.md
