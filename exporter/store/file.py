@@ -85,7 +85,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         if fresh:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        _inspect(connection)
+        _inspect(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _migrate(connection)
@@ -101,14 +101,14 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _inspect(connection: sqlite3.Connection) -> None:
+def _inspect(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         raise _UnfitError("it is a database of another program")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise StateUnwritableError(
-            f"the state was made by a newer exporter (its version {version}, ours {VERSION}): it is left as it is"
+            f"{path} was made by a newer exporter (its version {version}, ours {VERSION}): it is left as it is"
         )
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

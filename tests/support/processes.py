@@ -39,7 +39,7 @@ class Child:
     ) -> None:
         """`ready` is the path that answers once the process serves. What it says goes to the end of `log`."""
         self.name, self.port, self.log = name, port, log
-        self._command, self._environment, self._ready = command, environment, ready
+        self.command, self.environment, self._ready = command, environment, ready
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -61,7 +61,7 @@ class Child:
     def start(self) -> None:
         """Start the process; it may take a moment until it serves."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=dict(self._environment), stdout=log, stderr=log)
+            self._process = subprocess.Popen(self.command, env=dict(self.environment), stdout=log, stderr=log)
 
     def wait_until_serving(self) -> None:
         """Wait until it answers. Raises AssertionError with what it said if it ends instead."""
@@ -110,3 +110,11 @@ def exporter(port: int, folder: Path, base_url: str, key: str, **settings: str) 
     environment |= {f"OPENAI_EXPORTER_{name}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "exporter", "run"]
     return Child("exporter", port, command, environment=environment, log=folder / "exporter.log", ready="/-/healthy")
+
+
+def without_privileges() -> list[str]:
+    """Return what to put before a command so that file permissions hold for it, also where root runs the tests."""
+    if os.geteuid() != 0:
+        return []
+    capabilities = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]

@@ -1,0 +1,226 @@
+"""Files that are not ours, not whole or not writable: set aside or left alone, never deleted."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.cli.service import open_store
+from exporter.store import StateInUseError, StateUnwritableError, Store
+from exporter.store.schema import APPLICATION_ID, VERSION
+from tests.support.ledgers import TODAY, YESTERDAY, A, Desk, costs, dollars
+from tests.support.processes import without_privileges
+
+
+def kept_aside(path: Path) -> list[Path]:
+    """Return the files that were set aside."""
+    return sorted(path.parent.glob(f"{path.name}.set-aside-*"))
+
+
+def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
+    """It keeps its content, under another name."""
+    path = tmp_path / "state.db"
+    foreign = sqlite3.connect(path)
+    foreign.executescript("CREATE TABLE precious (thing TEXT); INSERT INTO precious VALUES ('keep me');")
+    foreign.close()
+    content = path.read_bytes()
+    with capture_logs() as logs:
+        Store(path).close()
+
+    assert [content] == [aside.read_bytes() for aside in kept_aside(path)]
+    assert [("error", "state file set aside: counters start anew", "it is a database of another program")] == [
+        (line["log_level"], line["event"], line["reason"]) for line in logs
+    ]
+
+
+@pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + b"\xff" * 5000])
+def test_what_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    """A new state takes its place."""
+    path = tmp_path / "state.db"
+    path.write_bytes(content)
+    with capture_logs() as logs:
+        store = Store(path)
+    desk = Desk(store=store)
+    desk.report(TODAY, A, 1)
+    desk.poll()
+    store.close()
+
+    assert [content] == [aside.read_bytes() for aside in kept_aside(path)]
+    assert ["state file set aside: counters start anew"] == [line["event"] for line in logs]
+    assert desk.press.writable
+
+
+def test_a_damaged_page_is_found_when_the_file_is_opened(tmp_path: Path) -> None:
+    """Not in the middle of the night."""
+    path = tmp_path / "state.db"
+    desk = Desk(store=Store(path))
+    for number in range(90):
+        desk.report(TODAY, ("a", f"model-{number}" * 40), 1)
+    desk.poll()
+    assert desk.store
+    desk.store.close()
+    with path.open("r+b") as file:
+        size = path.stat().st_size
+        for page in range(4096, size, 8192):
+            file.seek(page)
+            file.write(b"\xa5" * 4096)
+    with capture_logs() as logs:
+        Store(path).close()
+
+    assert 1 == len(kept_aside(path))
+    assert logs[0]["reason"].startswith("it is damaged: ") or "malformed" in logs[0]["reason"]
+
+
+def test_files_set_aside_in_the_same_second_keep_their_names(tmp_path: Path) -> None:
+    """The second does not overwrite the first."""
+    path = tmp_path / "state.db"
+    contents = [b"first nonsense", b"second nonsense", b"third nonsense"]
+    for content in contents:
+        path.write_bytes(content)
+        Store(path).close()
+
+    assert sorted(contents) == sorted(aside.read_bytes() for aside in kept_aside(path))
+
+
+def test_what_was_read_before_damage_was_found_goes_into_the_new_file(tmp_path: Path) -> None:
+    """One damaged ledger does not cost the others their counters."""
+    path = tmp_path / "state.db"
+    store = Store(path)
+    money, tokens = Desk(costs(), store), Desk(store=store)
+    money.report(TODAY, ("a", "gpt"), dollars("1"))
+    tokens.report(TODAY, A, 100)
+    for desk in (money, tokens):
+        desk.poll()
+    money.report(TODAY, ("a", "gpt"), dollars("1.25"))
+    money.poll()
+    money.wait()
+    store.close()
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("UPDATE cells SET amounts = x'00' WHERE measure = 'completions_input_tokens'")
+    database.close()
+    with capture_logs() as logs:
+        for _ in range(2):
+            store = Store(path)
+            for desk in (money, tokens):
+                desk.store = store
+                desk.restart()
+            for desk in (money, tokens):
+                desk.poll()
+            store.close()
+
+    assert 1 == len(logs)
+    assert logs[0]["reason"].startswith("default, completions: ")
+    assert {("a", "gpt"): 0.25} == money.shown()
+    assert {A: 0.0} == tokens.shown()
+
+
+def test_a_state_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
+    """Whoever goes back a version loses nothing, if he goes forward again."""
+    path = tmp_path / "state.db"
+    Store(path).close()
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+    content = path.read_bytes()
+    with pytest.raises(StateUnwritableError, match=f"newer exporter.*its version {VERSION + 1}, ours {VERSION}"):
+        Store(path)
+
+    assert content == path.read_bytes()
+    assert [] == kept_aside(path)
+
+
+def test_one_exporter_at_a_time(tmp_path: Path) -> None:
+    """The second is told whose file it is and what to do; once the first has ended, it may have it."""
+    path = tmp_path / "state.db"
+    first = Store(path)
+    with pytest.raises(StateInUseError, match="another running exporter: stop that one, or give this one its own"):
+        Store(path)
+    first.close()
+    Store(path).close()
+
+
+def test_a_store_that_cannot_be_opened_leaves_no_lock(tmp_path: Path) -> None:
+    """Once what was wrong is put right, the next try succeeds in the same process."""
+    path = tmp_path / "state.db"
+    path.mkdir()
+    with pytest.raises(StateUnwritableError):
+        Store(path)
+    path.rmdir()
+    Store(path).close()
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    """The exporter can run without a state, and says why it does."""
+    (tmp_path / "taken").write_text("")
+    with capture_logs() as logs:
+        assert None is open_store(tmp_path / "taken" / "state.db")
+
+    (line,) = logs
+    assert "no state can be kept: counters start at 0 with this process" == line["event"]
+    assert "Not a directory" in line["error"] or "File exists" in line["error"]
+    assert "set state.path" == line["advice"]
+
+
+OPEN = (
+    "import sys; from pathlib import Path; from exporter.cli.service import open_store; open_store(Path(sys.argv[1]))"
+)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_may_not_be_written_is_left_alone(tmp_path: Path, kind: str) -> None:
+    """A read-only file is no reason to set it aside, nor is a read-only folder."""
+    folder = tmp_path / "state"
+    path = folder / "state.db"
+    Store(path).close()
+    content = path.read_bytes()
+    for each in folder.iterdir():
+        each.chmod(0o444)
+    if kind == "folder":
+        path.unlink()
+        (folder / "state.db.lock").unlink()
+        folder.chmod(0o555)
+    run = subprocess.run(
+        [*without_privileges(), sys.executable, "-c", OPEN, str(path)], capture_output=True, text=True, check=True
+    )
+    folder.chmod(0o755)
+
+    assert "no state can be kept" in run.stdout
+    assert [] == kept_aside(path)
+    assert content == path.read_bytes() if kind == "file" else not path.exists()
+
+
+def test_the_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    """It tells what an organization spends."""
+    path = tmp_path / "state.db"
+    Store(path).close()
+
+    assert 0o600 == path.stat().st_mode & 0o777
+
+
+def test_the_file_says_whose_it_is(tmp_path: Path) -> None:
+    """`file state.db` tells the exporter's databases from others, and their version."""
+    path = tmp_path / "state.db"
+    Store(path).close()
+    head = path.read_bytes()[:72]
+
+    assert (VERSION, APPLICATION_ID) == (int.from_bytes(head[60:64], "big"), int.from_bytes(head[68:72], "big"))
+
+
+def test_history_is_read_back_as_it_was(tmp_path: Path) -> None:
+    """To the last digit, unknown values and absent rows included."""
+    desk = Desk(costs(), Store(tmp_path / "state.db"))
+    desk.report(YESTERDAY, ("a", "gpt"), dollars("0.000000000000000000000000000007"))
+    desk.report(TODAY, ("b", "gpt"), dollars("-123456789012345678901234567890.1"))
+    desk.poll()
+    before = desk.ledger.books[0]
+    desk.restart()
+    after = desk.ledger.books[0]
+
+    assert before.rows.sets == after.rows.sets
+    for start in before.cells:
+        assert before.cells[start].fit(2).values[0].tolist() == after.cells[start].fit(2).values[0].tolist()
+    assert desk.store
+    desk.store.close()

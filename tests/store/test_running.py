@@ -1,0 +1,174 @@
+"""An exporter keeps running, and says what is wrong, whatever its state file is like: real processes, real sockets."""
+
+import json
+import resource
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.catalog import CATALOG
+from exporter.simulator import Simulator, keys, serving
+from tests.support.exposed import Exposed
+from tests.support.processes import Child, exporter, free_port, until, without_privileges
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = {
+    "BIRTH_HOLD": "0",
+    "POLL__INTERVAL": "1s",
+    "POLL__COST_INTERVAL": "1s",
+    "API__REQUESTS_PER_MINUTE": "30000",
+} | {f"RESOURCES__{row.name.upper()}__ENABLED": "false" for row in CATALOG if row.name != "completions"}
+TOKENS = "openai_completions_input_tokens"
+ACCRUED = "openai_accrued_completions_input_tokens_total"
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Iterator[tuple[Simulator, str]]:
+    """Return a simulated API whose figures grow by the second."""
+    simulator = Simulator(5)
+    simulator.scenario.spike(300)
+    with serving(simulator) as url:
+        yield simulator, url
+
+
+@pytest.fixture
+def child(simulated: tuple[Simulator, str], tmp_path: Path) -> Iterator[Child]:
+    """Return an exporter that has not been started, with its state in a folder of its own."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    with free_port() as port:
+        child = exporter(port, folder, simulated[1], keys.FULL, **SETTINGS)
+        child.log = tmp_path / "exporter.log"
+        child.command = [*without_privileges(), *child.command]
+        yield child
+        child.stop()
+
+
+def path_of(child: Child) -> Path:
+    """Return where the exporter keeps its state."""
+    return Path(child.environment["OPENAI_EXPORTER_STATE__PATH"])
+
+
+def metrics(child: Child) -> Exposed:
+    """Return what a scrape gets."""
+    return Exposed(child.get("/metrics").text)
+
+
+def lines(child: Child, event: str) -> list[dict[str, str]]:
+    """Return the lines of the log that tell of an event."""
+    return [line for line in map(json.loads, child.said.splitlines()) if event in line["event"]]
+
+
+def foreign(path: Path) -> None:
+    """Let another program's database be there."""
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE precious (thing)")
+    database.close()
+
+
+def newer(path: Path) -> None:
+    """Let a state of a later version be there."""
+    database = sqlite3.connect(path)
+    database.executescript("PRAGMA application_id = 0x6F756578; PRAGMA user_version = 99; CREATE TABLE future (thing);")
+    database.close()
+
+
+def corrupt(path: Path) -> None:
+    """Let nonsense be there."""
+    path.write_bytes(b"nonsense" * 1000)
+
+
+def read_only(path: Path) -> None:
+    """Let the folder be one that may not be written to."""
+    path.parent.chmod(0o555)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "event", "writable"),
+    [
+        (corrupt, "state file set aside", 1.0),
+        (foreign, "state file set aside", 1.0),
+        (newer, "no state can be kept", 0.0),
+        (read_only, "no state can be kept", 0.0),
+    ],
+)
+def test_an_exporter_runs_whatever_it_finds(
+    child: Child, prepare: Callable[[Path], None], event: str, writable: float
+) -> None:
+    """It tells once what is wrong, counts, and leaves what it found as it was."""
+    path = path_of(child)
+    prepare(path)
+    found = path.read_bytes() if path.exists() else b""
+    child.start()
+    child.wait_until_serving()
+    until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
+    path.parent.chmod(0o755)
+
+    (line,) = lines(child, event)
+    assert "error" == line["level"]
+    assert str(path) in json.dumps(line)
+    assert writable == metrics(child).value("openai_exporter_state_writable")
+    kept = [each.read_bytes() for each in path.parent.iterdir() if ".lock" not in each.name and each.stat().st_size]
+    assert not found or found in kept
+
+
+def test_a_disk_that_fills_up_holds_counters_and_not_gauges(child: Child) -> None:
+    """While nothing can be committed counters stand still; when it can, they have lost nothing."""
+    child.start()
+    child.wait_until_serving()
+    until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    until(lambda: metrics(child).value("openai_exporter_state_writable") == 0, "a commit that fails")
+    held = metrics(child)
+    until(lambda: metrics(child).sum(TOKENS) > held.sum(TOKENS), "gauges that go on")
+    still = metrics(child)
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    until(lambda: metrics(child).value("openai_exporter_state_writable") == 1, "a commit that succeeds")
+    after = metrics(child)
+
+    assert held.series(ACCRUED) == still.series(ACCRUED)
+    grown = after.sum(TOKENS) - held.sum(TOKENS)
+    assert grown > 0
+    assert after.sum(ACCRUED) - held.sum(ACCRUED) >= grown
+    assert 1 == len(lines(child, "the state cannot be written: counters stand still until it can"))
+    assert 1 == len(lines(child, "the state can be written again"))
+
+
+def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
+    """What had not been committed is asked for again."""
+    child.start()
+    child.wait_until_serving()
+    until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    until(lambda: metrics(child).value("openai_exporter_state_writable") == 0, "a commit that fails")
+    before = metrics(child)
+    child.kill()
+    child.start()
+    child.wait_until_serving()
+    until(lambda: metrics(child).sum(TOKENS) > before.sum(TOKENS), "gauges that go on")
+    until(lambda: metrics(child).sum(ACCRUED) > before.sum(ACCRUED), "counters that go on")
+    after = metrics(child)
+
+    assert all(after.series(ACCRUED)[labels] >= value for labels, value in before.series(ACCRUED).items())
+    assert [] == lines(child, "set aside")
+
+
+def test_a_second_exporter_on_the_same_file_refuses(child: Child) -> None:
+    """With words, and exit status 1; the first goes on."""
+    child.start()
+    child.wait_until_serving()
+    environment = dict(child.environment) | {"OPENAI_EXPORTER_WEB__LISTEN_ADDRESS": "127.0.0.1:0"}
+    began = time.monotonic()
+    second = subprocess.run(child.command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    line = json.loads(second.stderr.splitlines()[-1])
+
+    assert 1 == second.returncode
+    assert time.monotonic() - began < 20
+    assert "cannot start" == line["event"]
+    assert f"{path_of(child)} belongs to another running exporter" in line["error"]
+    assert child.get("/metrics").is_success

@@ -1,0 +1,214 @@
+"""What a snapshot costs on disk: one transaction, and only what has changed."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.catalog import DAY
+from exporter.store import Name, Refusal, Store
+from tests.support.ledgers import TODAY, YESTERDAY, A, B, Desk, costs, dollars, plan
+
+_WAL_HEADER, _FRAME_HEADER = 32, 24
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Return a state that nothing has been saved to."""
+    store = Store(tmp_path / "state.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the state is."""
+    return tmp_path / "state.db"
+
+
+def commits(path: Path) -> int:
+    """Return how many transactions the write-ahead log holds: frames that end one tell the size of the database."""
+    log = Path(f"{path}-wal").read_bytes()
+    page = int.from_bytes(log[8:12], "big")
+    frames = range(_WAL_HEADER, len(log), _FRAME_HEADER + page)
+    return sum(int.from_bytes(log[frame + 4 : frame + 8], "big") > 0 for frame in frames)
+
+
+def rows(path: Path, table: str, columns: str = "rowid, start") -> set[tuple[object, ...]]:
+    """Return what a reader beside the exporter sees; a row that is written again gets another rowid."""
+    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    found = set(reader.execute(f"SELECT {columns} FROM {table}"))  # noqa: S608 # our own names
+    reader.close()
+    return found
+
+
+def desk_of(store: Store, **changes: object) -> Desk:
+    """Return a desk that has read five days of one row."""
+    desk = Desk(plan(**changes), store)  # type: ignore[arg-type] # fields of a plan
+    for age in range(5):
+        desk.report(TODAY - age * DAY, A, 100)
+    desk.poll()
+    return desk
+
+
+def test_a_snapshot_of_several_ledgers_is_one_transaction(store: Store, path: Path) -> None:
+    """A crash leaves all of it or nothing."""
+    desks = [desk_of(store), Desk(costs(), store)]
+    desks[1].report(TODAY, ("a", "gpt"), dollars("1"))
+    desks[1].poll()
+    for desk in desks:
+        desk.now += 60
+    desks[0].report(TODAY, A, 105)
+    desks[1].report(TODAY, ("a", "gpt"), dollars("2"))
+    before = commits(path)
+    for desk in desks:
+        desk.poll(publish=False)
+    desks[0].press.commit(desks, {"default": "org-1"}, desks[0].now)
+
+    assert before + 1 == commits(path)
+
+
+def test_nothing_is_written_while_nothing_happens(store: Store, path: Path) -> None:
+    """A publish that only time has called for does not touch the disk."""
+    desk = desk_of(store)
+    desk.wait()
+    before = commits(path)
+    desk.wait(1)
+
+    assert before == commits(path)
+
+
+@pytest.mark.parametrize("table", ["present", "cells"])
+def test_only_changed_buckets_are_written(store: Store, path: Path, table: str) -> None:
+    """The others keep the rows that they had."""
+    desk = desk_of(store)
+    before = rows(path, table)
+    desk.report(YESTERDAY, A, 101)
+    desk.poll()
+
+    assert {YESTERDAY} == {start for _, start in rows(path, table) - before}
+    assert {YESTERDAY} == {start for _, start in before - rows(path, table)}
+
+
+def test_a_poll_without_news_writes_no_values(store: Store, path: Path) -> None:
+    """Only that it was."""
+    desk = desk_of(store)
+    desk.wait()
+    tables = ("present", "cells", "tallies")
+    before = [rows(path, table, "rowid, *") for table in tables]
+    desk.now += 60
+    desk.poll()
+
+    assert before == [rows(path, table, "rowid, *") for table in tables]
+    assert desk.now in {time for (time,) in rows(path, "buckets", "read")}
+
+
+def test_a_few_changes_among_many_series_are_cheap_to_write(store: Store, path: Path) -> None:
+    """A poll that changes 2 % of today's rows writes today, not the look-back."""
+    desk = Desk(plan(max_series=5000, lookback_days=20), store)
+    sets = [("a", f"model-{number}") for number in range(1000)]
+    for age in range(20):
+        for number, labels in enumerate(sets):
+            desk.report(TODAY - age * DAY, labels, 1000 + number * 7 + age)
+    desk.poll()
+    whole = Path(f"{path}-wal").stat().st_size
+    for number, labels in enumerate(sets[::50]):
+        desk.report(TODAY, labels, 50_000 + number)
+    desk.poll()
+
+    assert Path(f"{path}-wal").stat().st_size - whole < whole / 3
+
+
+def test_old_buckets_leave_the_file(store: Store, path: Path) -> None:
+    """The look-back moves on, and what it has left is gone from every table."""
+    desk = desk_of(store)
+    desk.wait()
+    desk.now += 3 * DAY
+    desk.report(TODAY + 3 * DAY, A, 1)
+    desk.poll()
+    horizon = TODAY - DAY
+
+    assert [(horizon,)] * 3 == [
+        *(pair for table in ("buckets", "present", "cells") for pair in rows(path, table, "min(start)"))
+    ]
+
+
+def test_forgotten_series_leave_the_file(store: Store, path: Path) -> None:
+    """With their last bucket."""
+    desk = desk_of(store)
+    desk.wait()
+    for age in range(1, 6):
+        desk.now += DAY
+        desk.report(TODAY + age * DAY, B, 1)
+        desk.poll()
+
+    assert {('["b", "m"]',)} == rows(path, "rows", "labels")
+    desk.restart()
+    assert [B] == desk.ledger.books[0].rows.sets
+
+
+def test_the_file_does_not_grow_with_time(store: Store, path: Path) -> None:
+    """Months of days take the room of one look-back."""
+    desk = desk_of(store)
+    sizes = []
+    for age in range(1, 80):
+        desk.now += DAY
+        desk.report(TODAY + age * DAY, A, age)
+        desk.poll()
+        sizes.append(path.stat().st_size)
+
+    assert sizes[40] >= sizes[-1]
+    assert store.size >= path.stat().st_size
+
+
+def test_another_identity_takes_the_place_of_the_old_one(store: Store, path: Path) -> None:
+    """What was kept under another grouping is of no use to anybody."""
+    desk = desk_of(store)
+    desk.restart(replace(desk.plan, group_by=("project_id",)))
+    desk.reported.clear()
+    desk.report(TODAY, ("a",), 100)
+    desk.poll()
+
+    assert {('["a"]',)} == rows(path, "rows", "labels")
+    assert 5 == len(rows(path, "buckets", "start"))
+
+
+def test_organizations_names_and_refusals_are_kept(path: Path) -> None:
+    """Whom the state mirrors, what things were called, and what the API refused."""
+    store = Store(path)
+    desk = desk_of(store)
+    desk.refusal = Refusal(("batch",), 17.5)
+    desk.unsaved = True
+    names = [Name("default", "project", "a", {"name": 'Äpöllo "1"'}), Name("default", "user", "u", {})]
+    desk.press.commit([desk], {"default": "org-1"}, desk.now, names)
+    store.close()
+    again = Store(path)
+
+    assert ("org-1", "") == (again.organization("default"), again.organization("another"))
+    assert names == sorted(again.names("default"), key=lambda name: name.id)
+    assert [] == again.names("another")
+    assert (Refusal(("batch",), 17.5), Refusal()) == (
+        again.refusal("default", "completions"),
+        again.refusal("default", "costs"),
+    )
+    again.close()
+
+
+def test_measures_that_are_switched_off_leave_the_file(store: Store, path: Path) -> None:
+    """And come back as new ones: with a baseline of their own."""
+    both = ["completions_input_tokens", "completions_requests"]
+    desk = Desk(plan(measures=both), store)
+    desk.report(TODAY, A, 100, 1)
+    desk.poll()
+    desk.restart(plan(measures=both[:1]))
+    desk.reported.clear()
+    desk.report(TODAY, A, 100)
+    desk.poll()
+
+    assert {(both[0],)} == rows(path, "cells", "measure") == rows(path, "tallies", "measure")
+    desk.restart(plan(measures=both))
+    desk.reported.clear()
+    desk.report(TODAY, A, 100, 7)
+    assert [both[1]] == [measure.name for measure in desk.poll().baseline]
