@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from exporter.catalog import CATALOG, Branch
-from grafana.dashboards.promql import ORGANIZATION, by, select
+from grafana.dashboards.promql import ORGANIZATION, by, daily_usage, select
 from grafana.dashboards.vocabulary import Query
 
 USAGE_RESOURCES: Final = "|".join(row.name for row in CATALOG if row.branch is Branch.USAGE)
@@ -50,6 +50,11 @@ def calls(
         for measure, word in CALLS
         if not names or measure in names
     ]
+
+
+def calls_per_day() -> list[Query]:
+    """Return a query for each endpoint: its calls on the day that begins at the evaluated midnight."""
+    return [Query(daily_usage("", measure, model=has(measure, "model")), word) for measure, word in CALLS]
 
 
 def read_age(resources: str) -> str:

@@ -3,7 +3,7 @@
 from grafana.dashboards.board import Row
 from grafana.dashboards.links import PROJECT_OF_SERIES
 from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking
-from grafana.dashboards.promql import accrued, by, by_project, daily_growth, named_daily, usage, window_usage
+from grafana.dashboards.promql import by, by_project, daily_usage, named_daily, usage, window_usage
 from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
 from grafana.dashboards.vocabulary import BYTES, COUNT, SECONDS, Query, Size, Words
 
@@ -11,7 +11,7 @@ from grafana.dashboards.vocabulary import BYTES, COUNT, SECONDS, Query, Size, Wo
 def _per_day(title: str, description: str, measure: str, label: str, size: Size, *, unit: str = COUNT) -> PanelBuilder:
     return daily_bars(
         Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
-        Query(by(label, daily_growth(accrued(measure))), f"{{{{{label}}}}}"),
+        Query(daily_usage(label, measure), f"{{{{{label}}}}}"),
         unit=unit,
         size=size,
     )
@@ -20,9 +20,7 @@ def _per_day(title: str, description: str, measure: str, label: str, size: Size,
 def _projects_per_day(title: str, description: str, measure: str, size: Size) -> PanelBuilder:
     return daily_bars(
         Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
-        Query(
-            named_daily(by("organization, project_id", daily_growth(accrued(measure, model=False)))), "{{project_name}}"
-        ),
+        Query(named_daily(daily_usage("organization, project_id", measure, model=False)), "{{project_name}}"),
         unit=COUNT,
         size=size,
         links=[PROJECT_OF_SERIES],

@@ -15,7 +15,7 @@ from grafana.dashboards.promql import (
     by,
     costs,
     daily_costs,
-    daily_growth,
+    daily_usage,
     named,
     projected_costs,
     rate_per_minute,
@@ -196,7 +196,7 @@ def _usage() -> Row:
             ),
             daily_bars(
                 Words("Requests per day by model", f"To language models. {PER_DAY} {LATE}", NOTHING),
-                Query(by("model", daily_growth(accrued("completions_requests"))), "{{model}}"),
+                Query(daily_usage("model", "completions_requests"), "{{model}}"),
                 unit=COUNT,
                 size=Size(12, 9),
             ),

@@ -68,11 +68,15 @@ def named(expression: str) -> str:
 
 
 def named_daily(expression: str) -> str:
-    """Give the projects of a daily chart their names, which may be younger than the midnight that is evaluated.
+    """Give the projects of a daily chart their names of today: a day may be older than a name, or than all names.
 
-    Where a project was renamed, one of its names is taken.
+    Of a project that was renamed today one name is taken; of one that is gone the name that it had.
     """
-    names = "max by (organization, project_id, project_name) (last_over_time(openai_project_info[2d] offset -2d))"
+    now, then = (
+        f"max by (organization, project_id, project_name) (last_over_time(openai_project_info[2d]{at} offset -2d))"
+        for at in (" @ end()", "")
+    )
+    names = f"{now} or on (organization, project_id) {then}"
     return (
         f"({expression}) * on (organization, project_id) group_left (project_name) "
         f"topk by (organization, project_id) (1, {names})"
@@ -113,12 +117,21 @@ def rate_per_minute(counter: str) -> str:
 def daily_costs(labels: str, *, model: bool = False) -> str:
     """Return by labels the costs of the day that begins at the evaluated midnight, as last reported.
 
-    The day after tells the whole day as `yesterday`, with what came late; until then there is today so far.
+    The day after tells the whole day as `yesterday`, with what came late; until then there is today so far. Backfilled
+    history has a sample of the day at its midnight.
     """
-    whole = f"last_over_time({window_costs('yesterday')}[23h45m] offset -47h50m)"
-    so_far = f"last_over_time({costs()}[23h50m] offset -23h55m)"
-    parts = (f"max {_PLACES} ({part})" for part in (whole, so_far))
+    whole = f"max {_PLACES} (last_over_time({window_costs('yesterday')}[23h45m] offset -47h50m))"
+    parts = (whole, _last_of_day(costs()))
     return " or ".join(by(labels, with_model(part) if model else part) for part in parts)
+
+
+def daily_usage(labels: str, measure: str, *, model: bool = True) -> str:
+    """Return by labels the usage that was reported on the day that begins at the evaluated midnight.
+
+    Days before the counters have their last gauge, if history was backfilled.
+    """
+    reported = by(labels, daily_growth(accrued(measure, model=model)))
+    return f"{reported} or {by(labels, _last_of_day(usage(measure, model=model)))}"
 
 
 def projected_costs(labels: str = "") -> str:
@@ -136,6 +149,11 @@ DAYS_LEFT: Final = "scalar(days_in_month() - day_of_month() + 1 - vector(time() 
 
 def _usage(metric: str, matchers: tuple[str, ...], *, model: bool) -> str:
     return select(metric, ORGANIZATION, PROJECT, *((MODEL,) if model else ()), *matchers)
+
+
+def _last_of_day(gauge: str) -> str:
+    """Return the last value on the day that begins at the evaluated midnight, that midnight included."""
+    return f"max {_PLACES} (last_over_time({gauge}[23h55m1s] offset -23h55m))"
 
 
 def _growth(span: str, before: str) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 from grafana.dashboards.board import Row
 from grafana.dashboards.links import PROJECT_OF_ROW
 from grafana.dashboards.panels import PanelBuilder, daily_bars, lines, sheet
-from grafana.dashboards.promql import accrued, by, daily_growth, growth, named, rate_per_minute, usage, window_usage
+from grafana.dashboards.promql import accrued, by, daily_usage, growth, named, rate_per_minute, usage, window_usage
 from grafana.dashboards.vocabulary import COUNT, PER_MINUTE, SHARE, Column, Query, Sheet, Size, Words
 
 LATE: Final = "OpenAI reports usage minutes late."
@@ -13,7 +13,9 @@ IN_RANGE: Final = (
     "What was reported in the time range of the dashboard, counted from the exporter's installation on; revisions "
     "downwards are not taken off."
 )
-PER_DAY: Final = "What was reported on each UTC day, counted from the exporter's installation on."
+PER_DAY: Final = (
+    "What was reported on each UTC day from the exporter's installation on; days before it as backfilled, if they were."
+)
 NOTHING: Final = "nothing reported, or not enabled"
 
 _RATES: Final = "5m"
@@ -60,7 +62,7 @@ def per_minute(endpoint: str, what: str, size: Size) -> PanelBuilder:
 def per_day(endpoint: str, what: str, size: Size) -> PanelBuilder:
     """Return a panel of input and output tokens together, by model."""
     both = " + ".join(
-        by("model", daily_growth(accrued(f"{endpoint}_{direction}_tokens"))) for direction in ("input", "output")
+        f"({daily_usage('model', f'{endpoint}_{direction}_tokens')})" for direction in ("input", "output")
     )
     return daily_bars(
         Words(f"Tokens per day of {what}", f"Input and output together, by model. {PER_DAY} {LATE}", NOTHING),

@@ -4,20 +4,18 @@ from typing import Final
 
 from grafana.dashboards import identities, media, tokens, variables
 from grafana.dashboards.board import Board, Row
-from grafana.dashboards.endpoints import CALLS, MODEL_REQUESTS, USAGE_RESOURCES, calls, has_windows, read_age
+from grafana.dashboards.endpoints import (
+    CALLS,
+    MODEL_REQUESTS,
+    USAGE_RESOURCES,
+    calls,
+    calls_per_day,
+    has_windows,
+    read_age,
+)
 from grafana.dashboards.links import PROJECT_OF_SERIES
 from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking
-from grafana.dashboards.promql import (
-    accrued,
-    across,
-    by,
-    by_project,
-    daily_growth,
-    growth,
-    rate_per_minute,
-    usage,
-    window_usage,
-)
+from grafana.dashboards.promql import accrued, across, by, by_project, growth, rate_per_minute, usage, window_usage
 from grafana.dashboards.tokens import IN_RANGE, LATE, NOTHING, PER_DAY, batch_share, share
 from grafana.dashboards.vocabulary import COUNT, PER_MINUTE, SECONDS, SHARE, Query, Size, Words
 
@@ -101,7 +99,7 @@ def _requests() -> Row:
             ),
             daily_bars(
                 Words("Requests per day", f"By endpoint. {PER_DAY} {untold} {LATE}", NOTHING),
-                *calls(accrued, wrap=daily_growth),
+                *calls_per_day(),
                 unit=COUNT,
                 size=Size(12, 9),
             ),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from grafana.dashboards.promql import daily_growth, growth
+from grafana.dashboards.promql import daily_costs, daily_growth, daily_usage, growth, named_daily
 from tests.support.dashboards import Asking
 from tests.support.promtool import Replay
 
@@ -89,3 +89,54 @@ def test_days_add_up(tmp_path: Path) -> None:
     found = [replay.query(query, [2 * DAY + 12 * HOUR])[0][0].value for query in asked]
 
     assert [values[288], values[576] - values[288], values[-1] - values[576]] == found
+
+
+def test_a_backfilled_day_has_its_bar(tmp_path: Path) -> None:
+    """History has one sample a day, at its midnight; from the first live day on the day after tells the whole."""
+    replay = Replay(tmp_path, rules=[])
+    labels = {"organization": "acme", "project_id": "proj_a", "line_item": "gpt-x, input"}
+    live = [7.0] * 100
+    lone = [*[None] * 287]
+    replay.add("openai_cost_usd", labels, [3.0, *lone, 5.0, *lone, *live])
+    replay.add("openai_window_cost_usd", {**labels, "window": "yesterday"}, [*[None] * 578, *[6.0] * 98])
+    bars = [_at(replay, daily_costs("organization"), day) for day in range(3)]
+
+    assert [[3.0], [6.0], [7.0]] == bars
+
+
+def test_usage_before_the_counters_is_what_was_backfilled(tmp_path: Path) -> None:
+    """From the first day with a counter on, its growth counts."""
+    replay = Replay(tmp_path, rules=[])
+    labels = {"organization": "acme", "project_id": "proj_a", "model": "gpt-x"}
+    replay.add("openai_completions_requests", labels, [30.0, *[None] * 287, *[float(place) for place in range(100)]])
+    replay.add(COUNTER, labels, [*[None] * 289, *[float(2 * place) for place in range(99)]])
+    bars = [_at(replay, daily_usage("organization", "completions_requests"), day) for day in range(2)]
+
+    assert [[30.0], [196.0]] == bars
+
+
+def test_days_bear_the_names_of_today(tmp_path: Path) -> None:
+    """A day older than all names has one; a project that was renamed has one name, one that is gone its own."""
+    replay = Replay(tmp_path, rules=[])
+    for project in ("proj_a", "proj_gone"):
+        labels = {"organization": "acme", "project_id": project}
+        replay.add("openai_cost_usd", labels, [1.0] * (3 * 288))
+    for project, name, first, last in (
+        ("proj_a", "old name", 288, 500),
+        ("proj_a", "new name", 500, 864),
+        ("proj_gone", "gone", 288, 290),
+    ):
+        labels = {"organization": "acme", "project_id": project, "project_name": name, "status": "active"}
+        replay.add("openai_project_info", labels, [*[None] * first, *[1.0] * (last - first), *[None] * (864 - last)])
+    query = named_daily(daily_costs("organization, project_id")).replace("@ end()", f"@ {2 * DAY}")
+    found = replay.query(f"last_over_time(({Asking().fill(query)})[1s:1s] @ 0)", [3 * DAY - STEP])[0]
+
+    assert {"proj_a": "new name", "proj_gone": "gone"} == {
+        sample.labels["project_id"]: sample.labels["project_name"] for sample in found
+    }
+
+
+def _at(replay: Replay, expression: str, day: int) -> list[float]:
+    """Return what a daily query gives for a day, asked when all days are over."""
+    query = f"last_over_time(({Asking().fill(expression)})[1s:1s] @ {day * DAY})"
+    return [sample.value for sample in replay.query(query, [4 * DAY])[0]]

@@ -219,6 +219,14 @@ def test_provisioning_loads_this_folder() -> None:
     assert ("prometheus", "POST") == (source["type"], source["jsonData"]["httpMethod"])
 
 
+def test_the_documentation_lists_the_dashboards() -> None:
+    """Title, uid and where it was last seen, for each."""
+    text = (FOLDER.parent / "docs/dashboards.md").read_text()
+    listed = re.findall(r"^\| (OpenAI / \w+) \| `([a-z-]+)` \| .+ \| (\S.*) \|$", text, re.MULTILINE)
+
+    assert {(board.json["title"], board.uid) for board in dashboards()} == {(title, uid) for title, uid, _ in listed}
+
+
 def _yaml(path: str) -> dict[str, list[dict[str, Any]]]:
     parsed: dict[str, list[dict[str, Any]]] = yaml.safe_load((FOLDER / "provisioning" / path).read_text())
     return parsed
