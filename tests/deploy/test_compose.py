@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,17 @@ def test_alertmanager(stack: dict[str, Any]) -> None:
 
     assert yaml.safe_load((folder / Path(flags["config.file"]).name).read_text())["route"]
     assert flags["storage.path"] in mounts(stack, "alertmanager")
+
+
+@pytest.mark.parametrize(
+    ("service", "program"), [("prometheus", "prometheus"), ("alertmanager", "prometheus-alertmanager")]
+)
+def test_flags(stack: dict[str, Any], service: str, program: str) -> None:
+    """Every flag is one that Debian's program knows as well."""
+    told = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=30, check=False)
+    flags = {flag.partition("=")[0] for flag in stack["services"][service]["command"]}
+
+    assert {flag for flag in flags if f"{flag}=" in told.stdout + told.stderr} == flags
 
 
 def test_grafana(stack: dict[str, Any]) -> None:

@@ -4,11 +4,13 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.deployment import COMMAND, DEPLOY, ROOT, settings_of
+from tests.support.processes import Child, free_port
 
 UNIT = DEPLOY / "systemd" / f"{COMMAND}.service"
 
@@ -72,6 +74,32 @@ def test_hardened(installed: Path) -> None:
     finished = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
     assert 0 == finished.returncode, finished.stdout[-300:]
+
+
+_PROTECTED = """
+import ctypes, os, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, which what is executed inherits
+    sys.exit("this kernel cannot")
+os.execv(sys.executable, [sys.executable, "-m", "exporter", "demo", "--web.listen-address=" + sys.argv[1]])
+"""
+
+
+@pytest.mark.slow
+def test_no_writable_code(tmp_path: Path) -> None:
+    """The exporter polls and serves where no memory can be made executable, as MemoryDenyWriteExecute has it."""
+    with free_port() as port:
+        command = [sys.executable, "-c", _PROTECTED, f"127.0.0.1:{port}"]
+        child = Child("exporter", port, command, environment={}, log=tmp_path / "log", ready="/-/ready")
+        child.start()
+        try:
+            child.wait_until_serving()
+            assert "openai_cost_usd{" in child.get("/metrics").text
+        except AssertionError:
+            if "this kernel cannot" in child.said:
+                pytest.skip("the kernel has no PR_SET_MDWE")
+            raise
+        finally:
+            child.stop()
 
 
 def test_start_time_stays_visible() -> None:
