@@ -183,6 +183,16 @@ class Ledger:
         sums = {day: book.column(position, starts).sum(keepdims=True) for day, starts in days.items()}
         return [(day, float(as_floats(value)[0])) for day, value in sums.items()]
 
+    def total(self, measure: Measure, now: float, window: Window | None = None) -> float | None:
+        """Return the sum over all rows of today so far, or of a window; None where there are no gauges to add up."""
+        width, today = self.plan.width_seconds, day_of(now)
+        start, end = window.span(now, width) if window else (today, today + DAY)
+        told = self._tellable(window, start, end, now) if window else self._begun(now)
+        if not told or not self.fresh(now) or start < self.plan.lookback_start(now):
+            return None
+        book, position = self._find(measure)
+        return float(as_floats(book.column(position, self._starts(start, end)).sum(keepdims=True))[0])
+
     def by_label(self, measure: Measure, label: str, start: int, end: int) -> dict[str, float]:
         """Return the sum over a span (Unix seconds) for each value of a label, nothing where that is not grouped by."""
         book, position = self._find(measure)
@@ -213,13 +223,18 @@ class Ledger:
     def _covered(self, day: int) -> bool:
         return any(day <= start < day + DAY for start in self.coverage.read)
 
+    def _begun(self, now: float) -> bool:
+        """Tell whether something can be said of today; at first that there is nothing yet."""
+        today = day_of(now)
+        return self._covered(today) or now < today + 2 * self.plan.interval
+
     def _gauges(self, index: int, position: int, now: float) -> list[Face]:
         book = self.books[index]
         measure = book.sheet.measures[position]
         today = day_of(now)
         ever = book.ever_known(position)
         faces = []
-        if self._covered(today) or now < today + 2 * self.plan.interval:
+        if self._begun(now):
             starts = self._starts(today, today + DAY)
             values = self._sum(index, position, today, today + DAY)
             faces.append(Face(measure, book.rows, values, ever & ~book.unknown(position, starts)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from exporter.catalog import DAY, Branch, Measure, day_of, month_start
+from exporter.catalog import DAY, Branch, Measure, Window, day_of
 from exporter.exposition import ModelUse, Spend
 from exporter.ledger import Ledger
 
@@ -19,19 +19,13 @@ def spend(ledgers: Iterable[Ledger], now: float) -> Spend | None:
     if ledger is None or not ledger.fresh(now):
         return None
     measure = ledger.books[0].sheet.measures[0]
-    daily = tuple(ledger.daily(measure, now))
-    days = dict(daily)
     today = day_of(now)
-
-    def since(start: int) -> float | None:
-        return sum(value for day, value in daily if day >= start) if start >= min(days, default=start) else None
-
     return Spend(
-        today=days.get(today),
-        yesterday=days.get(today - DAY),
-        week=since(today - _WEEK + DAY),
-        month=since(month_start(now)),
-        daily=daily,
+        today=ledger.total(measure, now),
+        yesterday=ledger.total(measure, now, Window("yesterday")),
+        week=ledger.total(measure, now, Window("7d")),
+        month=ledger.total(measure, now, Window("month")),
+        daily=tuple(ledger.daily(measure, now)),
         line_items=_largest(ledger.by_label(measure, "line_item", today - _WEEK + DAY, today + DAY)),
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.catalog import DAY, HOUR, MINUTE
+from exporter.catalog import DAY, HOUR, MINUTE, Window
 from tests.support.ledgers import NOW, TODAY, YESTERDAY, A, B, Desk, dollars, plan, with_windows
 
 YEAR_END = 1_798_761_600.0
@@ -227,6 +227,29 @@ def test_daily_sums_cover_the_lookback() -> None:
     assert {"gpt": 2.0} == desk.ledger.by_label(desk.first, "line_item", YESTERDAY, TODAY + DAY)
     assert {"a": 0.5, "b": 0.25} == desk.ledger.by_label(desk.first, "project_id", TODAY, TODAY + DAY)
     assert {} == desk.ledger.by_label(desk.first, "api_key_id", TODAY, TODAY + DAY)
+
+
+def test_totals_are_told_when_gauges_are() -> None:
+    """The status page adds up what a scrape shows: a day that nobody has asked about yet is not told for long."""
+    desk = Desk(with_windows(plan("costs", ["cost_usd"], lookback_days=7, stale_after=DAY), "yesterday", "7d"))
+    yesterday, week, month = map(Window, ("yesterday", "7d", "month"))
+    desk.report(YESTERDAY, ("a", "gpt"), dollars("1.25"))
+    desk.report(TODAY, ("a", "gpt"), dollars("0.5"))
+    desk.report(TODAY, ("b", "gpt"), dollars("0.25"))
+
+    assert desk.ledger.total(desk.first, desk.now) is None
+    desk.poll()
+    assert 0.75 == desk.ledger.total(desk.first, desk.now)
+    assert 1.25 == desk.ledger.total(desk.first, desk.now, yesterday)
+    assert 2.0 == desk.ledger.total(desk.first, desk.now, week)
+    assert desk.ledger.total(desk.first, desk.now, month) is None
+    desk.now = float(TODAY + DAY)
+    assert 0.0 == desk.ledger.total(desk.first, desk.now)
+    assert desk.ledger.total(desk.first, desk.now, yesterday) is None
+    desk.now += 2 * desk.ledger.plan.interval
+    assert desk.ledger.total(desk.first, desk.now) is None
+    desk.now += desk.ledger.plan.stale_after
+    assert desk.ledger.total(desk.first, desk.now, week) is None
 
 
 def test_what_has_not_changed_is_not_added_up_again() -> None:

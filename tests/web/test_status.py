@@ -3,11 +3,8 @@
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -213,33 +210,3 @@ def test_nothing_is_fetched_and_nothing_runs() -> None:
     assert CONTENT_SECURITY_POLICY.startswith(f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:;")
     assert ["data"] == [str(link["href"]).partition(":")[0] for link in _Page(body).all("link")]
     assert not re.search(r"url\(|@import|http-equiv", body)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium: apt-get install chromium")
-def test_in_a_browser(tmp_path: Path) -> None:
-    """Chromium applies the style under the policy, keeps hostile names as text, and shows every figure."""
-    report = organization(HOSTILE)
-    with serving(Site(snapshot=Snapshot(organizations=(report,), published=NOON))) as site:
-        done = subprocess.run(
-            [
-                *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
-                *(
-                    "--disable-component-update",
-                    "--disable-sync",
-                    f"--user-data-dir={tmp_path}",
-                    "--window-size=390,800",
-                ),
-                *("--enable-logging=stderr", "--dump-dom", f"http://127.0.0.1:{site.port}/"),
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
-
-    page = _Page(done.stdout)
-    assert [] == page.all("script") == page.all("img")
-    assert "Content Security Policy" not in done.stderr
-    assert report.spend
-    assert report.spend.today in page.figures()
