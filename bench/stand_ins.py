@@ -16,7 +16,8 @@ import httpx
 FIELDS: Final = ("input_tokens", "output_tokens")
 _LABELS: Final = ("project_id", "model", "batch")
 _MINUTE, _DAY = 60, 86400
-_TRAILING_MINUTES: Final = 60
+_TRAILING_MINUTES: Final = 2
+"""An hour would be usual; but then the whole run would be younger than the window, and no restart could be told."""
 
 Labels = tuple[str, ...]
 Values = tuple[int, ...]
@@ -79,7 +80,7 @@ def once(api: Api, counters: Counters) -> None:
 
 
 def first(api: Api, counters: Counters) -> None:
-    """Ask for the last hour, and keep the first value that is seen of each minute, also while it is open."""
+    """Ask for the last minutes, and keep the first value that is seen of each minute, also while it is open."""
     seen = set()
     while True:
         start = int(time.time()) // _MINUTE * _MINUTE - (_TRAILING_MINUTES - 1) * _MINUTE

@@ -86,7 +86,7 @@ class Field:
         began = time.monotonic()
         for moment in moments:
             time.sleep(max(0.0, began + moment - time.monotonic()))
-            self.outage(self.random.uniform(0.2, 2), revise=self.random.choice((True, False)))
+            self.outage(self.random.uniform(1.2, 2.2), revise=self.random.choice((True, False)))
         time.sleep(max(0.0, began + seconds - time.monotonic()))
 
     def outage(self, seconds: float, *, revise: bool = False) -> None:
