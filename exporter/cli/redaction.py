@@ -6,7 +6,10 @@ from typing import Final
 _BEGINNING: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4})|(?<=\[\dm)|(?<=\[\d\dm))"
 """Not within a word, but behind an escape sequence of JSON or of a terminal, which ends like one."""
 
-_KEY: Final = re.compile(_BEGINNING + r"(sk|sess|Bearer)([-_ ]|%20)[A-Za-z0-9._~+/=%-]{6,}")
+_PREFIX: Final = r"(?!(?:admin|proj|svcacct)-(?![A-Za-z0-9._~+/=%-]))"
+"""A prefix alone, as advice names it, is no key."""
+
+_KEY: Final = re.compile(_BEGINNING + r"(sk|sess|Bearer)([-_ ]|%20)" + _PREFIX + r"[A-Za-z0-9._~+/=%-]{6,}")
 
 
 def redact(text: str) -> str:

@@ -120,6 +120,10 @@ def test_a_terminal_gets_the_console_format() -> None:
         (r"line\nsk-abcdefgh \u001bsk-abcdefgh", r"line\nsk-*** \u001bsk-***"),
         ("\x1b[35msk-abcdefgh\x1b[0msk-abcdefgh", "\x1b[35msk-***\x1b[0msk-***"),
         ("disk-usage-is-high task-force sk-1", "disk-usage-is-high task-force sk-1"),
+        (
+            "it starts with sk-admin-; ordinary ones with sk-proj-",
+            "it starts with sk-admin-; ordinary ones with sk-proj-",
+        ),
     ],
 )
 def test_what_looks_like_a_key_is_blotted_out(text: str, expected: str) -> None:
