@@ -27,6 +27,8 @@ from grafana.dashboards.vocabulary import COUNT, DOLLARS, OF_BUDGET, PLAIN, SHAR
 
 _PROJECT_BUDGET: Final = select("openai_project_budget_usd", ORGANIZATION, PROJECT)
 
+_NO_REQUESTS: Final = "no requests reported"
+
 
 def where_it_goes() -> Row:
     """Return the row of projects, line items and models."""
@@ -144,14 +146,53 @@ def _tokens(labels: str) -> str:
 
 
 def unit_costs() -> Row:
-    """Return the row of costs by requests and tokens."""
+    """Return the row of costs by requests."""
     model = by("model", with_model(window_costs("7d")))
     requests = by("model", across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"'))
-    spent = by("model", with_model(growth(accrued_costs())))
-    tokens = _tokens("model")
-    behind = "Costs are reported later than usage, so short time ranges look too cheap."
+    thousand = f"{model} / ({requests} > 0) * 1000"
     return Row(
         "Unit costs",
+        [
+            figure(
+                Words("Per 1,000 requests", f"Costs of 7 days for a thousand requests to models. {LATE}", _NO_REQUESTS),
+                f"{by('', model)} / ({by('', requests)} > 0) * 1000",
+                unit=DOLLARS,
+                size=Size(3, 8),
+                decimals=2,
+            ),
+            lines(
+                Words(
+                    "Costs of 1,000 requests",
+                    f"Costs of 7 days by the requests of the same 7 days, by model. {NAMED_BY} {LATE}",
+                    _NO_REQUESTS,
+                ),
+                Query(thousand, "{{model}}"),
+                unit=DOLLARS,
+                size=Size(10, 8),
+                interval="1h",
+            ),
+            sheet(
+                Words("Unit costs by model", f"Costs and requests of 7 days. {NAMED_BY} {LATE}", NO_COSTS),
+                Sheet(
+                    {"model": "Model"},
+                    [
+                        Column("Last 7 days", model, DOLLARS),
+                        Column("Requests, 7 days", requests, COUNT),
+                        Column("Per 1,000 requests", thousand, DOLLARS),
+                    ],
+                    sort="Last 7 days",
+                ),
+                size=Size(11, 8),
+            ),
+        ],
+    )
+
+
+def reported() -> Row:
+    """Return the folded row of what counters tell: over a long time range they read many samples."""
+    spent, tokens = by("model", with_model(growth(accrued_costs()))), _tokens("model")
+    return Row(
+        "Reported in this time range, and what a million tokens cost",
         [
             amount(
                 "Reported in this time range",
@@ -159,48 +200,27 @@ def unit_costs() -> Row:
                 "days. Counted from the exporter's installation on; revisions downwards are not taken off.",
                 by("", growth(accrued_costs())),
             ),
-            figure(
-                Words(
-                    "Per 1,000 requests", f"Costs of 7 days for a thousand requests of models. {LATE}", "no requests"
-                ),
-                f"{by('', model)} / ({by('', requests)} > 0) * 1000",
-                unit=DOLLARS,
-                size=Size(3, 4),
-                decimals=2,
-            ),
-            lines(
-                Words(
-                    "Costs of 1,000 requests",
-                    f"Costs of 7 days by the requests of the same 7 days, by model. {NAMED_BY} {LATE}",
-                    "no requests",
-                ),
-                Query(f"{model} / ({requests} > 0) * 1000", "{{model}}"),
-                unit=DOLLARS,
-                size=Size(18, 8),
-                interval="1h",
-            ),
             sheet(
                 Words(
-                    "Unit costs by model",
-                    "Costs and requests of 7 days; costs and tokens that were reported in the time range of the "
-                    f"dashboard, since the exporter's installation. {behind} {NAMED_BY} {LATE}",
+                    "Costs of tokens",
+                    "Costs and tokens that were reported in the time range of the dashboard, from the exporter's "
+                    "installation on. Costs come later than usage, so a short time range looks too cheap. "
+                    f"{NAMED_BY} {LATE}",
                     NO_COSTS,
                 ),
                 Sheet(
                     {"model": "Model"},
                     [
-                        Column("Last 7 days", model, DOLLARS),
-                        Column("Requests, 7 days", requests, COUNT),
-                        Column("Per 1,000 requests", f"{model} / ({requests} > 0) * 1000", DOLLARS),
-                        Column("Reported in range", spent, DOLLARS),
-                        Column("Tokens in range", tokens, COUNT),
+                        Column("Costs", spent, DOLLARS),
+                        Column("Tokens", tokens, COUNT),
                         Column("Per million tokens", f"{spent} / ({tokens} > 0) * 1000000", DOLLARS),
                     ],
-                    sort="Last 7 days",
+                    sort="Costs",
                 ),
-                size=Size(24, 9),
+                size=Size(21, 9),
             ),
         ],
+        folded=True,
     )
 
 

@@ -54,9 +54,7 @@ def ranking(
     *queries: Query,
     unit: str,
     size: Size,
-    steps: Steps = NEUTRAL,
     links: Sequence[Link] = (),
-    maximum: float | None = None,
 ) -> PanelBuilder:
     """Return horizontal bars, one for each answer, as of now."""
     panel = (
@@ -67,12 +65,10 @@ def ranking(
         .show_unfilled(show_unfilled=False)
         .reduce_options(_last())
         .min(0)
-        .thresholds(_thresholds(steps))
+        .thresholds(_thresholds(NEUTRAL))
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .data_links([link.builder() for link in links])
     )
-    if maximum is not None:
-        panel.max(maximum)
     return _finish(panel, words, unit, size, [_instant(query) for query in queries])
 
 

@@ -176,6 +176,7 @@ def board() -> Board:
             breakdown.where_it_goes(),
             breakdown.movers(),
             breakdown.unit_costs(),
+            breakdown.reported(),
             breakdown.other_money(),
         ],
     )

@@ -32,7 +32,8 @@ WITHOUT_USAGE: Final = {
     "Projects": "IJ",
     "Per 1,000 requests": "A",
     "Costs of 1,000 requests": "A",
-    "Unit costs by model": "BCEF",
+    "Unit costs by model": "BC",
+    "Costs of tokens": "BC",
     "Prepaid credit": "ABC",
     "Costs in other currencies": "ABC",
 }
