@@ -225,7 +225,7 @@ class Client:
         try:
             key = self._key().strip()
         except OSError as error:
-            raise errors.Unauthorized(f"the key cannot be read: {error.strerror}") from None
+            raise errors.Unauthorized(f"the key cannot be read: {error.strerror or error}") from None
         if not key:
             raise errors.Unauthorized("the key is empty")
         if not (key.isascii() and key.isprintable()) or " " in key:
