@@ -10,7 +10,7 @@ from exporter.backfill.span import Span
 from exporter.catalog import CATALOG, Answer, Branch, Measure, Plan, Resource, today_name
 from exporter.clock import Clock
 from exporter.exposition import reference
-from exporter.upstream import BadRequest, Client, NotFound, Priority, relent
+from exporter.upstream import Client, NotFound, Priority, negotiate
 
 _FAMILIES: Final = {family.name: family for family in reference()}
 
@@ -73,18 +73,14 @@ async def _read(source: Source, plan: Plan, span: Span, clock: Clock, tell: Call
 
 
 async def _ask(client: Client, plan: Plan, span: Span, clock: Clock) -> tuple[Plan, Answer]:
-    refused: BadRequest | None = None
     priority = Priority.COSTS if plan.resource.branch is Branch.COSTS else Priority.USAGE
-    while True:
+
+    async def ask(plan: Plan) -> Answer:
         start = max(span.start, *(plan.resource.not_before.get(dimension, 0) for dimension in plan.group_by), 0)
-        try:
-            return plan, await client.poll(plan, start, due=clock.monotonic(), priority=priority)
-        except BadRequest as error:
-            refused = refused or error
-            narrower = relent(plan, error)
-            if narrower is None:
-                raise refused from None
-            plan = narrower
+        return await client.poll(plan, start, due=clock.monotonic(), priority=priority)
+
+    answered, answer, _ = await negotiate(plan, ask)
+    return answered, answer
 
 
 def _measures(resource: Resource, plans: Sequence[Plan]) -> list[Measure]:

@@ -15,7 +15,6 @@ from exporter.check.trouble import explain
 from exporter.clock import Clock
 from exporter.ledger import Coverage
 from exporter.upstream import (
-    BadRequest,
     Client,
     MissingBucket,
     MissingScopes,
@@ -27,7 +26,7 @@ from exporter.upstream import (
     Timeout,
     Unauthorized,
     UpstreamError,
-    relent,
+    negotiate,
 )
 
 
@@ -106,7 +105,7 @@ class _Examination:
     async def _read(self, plan: Plan) -> None:
         name = plan.resource.name
         try:
-            accepted, answer = await self._negotiate(plan)
+            accepted, answer, _ = await negotiate(plan, self._ask)
         except NotFound as error:
             fatal = plan.resource.branch is Branch.COSTS
             words, advice = explain(error, self.subject)
@@ -125,26 +124,15 @@ class _Examination:
         else:
             self._found(Finding(Grade.OK, name, str(reading)))
 
-    async def _negotiate(self, wanted: Plan) -> tuple[Plan, Answer]:
-        plan = wanted
-        refused: BadRequest | None = None
-        while True:
-            now = self.clock.now()
-            page = plan.open_end(now) - plan.max_limit * plan.width_seconds
-            start = max(plan.lookback_start(now), page)
-            priority = Priority.COSTS if plan.resource.branch is Branch.COSTS else Priority.USAGE
-            try:
-                answer = await self._asking.wait(self.client.poll(plan, start, due=now, priority=priority))
-            except BadRequest as error:
-                refused = refused or error
-                narrower = relent(plan, error)
-                if narrower is None:
-                    raise refused from None
-                plan = narrower
-            else:
-                if missing := Coverage().audit(plan, answer).missing:
-                    raise MissingBucket(f"{len(missing)} of the buckets that were asked for are not there")
-                return plan, answer
+    async def _ask(self, plan: Plan) -> Answer:
+        now = self.clock.now()
+        page = plan.open_end(now) - plan.max_limit * plan.width_seconds
+        start = max(plan.lookback_start(now), page)
+        priority = Priority.COSTS if plan.resource.branch is Branch.COSTS else Priority.USAGE
+        answer = await self._asking.wait(self.client.poll(plan, start, due=now, priority=priority))
+        if missing := Coverage().audit(plan, answer).missing:
+            raise MissingBucket(f"{len(missing)} of the buckets that were asked for are not there")
+        return answer
 
     async def _look_up(self, lookup: Lookup) -> None:
         if lookup.per_project and not self._project:

@@ -14,7 +14,7 @@ from exporter.organization.job import Status
 from exporter.organization.schedule import Outcome
 from exporter.store import Refusal
 from exporter.telemetry import Telemetry
-from exporter.upstream import BadRequest, Client, MissingBucket, Observer, Priority, Runner, relent
+from exporter.upstream import Client, MissingBucket, Observer, Priority, Runner, negotiate
 
 _PRIORITIES = {Branch.COSTS: Priority.COSTS, Branch.USAGE: Priority.USAGE}
 
@@ -100,27 +100,19 @@ class Mirror:
         return Outcome.DATA if self.ledger.series else Outcome.EMPTY
 
     async def _negotiate(self, plan: Plan, now: float, due: float) -> tuple[Plan, Answer]:
-        """Ask with ever fewer of the dimensions that the API may refuse, until it answers."""
-        refused: BadRequest | None = None
-        while True:
+        async def ask(plan: Plan) -> Answer:
             start, known = await self._around.run(partial(self._reach, plan, now))
-            try:
-                answer = await self._around.client.poll(plan, start, due=due, priority=self.priority, known=known)
-            except BadRequest as error:
-                refused = refused or error
-                narrower = relent(plan, error)
-                if narrower is None:
-                    raise refused from None
-                plan = narrower
-            else:
-                if refused:
-                    self._log.warning(
-                        "the API refuses this grouping: a label is left out, and asked for again in a day",
-                        asked=self._wanted.group_by,
-                        answered=plan.group_by,
-                        error=str(refused),
-                    )
-                return plan, answer
+            return await self._around.client.poll(plan, start, due=due, priority=self.priority, known=known)
+
+        answered, answer, refused = await negotiate(plan, ask)
+        if refused:
+            self._log.warning(
+                "the API refuses this grouping: a label is left out, and asked for again in a day",
+                asked=self._wanted.group_by,
+                answered=answered.group_by,
+                error=str(refused),
+            )
+        return answered, answer
 
     def _reach(self, plan: Plan, now: float) -> tuple[int, dict[int, bytes]]:
         if Identity.of(plan) != self.ledger.identity:

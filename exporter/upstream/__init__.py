@@ -17,7 +17,7 @@ from exporter.upstream.errors import (
     Unauthorized,
     UpstreamError,
 )
-from exporter.upstream.grouping import relent
+from exporter.upstream.grouping import negotiate
 from exporter.upstream.legacy import CreditGrants, LegacyClient, credit_grants
 from exporter.upstream.limits import Limits, RateLimit, Spending
 from exporter.upstream.listing import Pagination
@@ -57,5 +57,5 @@ __all__ = [
     "UpstreamError",
     "credit_grants",
     "inline",
-    "relent",
+    "negotiate",
 ]

@@ -34,27 +34,14 @@
 `str(error)` is one line that says what happened, `error.advice` what an operator should do; neither holds a secret.
 """
 
-from typing import ClassVar, Final
-
-REASONS: Final = (
-    "auth",
-    "forbidden",
-    "rate_limited",
-    "server",
-    "timeout",
-    "network",
-    "invalid_response",
-    "not_found",
-    "bad_request",
-)
-"""Every value of the label `reason`."""
+from typing import ClassVar
 
 
 class UpstreamError(Exception):
     """The base of the tree."""
 
     reason: ClassVar[str]
-    """One of `REASONS`."""
+    """One of the telemetry's `ERROR_REASONS`."""
     retryable: ClassVar[bool] = False
     """Whether the same request can succeed a moment later."""
     needs_human: ClassVar[bool] = False

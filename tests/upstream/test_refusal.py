@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from exporter.telemetry import ERROR_REASONS
 from exporter.upstream import errors
-from exporter.upstream.errors import REASONS, UpstreamError
+from exporter.upstream.errors import UpstreamError
 from exporter.upstream.refusal import classify, excerpt
 from tests.support.upstream import KEY, encoded
 
@@ -121,13 +122,13 @@ def test_every_error_has_a_reason_and_advice(kind: Callable[..., UpstreamError])
     scoped = kind in {errors.MissingScopes, errors.LegacyClosed}
     error = kind("no", ("api.usage.read",), status=403) if scoped else kind("no")
 
-    assert error.reason in REASONS
+    assert error.reason in ERROR_REASONS
     assert error.advice.endswith(".")
 
 
 def test_every_reason_is_used() -> None:
     """No value of the label `reason` is there in vain."""
-    assert set(REASONS) == {kind.reason for kind in _tree(UpstreamError)[1:]}
+    assert set(ERROR_REASONS) == {kind.reason for kind in _tree(UpstreamError)[1:]}
 
 
 @pytest.mark.parametrize(
