@@ -22,20 +22,23 @@ class Encoder:
     def __init__(self) -> None:
         self._texts: WeakKeyDictionary[Rows, LabelTexts] = WeakKeyDictionary()
         self._lines: dict[tuple[object, ...], ColumnLines] = {}
-        self._pieces: dict[Format, dict[tuple[bytes, ...], _Piece]] = {format_: {} for format_ in Format}
+        self._pieces: dict[tuple[bytes, ...], _Piece] = {}
 
     def encode(self, families: Sequence[Family]) -> dict[Format, Body]:
         """Return the bodies of all formats."""
         lines = self._lines
         self._lines = {}
         chunks = [(family, list(self._chunks(family, lines))) for family in families]
-        return {
+        pieces: dict[tuple[bytes, ...], _Piece] = {}
+        bodies = {
             format_: self._body(
-                format_,
+                pieces,
                 (part for family, samples in chunks if samples for part in (_head(family, format_), *samples)),
             )
             for format_ in Format
         }
+        self._pieces = pieces
+        return bodies
 
     def _chunks(self, family: Family, kept: dict[tuple[object, ...], ColumnLines]) -> Iterator[bytes]:
         for column in family.columns:
@@ -45,16 +48,16 @@ class Encoder:
             self._lines[key] = lines
             yield from lines.update(column, *texts.of(column.rows, column.before))
 
-    def _body(self, format_: Format, parts: Iterable[bytes]) -> Body:
-        kept, used = self._pieces[format_], {}
+    def _body(self, pieces: dict[tuple[bytes, ...], "_Piece"], parts: Iterable[bytes]) -> Body:
+        body = []
         length = crc = 0
         for group in _groups(parts):
-            piece = kept.get(group) or _Piece(group)
-            used[group] = piece
+            piece = pieces.get(group) or self._pieces.get(group) or _Piece(group)
+            pieces[group] = piece
+            body.append(piece.deflated)
             length += piece.length
             crc = piece.checksum(crc)
-        self._pieces[format_] = used
-        return Body(tuple(piece.deflated for piece in used.values()), length, crc)
+        return Body(tuple(body), length, crc)
 
 
 class _Piece:
@@ -71,9 +74,16 @@ class _Piece:
 
 
 def _groups(parts: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
+    """Put small parts together; large ones, which are samples and the same in all formats, stay alone."""
     group: list[bytes] = []
     size = 0
     for part in parts:
+        if len(part) >= _PIECE:
+            if group:
+                yield tuple(group)
+            yield (part,)
+            group, size = [], 0
+            continue
         group.append(part)
         size += len(part)
         if size >= _PIECE:
