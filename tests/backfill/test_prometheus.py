@@ -1,17 +1,14 @@
 """The real promtool makes blocks of the file, and the real Prometheus answers from them."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from exporter.catalog import CATALOG, DAY, HOUR, MINUTE, day_of
 from exporter.cli import main
 from exporter.simulator import Shape, Simulator, keys, serving
-from tests.support.processes import Child, free_port
+from tests.support.prometheus import Prometheus, holding
 
 DAYS = 6
 
@@ -36,44 +33,19 @@ def simulator() -> Simulator:
 
 
 @pytest.fixture(scope="module")
-def prometheus(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+def prometheus(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Give a Prometheus that holds the history twice: a sample a day, and one every four minutes."""
     folder = tmp_path_factory.mktemp("backfill")
-    blocks = folder / "tsdb"
     with pytest.MonkeyPatch.context() as patch, serving(simulator) as url:
         patch.setenv("OPENAI_ADMIN_KEY", keys.FULL)
         files = [file_of(folder, url, step) for step in ("1d", "4m")]
-    for file in files:
-        words = ["promtool", "tsdb", "create-blocks-from", "--max-block-duration=48h", "openmetrics"]
-        subprocess.run([*words, str(file), str(blocks)], check=True, capture_output=True, timeout=120)
-    (folder / "prometheus.yml").write_text("{}\n")
-    program = shutil.which("prometheus")
-    assert program, "Debian's prometheus is missing: run deploy/install/debian.sh"
-    with free_port() as port:
-        command = [
-            program,
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={blocks}",
-            "--storage.tsdb.retention.time=1y",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--log.level=warn",
-        ]
-        log = folder / "prometheus.log"
-        server = Child("prometheus", port, command, environment={}, log=log, ready="/-/ready")
-        server.start()
-        try:
-            server.wait_until_serving()
-            yield server
-        finally:
-            server.stop()
+    with holding(folder, files, longest="48h") as server:
+        yield server
 
 
-def asked(prometheus: Child, expression: str, time: int) -> list[float]:
+def asked(prometheus: Prometheus, expression: str, time: int) -> list[float]:
     """Return the values of an instant query at a moment of the past."""
-    query = {"query": expression, "time": str(time)}
-    answer = httpx.get(f"{prometheus.url}/api/v1/query", params=query, timeout=30, trust_env=False)
-    answer.raise_for_status()
-    return [float(series["value"][1]) for series in answer.json()["data"]["result"]]
+    return [float(series["value"][1]) for series in prometheus.query(expression, time)]
 
 
 def costs_of(simulator: Simulator, day: int) -> float:
@@ -84,7 +56,7 @@ def costs_of(simulator: Simulator, day: int) -> float:
 
 @pytest.mark.parametrize("ago", [1, 2, DAYS])
 @pytest.mark.parametrize("after", [0, 7 * HOUR + 13 * MINUTE, 20 * HOUR + 59 * MINUTE])
-def test_any_moment_of_a_day(prometheus: Child, simulator: Simulator, ago: int, after: int) -> None:
+def test_any_moment_of_a_day(prometheus: Prometheus, simulator: Simulator, ago: int, after: int) -> None:
     """With a sample a day, `last_over_time` over a day gives the day's value at every moment of it."""
     day = day_of(simulator.now()) - ago * DAY
     (value,) = asked(prometheus, 'sum(last_over_time(openai_cost_usd{job="1d"}[1d]))', day + after)
@@ -93,7 +65,7 @@ def test_any_moment_of_a_day(prometheus: Child, simulator: Simulator, ago: int, 
 
 
 @pytest.mark.parametrize("after", [0, 7 * HOUR + 13 * MINUTE, 20 * HOUR + 59 * MINUTE])
-def test_plain_query(prometheus: Child, simulator: Simulator, after: int) -> None:
+def test_plain_query(prometheus: Prometheus, simulator: Simulator, after: int) -> None:
     """With a sample every four minutes a plain query sees every moment, as it does live."""
     day = day_of(simulator.now()) - 2 * DAY
     (value,) = asked(prometheus, 'sum(openai_cost_usd{job="4m"})', day + after)
@@ -101,7 +73,7 @@ def test_plain_query(prometheus: Child, simulator: Simulator, after: int) -> Non
     assert value == pytest.approx(costs_of(simulator, day))
 
 
-def test_nothing_was_dropped(prometheus: Child, simulator: Simulator) -> None:
+def test_nothing_was_dropped(prometheus: Prometheus, simulator: Simulator) -> None:
     """Every sample of the file is there: promtool drops what is out of order without a word."""
     today = day_of(simulator.now())
     (least,) = asked(prometheus, f'min(count_over_time(openai_cost_usd{{job="1d"}}[{DAYS}d]))', today - 1)
@@ -111,6 +83,6 @@ def test_nothing_was_dropped(prometheus: Child, simulator: Simulator) -> None:
     assert DAYS * DAY / (4 * MINUTE) == most
 
 
-def test_today_is_left_out(prometheus: Child, simulator: Simulator) -> None:
+def test_today_is_left_out(prometheus: Prometheus, simulator: Simulator) -> None:
     """The running day belongs to the live metrics."""
     assert [] == asked(prometheus, "openai_cost_usd", day_of(simulator.now()) + MINUTE * 6)

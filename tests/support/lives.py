@@ -11,7 +11,7 @@ import structlog
 
 from exporter.catalog import DAY
 from exporter.simulator import Simulator
-from tests.support.warehouse import Warehouse, load, warehouse
+from tests.support.warehouse import Warehouse, warehouse
 from tests.support.weeks import Life, only
 
 INTERVAL: Final = 6 * 3600.0
@@ -115,15 +115,14 @@ class Lives:
 @contextlib.contextmanager
 def lived(folder: Path) -> Iterator[Lives]:
     """Live all lives, and serve what was scraped of them."""
-    simulators = {}
-    blocks = folder / "tsdb"
+    simulators, files = {}, []
     with _quiet():
         for name, life in LIVES.items():
             own = folder / name.replace(" ", "-")
             own.mkdir()
-            simulators[name] = life.live(own, own / "scraped.om")
-            load(own / "scraped.om", blocks)
-    with warehouse(blocks, f"{INTERVAL / 60 + 10:.0f}m") as prometheus:
+            files.append(own / "scraped.om")
+            simulators[name] = life.live(own, files[-1])
+    with warehouse(folder, files, f"{INTERVAL / 60 + 10:.0f}m") as prometheus:
         yield Lives(prometheus, simulators)
 
 

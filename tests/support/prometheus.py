@@ -1,7 +1,8 @@
 """A real Prometheus, as Debian ships it, with a data folder of its own."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,13 +21,14 @@ _TARGET_LABELS = frozenset({"__name__", "job", "instance"})
 
 @dataclass
 class Prometheus:
-    """A running server that scrapes."""
+    """A running server."""
 
     url: str
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return the result of an instant query."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=30, trust_env=False)
+    def query(self, expression: str, time: float | None = None) -> list[dict[str, Any]]:
+        """Return the result of an instant query, now or at a Unix time."""
+        asked = {"query": expression, **({} if time is None else {"time": str(time)})}
+        answer = httpx.get(f"{self.url}/api/v1/query", params=asked, timeout=30, trust_env=False)
         answer.raise_for_status()
         result: list[dict[str, Any]] = answer.json()["data"]["result"]
         return result
@@ -50,31 +52,48 @@ def labels_of(metric: Mapping[str, str]) -> Labels:
 
 
 @contextmanager
-def scraping(folder: Path, targets: Mapping[str, int], interval: str = "1s") -> Iterator[Prometheus]:
-    """Let a Prometheus scrape these jobs, each on its port of 127.0.0.1, while the block lasts."""
+def running(folder: Path, *flags: str, configuration: str = "", blocks: Path | None = None) -> Iterator[Child]:
+    """Run the program in a folder while the block lasts; with `blocks`, what it stores is there already."""
     program = shutil.which("prometheus")
     assert program, "Debian's prometheus is missing: run deploy/install/debian.sh"
-    configuration = [f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}", "scrape_configs:"]
-    configuration += [
-        f'  - {{job_name: {job}, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}' for job, port in targets.items()
-    ]
     file = folder / "prometheus.yml"
-    file.write_text("\n".join(configuration) + "\n")
+    file.write_text(configuration)
     with free_port() as port:
-        command = [
-            program,
-            f"--config.file={file}",
-            f"--storage.tsdb.path={folder / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--log.level=warn",
-        ]
+        command = [program, f"--config.file={file}", f"--storage.tsdb.path={blocks or folder / 'tsdb'}"]
+        command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn", *flags]
         server = Child("prometheus", port, command, environment={}, log=folder / "prometheus.log", ready="/-/ready")
         server.start()
         try:
             server.wait_until_serving()
-            yield Prometheus(server.url)
+            yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def scraping(folder: Path, targets: Mapping[str, int], interval: str = "1s") -> Iterator[Prometheus]:
+    """Let a Prometheus scrape these jobs, each on its port of 127.0.0.1, while the block lasts."""
+    configuration = [f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}", "scrape_configs:"]
+    configuration += [
+        f'  - {{job_name: {job}, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}' for job, port in targets.items()
+    ]
+    with running(folder, configuration="\n".join(configuration) + "\n") as server:
+        yield Prometheus(server.url)
+
+
+@contextmanager
+def holding(folder: Path, files: Iterable[Path], *flags: str, longest: str = "720h") -> Iterator[Prometheus]:
+    """Run a Prometheus with what stands in OpenMetrics files, made into blocks that are no longer than `longest`."""
+    blocks = folder / "blocks"
+    for file in files:
+        command = ["promtool", "tsdb", "create-blocks-from", f"--max-block-duration={longest}", "openmetrics"]
+        made = subprocess.run(
+            [*command, str(file), str(blocks)], capture_output=True, text=True, timeout=120, check=False
+        )
+
+        assert 0 == made.returncode, made.stderr
+    with running(folder, "--storage.tsdb.retention.time=20y", *flags, blocks=blocks) as server:
+        yield Prometheus(server.url)
 
 
 def risen(samples: list[float]) -> float:

@@ -1,8 +1,6 @@
 """A real Prometheus that holds finished lives: loaded from OpenMetrics, asked as Grafana asks."""
 
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.support.dashboards import Asking, Target
-from tests.support.processes import Child, free_port
+from tests.support.prometheus import holding
 
 Labels = dict[str, str]
 
@@ -89,37 +87,11 @@ def _series(result: dict[str, Any]) -> tuple[Labels, list[tuple[float, float]]]:
     return result["metric"], [(float(time), float(value)) for time, value in points]
 
 
-def load(file: Path, folder: Path) -> None:
-    """Make blocks of an OpenMetrics file in a data folder."""
-    command = ["promtool", "tsdb", "create-blocks-from", "--max-block-duration=720h", "openmetrics"]
-    command += [str(file), str(folder)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert 0 == result.returncode, result.stderr
-
-
 @contextmanager
-def warehouse(folder: Path, lookback: str) -> Iterator[Warehouse]:
-    """Serve the blocks of a data folder; a sample counts for as long as `lookback`."""
-    program = shutil.which("prometheus")
-    assert program, "Debian's prometheus is missing: run deploy/install/debian.sh"
-    file = folder.parent / "warehouse.yml"
-    file.write_text("scrape_configs: []\n")
-    with free_port() as port:
-        command = [
-            program,
-            f"--config.file={file}",
-            f"--storage.tsdb.path={folder}",
-            "--storage.tsdb.retention.time=20y",
-            f"--query.lookback-delta={lookback}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--log.level=warn",
-        ]
-        log = folder.parent / "warehouse.log"
-        server = Child("prometheus", port, command, environment={}, log=log, ready="/-/ready")
-        server.start()
-        try:
-            server.wait_until_serving()
-            with httpx.Client(base_url=f"{server.url}/api/v1", timeout=60, trust_env=False) as client:
-                yield Warehouse(client)
-        finally:
-            server.stop()
+def warehouse(folder: Path, files: Iterable[Path], lookback: str) -> Iterator[Warehouse]:
+    """Serve what stands in OpenMetrics files; a sample counts for as long as `lookback`."""
+    with (
+        holding(folder, files, f"--query.lookback-delta={lookback}") as server,
+        httpx.Client(base_url=f"{server.url}/api/v1", timeout=60, trust_env=False) as client,
+    ):
+        yield Warehouse(client)
