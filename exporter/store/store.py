@@ -122,10 +122,12 @@ class Store:
                 refused = json.dumps(entry.refusal.dimensions), entry.refusal.at
                 shelf.write(self._database, entry.organization, entry.ledger, refused, entry.releases)
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
-            raise StateUnwritableError(f"{self._path}: {error}") from error
+            if isinstance(error, sqlite3.Error):
+                raise StateUnwritableError(f"{self._path}: {error}") from error
+            raise
         for entry in saved:
             for book in entry.ledger.books:
                 book.changes = Changes(everything=False, rows_from=len(book.rows))

@@ -1,6 +1,7 @@
 """Whatever is wrong inside the file, the exporter starts, keeps what it found, and says so."""
 
 import sqlite3
+import zlib
 from copy import deepcopy
 from pathlib import Path
 from shutil import copy
@@ -33,6 +34,8 @@ DAMAGE = {
     "text": "a text",
     "null": None,
     "number": -1,
+    "list": '["a"]',
+    "column": zlib.compress(bytes(800)),
 }
 
 

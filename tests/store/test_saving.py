@@ -212,3 +212,15 @@ def test_measures_that_are_switched_off_leave_the_file(store: Store, path: Path)
     desk.reported.clear()
     desk.report(TODAY, A, 100, 7)
     assert [both[1]] == [measure.name for measure in desk.poll().baseline]
+
+
+def test_a_save_that_goes_wrong_leaves_no_transaction_open(store: Store) -> None:
+    """The next one begins where the last good one ended."""
+    desk = desk_of(store)
+    with pytest.raises(TypeError):
+        store.save([], {"default": "org-2"}, [Name("default", "project", "a", {"name": object()})])  # type: ignore[dict-item] # what is wrong
+    store.save([], {})
+    desk.restart()
+
+    assert "" == store.organization("default")
+    assert 1 == desk.ledger.series
