@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.history import DAY, History, late, office, only, steady, times_as_much
-from tests.support.promtool import RULES, Replay
+from tests.support.history import DAY, History, Span, late, office, only, steady, times_as_much
+from tests.support.promtool import RULES, Replay, Watched, unclear
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +22,8 @@ _RULES: Final = tuple(path for path in RULES if path.stem != "usage")
 _LUNCH: Final = (8.40, 8.60)
 
 
-def _history(name: str, **more: tuple[tuple[float, float], ...]) -> History:
-    history = History(name, DAYS, step=STEP, **more)
+def _history(name: str, *, down: tuple[Span, ...] = (), unreachable: tuple[Span, ...] = ()) -> History:
+    history = History(name, DAYS, step=STEP, down=down, unreachable=unreachable)
     history.cost("old", office(1))
     return history
 
@@ -129,12 +129,6 @@ def _outage() -> History:
     return history
 
 
-def _spike_and_outage() -> History:
-    history = _history("spike-before-outage", down=((8.50, 8.58),))
-    history.requests("old", times_as_much(office(4000), 10, (8.45, 8.49)))
-    return history
-
-
 def _restart() -> History:
     history = _history("restart", down=((1.4, 1.406), (8.4, 8.406)))
     history.requests("old", office(4000))
@@ -181,35 +175,44 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[tuple[str, ...]]]]]
 
 
 @pytest.fixture(scope="module")
-def fired(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], list[int]]:
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     """All situations, side by side in one Prometheus: each has its own exporter and organization."""
     replay = Replay(tmp_path_factory.mktemp("flow"), step=f"{STEP}s", rules=_RULES)
     for build, _ in SITUATIONS.values():
         build().write(replay)
-    return replay.ever_firing(0, int(DAYS * DAY))
+    return replay.watch(0, int(DAYS * DAY))
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_what_fires(situation: str, fired: dict[tuple[str, ...], list[int]]) -> None:
+def test_what_fires(situation: str, watched: Watched) -> None:
     """A situation fires its alerts, and no other, over its whole ten days."""
     build, expected = SITUATIONS[situation]
     name = build().organization
 
-    assert expected == _of(name, fired)
+    assert expected == _of(name, watched)
 
 
-def test_how_soon(fired: dict[tuple[str, ...], list[int]]) -> None:
+def test_how_soon(watched: Watched) -> None:
     """A tenfold rate pages within the hour, and resolves within the hour after it ended."""
-    times = fired["OpenAIRequestSpike", "critical", "spike", "old"]
+    times = watched.fired["OpenAIRequestSpike", "critical", "spike", "old"]
 
     assert _LUNCH[0] * DAY < times[0] < _LUNCH[0] * DAY + 5400
     assert _LUNCH[1] * DAY < times[-1] < _LUNCH[1] * DAY + 5400
 
 
-def _of(organization: str, fired: dict[tuple[str, ...], list[int]]) -> set[tuple[str, ...]]:
+def test_words(watched: Watched) -> None:
+    """Descriptions have their figures, in units for people; no template fails."""
+    assert (
+        "80k requests in the last hour, 10 times the 8k expected at most of this hour"
+        in watched.said["OpenAIRequestSpike", "spike"]["description"]
+    )
+    assert [] == unclear(watched)
+
+
+def _of(organization: str, watched: Watched) -> set[tuple[str, ...]]:
     """Return an organization's alerts by what else they are about than it."""
     found = set()
-    for name, severity, *others in fired:
+    for name, severity, *others in watched.fired:
         if organization in others:
             found.add((name, severity, *(value for value in others if value != organization)))
         elif f"{organization}:10180" in others:

@@ -108,7 +108,7 @@ class History:
 
         `during`: when the series was there, in days.
         """
-        column = [float(values)] * len(self.times) if isinstance(values, int | float) else list(values)
+        column: list[float | None] = [values] * len(self.times) if isinstance(values, int | float) else list(values)
         gone = _inside(self.times, self.down)
         if during:
             gone |= ~_inside(self.times, [during])

@@ -32,6 +32,32 @@ class Sample:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What alerts did over some days."""
+
+    fired: dict[tuple[str, ...], list[int]]
+    """By name, severity and the other labels' values: the times (seconds) at the ends of steps in which they fired."""
+    said: dict[tuple[str, str], dict[str, str]]
+    """By name and organization: the last annotations."""
+
+
+def alert_names(rules: Iterable[str | Path]) -> list[str]:
+    """Return the names of the alerts of some rule files, each once."""
+    groups = (group for path in rules for group in yaml.safe_load(Path(path).read_text())["groups"])
+    return list(dict.fromkeys(rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule))
+
+
+def unclear(watched: Watched) -> list[str]:
+    """Return the annotations whose templates failed or lack a figure."""
+    return [
+        text
+        for annotations in watched.said.values()
+        for text in annotations.values()
+        if re.search(r"<error|%!|<no value>|map\[|  |of  ", text)
+    ]
+
+
 class Replay:
     """Series from Unix time 0 (a Thursday, the first of a month) on, and the rules that watch them."""
 
@@ -48,31 +74,31 @@ class Replay:
     def query(self, expression: str, times: Iterable[int]) -> list[list[Sample]]:
         """Return the result of an instant query at each of these times (seconds), which must be increasing."""
         moments = list(times)
-        tests = [{"expr": f"({expression}) or on () vector(-1e99)", "eval_time": f"{at}s"} for at in moments]
-        output = self._run({"promql_expr_test": tests})
-        found = [[sample for sample in _samples(got) if sample.labels] for got in _GOT.findall(output)]
-        if len(found) != len(moments):
-            raise AssertionError(f"promtool did not answer {len(moments)} times:\n{output[:4000]}")
-        return found
+        return _results(self._run({"promql_expr_test": _tests(expression, moments)}), len(moments))
 
     def firing(self, *times: int) -> set[tuple[str, ...]]:
         """Return the alerts that fire at any of these times: name, severity, then the other labels' values."""
         results = self.query('ALERTS{alertstate="firing"}', times)
         return {_told(sample.labels) for result in results for sample in result}
 
-    def ever_firing(self, start: int, end: int, *, every: int = 1800) -> dict[tuple[str, ...], list[int]]:
-        """Return the alerts that fired between two times (seconds), with the half hours in which they did."""
+    def watch(self, start: int, end: int, *, every: int = 1800) -> Watched:
+        """Return the alerts that fired between two times (seconds), in steps of so many seconds, and what they said."""
         times = range(start + every, end + 1, every)
-        results = self.query(f'max_over_time(ALERTS{{alertstate="firing"}}[{every - 1}s])', times)
+        expression = f'max_over_time(ALERTS{{alertstate="firing"}}[{every - 1}s])'
+        alerts = [{"alertname": alert, "eval_time": f"{at}s"} for at in times for alert in alert_names(self._rules)]
+        output = self._run({"promql_expr_test": _tests(expression, times), "alert_rule_test": alerts})
         fired: dict[tuple[str, ...], list[int]] = {}
-        for at, result in zip(times, results, strict=True):
+        for at, result in zip(times, _results(output, len(times)), strict=True):
             for alert in {_told(sample.labels) for sample in result}:
                 fired.setdefault(alert, []).append(at)
-        return fired
-
-    def annotations(self, alert: str, at: int) -> str:
-        """Return what promtool prints of an alert that fires at a time: labels and annotations."""
-        return self._run({"alert_rule_test": [{"alertname": alert, "eval_time": f"{at}s", "exp_alerts": []}]})
+        said = {
+            (dict(_LABEL.findall(labels))["alertname"], dict(_LABEL.findall(labels))["organization"]): dict(
+                _LABEL.findall(annotations)
+            )
+            for labels, annotations in _SAID.findall(output)
+            if 'organization="' in labels
+        }
+        return Watched(fired, said)
 
     def _run(self, tests: Mapping[str, object]) -> str:
         path = self._folder / "test.yml"
@@ -93,10 +119,22 @@ class Replay:
         return run.stdout + run.stderr
 
 
-_GOT: Final = re.compile(r"^\s*got:\s*(.*)$", re.MULTILINE)
+_GOT: Final = re.compile(r"^\s*got: (.*)$", re.MULTILINE)
+_SAID: Final = re.compile(r"^\s*Labels:\{(.*)\}\n\s*Annotations:\{(.*)\},?$", re.MULTILINE)
 _SAMPLE: Final = re.compile(r"\{((?:[^}\"]|\"(?:\\.|[^\"])*\")*)\} ([-+\w.]+)")
 _LABEL: Final = re.compile(r"(\w+)=\"((?:\\.|[^\"])*)\"")
 _HIDDEN: Final = {"__name__", "alertname", "alertstate", "severity"}
+
+
+def _tests(expression: str, times: Iterable[int]) -> list[dict[str, str]]:
+    return [{"expr": f"({expression}) or on () vector(-1e99)", "eval_time": f"{at}s"} for at in times]
+
+
+def _results(output: str, count: int) -> list[list[Sample]]:
+    found = [[sample for sample in _samples(got) if sample.labels] for got in _GOT.findall(output)]
+    if len(found) != count:
+        raise AssertionError(f"promtool answered {len(found)} of {count} times:\n{output[:4000]}")
+    return found
 
 
 def _samples(got: str) -> list[Sample]:

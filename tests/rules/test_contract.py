@@ -1,0 +1,188 @@
+"""The rules, their documents and Alertmanager's configuration agree with each other and with the exporter."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import promql_parser
+import pytest
+import yaml
+
+from exporter.exposition import reference
+from exporter.organization import described
+from exporter.telemetry import Telemetry
+from tests.support.promtool import ROOT, RULES
+
+ALERTMANAGER: Final = ROOT / "deploy/alertmanager/alertmanager.yml"
+
+Rule = dict[str, Any]
+
+
+def _rules() -> list[Rule]:
+    return [rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+
+
+ALERTS: Final = [rule for rule in _rules() if "alert" in rule]
+RECORDS: Final = [rule for rule in _rules() if "record" in rule]
+_IDS: Final = [f"{rule['alert']}-{rule['labels']['severity']}" for rule in ALERTS]
+
+
+def _run(*command: str | Path) -> str:
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert 0 == run.returncode, run.stdout + run.stderr
+    return run.stdout.strip()
+
+
+def test_promtool_finds_no_fault() -> None:
+    """Every lint of promtool passes, on rules and configuration."""
+    _run("promtool", "check", "rules", "--lint=all", "--lint-fatal", *RULES)
+    _run("promtool", "check", "config", "--lint=all", "--lint-fatal", "deploy/prometheus/prometheus.yml")
+
+
+def test_amtool_finds_no_fault() -> None:
+    """Alertmanager takes its configuration."""
+    _run("amtool", "check-config", ALERTMANAGER)
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=_IDS)
+def test_route(rule: Rule) -> None:
+    """Critical pages, warning notifies, info is shown."""
+    receiver = {"critical": "page", "warning": "notify", "info": "show"}[rule["labels"]["severity"]]
+    labels = (f"alertname={rule['alert']}", f"severity={rule['labels']['severity']}", "organization=acme")
+
+    assert receiver in _run("amtool", "config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels)
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=_IDS)
+def test_annotations(rule: Rule) -> None:
+    """An alert says what it is, with figures, what to do, and where to look."""
+    annotations = rule["annotations"]
+
+    assert {"summary", "description", "runbook", "dashboard"} == set(annotations)
+    assert "{{" not in annotations["summary"]
+    assert "{{ $labels." in annotations["description"] or "$labels.job" in annotations["description"]
+    assert (ROOT / annotations["runbook"]).is_file()
+    assert rule["alert"] == Path(annotations["runbook"]).stem
+    assert annotations["dashboard"].removeprefix("/d/") in _dashboards()
+
+
+def _dashboards() -> set[str]:
+    return {json.loads(path.read_text())["uid"] for path in (ROOT / "grafana").glob("*.json")}
+
+
+def test_what_pages() -> None:
+    """Spikes, budgets and limits about to break, and a blind exporter page; nothing else does."""
+    assert {
+        "OpenAIRequestSpike",
+        "OpenAITokenSpike",
+        "OpenAISpendSpike",
+        "OpenAIBudgetSpent",
+        "OpenAIBudgetProjected",
+        "OpenAISpendLimitNear",
+        "OpenAISpendLimitProjected",
+        "OpenAISpendLimitEnforcing",
+        "OpenAIExporterDown",
+        "OpenAIExporterCredentialsRefused",
+        "OpenAIExporterDataStale",
+        "OpenAIExporterOrganizationChanged",
+    } == {rule["alert"] for rule in ALERTS if rule["labels"]["severity"] == "critical"}
+
+
+def test_runbooks() -> None:
+    """Every page is of an alert, and says what it means, why it may be, and what to do."""
+    pages = list((ROOT / "docs/runbooks").glob("*.md"))
+
+    assert {rule["alert"] for rule in ALERTS} == {page.stem for page in pages}
+    for page in pages:
+        text = page.read_text()
+        assert text.startswith(f"# {page.stem}\n")
+        assert ["Why it may be", "What to do", "If it fires in vain"] == re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert set(re.findall(r"openai:threshold:\w+", text)) <= {rule["record"] for rule in RECORDS}
+
+
+def test_list_of_alerts() -> None:
+    """docs/alerts.md has every alert with its severities, and every threshold with its default."""
+    text = (ROOT / "docs/alerts.md").read_text()
+    severities: dict[str, set[str]] = {}
+    for rule in ALERTS:
+        severities.setdefault(rule["alert"], set()).add(rule["labels"]["severity"])
+    defaults = {
+        rule["record"].removeprefix("openai:threshold:"): f"vector({_default(text, rule['record'])})"
+        for rule in _thresholds()
+    }
+
+    rows = re.findall(r"^\| \[(\w+)\]\(runbooks/\1\.md\) \| ([^|]*) \|", text, re.MULTILINE)
+    assert severities == {name: set(told.split(", ")) for name, told in rows}
+    assert {rule["record"].removeprefix("openai:threshold:"): rule["expr"] for rule in _thresholds()} == defaults
+    assert len(_thresholds()) == len(re.findall(r"^\| `\w+` \|", text, re.MULTILINE))
+
+
+def _thresholds() -> list[Rule]:
+    return [rule for rule in RECORDS if rule["record"].startswith("openai:threshold:")]
+
+
+def _default(text: str, record: str) -> str:
+    name = record.removeprefix("openai:threshold:")
+    found = re.search(rf"^\| `{name}` \| ([^|]*) \|", text, re.MULTILINE)
+    assert found, name
+    return found[1]
+
+
+def test_every_threshold_can_be_overridden() -> None:
+    """Each has the same rule that looks for the most particular series, and each is used."""
+    forms = {
+        rule["expr"].replace(rule["record"].removeprefix("openai:owner_threshold:"), "NAME")
+        for rule in RECORDS
+        if rule["record"].startswith("openai:owner_threshold:")
+    }
+    used = " ".join(rule["expr"] for rule in _rules())
+
+    assert 1 == len(forms)
+    for rule in _thresholds():
+        owner = rule["record"].replace(":threshold:", ":owner_threshold:")
+        assert owner in {each["record"] for each in RECORDS}
+        assert re.search(rf"{owner}\b", used), owner
+
+
+def test_example_of_a_threshold_loads(tmp_path: Path) -> None:
+    """The example of the docs is a rule file that promtool takes."""
+    (example,) = re.findall(r"```yaml\n(groups:.*?)```", (ROOT / "docs/alerts.md").read_text(), re.DOTALL)
+    path = tmp_path / "own.yml"
+    path.write_text(example)
+
+    _run("promtool", "check", "rules", path)
+
+
+def _exported() -> set[str]:
+    names = {family.name for family in reference()} | {family.name for family in described.ALL}
+    for family in Telemetry().families:
+        names |= {metric.name for metric in family.describe()} | {
+            f"{metric.name}_total" for metric in family.describe()
+        }
+    return names | {"up", "process_start_time_seconds"}
+
+
+@pytest.mark.parametrize("rule", _rules(), ids=lambda rule: str(rule.get("record") or rule.get("alert")))
+def test_asks_for_what_there_is(rule: Rule) -> None:
+    """Every series that a rule names is exported or recorded; every pattern of names matches some."""
+    known = _exported() | {each["record"] for each in RECORDS}
+    promql_parser.parse(rule["expr"])
+    plain = re.sub(r'"[^"]*"', '""', rule["expr"])
+    patterns = re.findall(r'__name__=~"([^"]*)"', rule["expr"])
+
+    assert set(re.findall(r"\bopenai[:_][a-z0-9_:]+", plain)) <= known
+    for pattern in patterns:
+        assert [name for name in known if re.fullmatch(pattern, name)], pattern
+
+
+@pytest.mark.parametrize("rule", RECORDS, ids=lambda rule: str(rule["record"]))
+def test_keeps_the_organization(rule: Rule) -> None:
+    """No recorded sum mixes organizations: only constants of the calendar and thresholds are without one."""
+    if rule["record"].startswith(("openai:threshold:", "openai:month:")):
+        assert "openai_" not in rule["expr"]
+        return
+    for grouping in re.findall(r"\b(?:sum|max|min|group|count) by \(([^)]*)\)", rule["expr"]):
+        assert "organization" in grouping
+    assert not re.search(r"\b(sum|avg|min|count)\(", rule["expr"])
