@@ -1,13 +1,10 @@
 """The words of the command line, from the outside."""
 
-import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
-import structlog
 
 from exporter import __version__
 from exporter.cli import main
@@ -140,17 +137,6 @@ class _Commands(ModuleType):
         if self.outcome:
             raise self.outcome
         return 7
-
-
-@pytest.fixture
-def logging_restored() -> Iterator[None]:
-    """Leave the loggers as they were."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.mark.usefixtures("logging_restored")

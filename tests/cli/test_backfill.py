@@ -1,6 +1,5 @@
 """`backfill` as a command: the file, what it says, and the exit status."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,26 +7,10 @@ import pytest
 
 from exporter.catalog import CATALOG, DAY, day_of
 from exporter.cli import main
-from exporter.simulator import Shape, Simulator, keys, serving
+from exporter.simulator import Simulator, keys
 from tests.support.openmetrics import families_of, total_at
 
 FAST = ("--api.requests-per-minute", "60000")
-
-
-@pytest.fixture
-def simulator() -> Simulator:
-    """Give a small organization."""
-    return Simulator(7, shape=Shape(activity=0.1))
-
-
-@pytest.fixture
-def url(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give its address; the environment has its admin key and no other setting."""
-    for name in ("OPENAI_ADMIN_KEY_FILE", "OPENAI_API_KEY", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OPENAI_ADMIN_KEY", keys.FULL)
-    with serving(simulator) as base_url:
-        yield base_url
 
 
 def only(*names: str) -> list[str]:

@@ -2,35 +2,18 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from exporter.cli import main
-from exporter.simulator import Shape, Simulator, keys, serving
+from exporter.simulator import Simulator, keys
 
 FAST = ("--api.requests-per-minute", "60000")
 FEW = tuple(
     f"--resources.{name}.enabled=false"
     for name in ("decisions", "moderations", "images", "audio-speeches", "audio-transcriptions", "web-search-calls")
 )
-
-
-@pytest.fixture
-def simulator() -> Simulator:
-    """Give a small organization."""
-    return Simulator(7, shape=Shape(activity=0.1))
-
-
-@pytest.fixture
-def url(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give its address; the environment has its admin key and no other setting."""
-    for name in ("OPENAI_ADMIN_KEY_FILE", "OPENAI_API_KEY", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OPENAI_ADMIN_KEY", keys.FULL)
-    with serving(simulator) as base_url:
-        yield base_url
 
 
 def test_good(url: str, capsys: pytest.CaptureFixture[str]) -> None:
