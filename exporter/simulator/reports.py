@@ -95,10 +95,8 @@ class Reports:
         if self._policy.iso_times:
             bucket["start_time_iso"] = datetime.fromtimestamp(start, UTC).isoformat()
             bucket["end_time_iso"] = datetime.fromtimestamp(end, UTC).isoformat()
-        shape = _cost_row if resource.branch is Branch.COSTS else _usage_row
-        bucket["results"] = [
-            shape(resource, form_of(resource), key, values, self._books.units) for key, values in summed.items()
-        ]
+        shape, form = _cost_row if resource.branch is Branch.COSTS else _usage_row, form_of(resource)
+        bucket["results"] = [shape(resource, form, key, values, self._books.units) for key, values in summed.items()]
         return bucket
 
     def _encode(self, resource: Resource, selection: Selection, page: BucketPage) -> bytes:
