@@ -71,6 +71,13 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """Give one server to all tests, which exchange what it shows."""
+    with serving() as running:
+        yield running
+
+
 async def _seen(tab: Browser, exporter: Stage) -> tuple[dict[str, Any], Exposed]:
     """Return the page and a scrape of the same moment: time passes only when a test says so."""
     url = str(exporter.http.base_url)
@@ -179,13 +186,15 @@ PAGES = {
 @pytest.mark.parametrize("organizations", PAGES.values(), ids=PAGES)
 def test_everything_can_be_read(
     tab: Browser,
+    site: Site,
     organizations: tuple[OrganizationReport, ...],
     width: int,
     dark: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """From a phone to a desk, by day and by night, nothing stands out at the side or fades into what is behind it."""
-    with serving(Site(snapshot=Snapshot(organizations=organizations, published=NOON))) as site:
-        tab.open(f"http://127.0.0.1:{site.port}/", width=width, dark=dark)
+    site.snapshot = Snapshot(organizations=organizations, published=NOON)
+    tab.open(f"http://127.0.0.1:{site.port}/", width=width, dark=dark)
+    tab.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
 
     assert [] == tab.complaints
     assert width == tab.evaluate("Math.max(document.documentElement.scrollWidth, innerWidth)")
