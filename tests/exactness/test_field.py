@@ -1,5 +1,6 @@
 """The claim itself, on real sockets: what a real Prometheus has stored adds up to what was reported."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.support.field import Field, open_field
 from tests.support.prometheus import Prometheus, risen
 from tests.support.truth import Figures, counters
 
+PAGE = Path(__file__).parents[2] / "docs" / "exactness.md"
 MEASURES = tuple(
     measure for resource in CATALOG for measure in resource.select() if measure.kind is Kind.FLOW and not measure.extra
 )
@@ -49,6 +51,8 @@ def test_samples_of_a_real_prometheus_add_up_to_what_was_reported(
             for key, value in counted.items()
             if abs(value - most[key]) > (1e-6 if "_usd_" in key[0] else 0)
         }
+        for expression in re.findall(r"```promql\n(.*?)```", PAGE.read_text(), re.DOTALL):
+            assert field.prometheus.query(expression), expression
         for measure in MEASURES:
             excess = _excess(field.prometheus, measure.name)
             reported = _sum(field.truth.look(), measure.name)
