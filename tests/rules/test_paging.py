@@ -1,0 +1,212 @@
+"""From a spike at OpenAI to a pager, through real processes, in time-lapse.
+
+The rules' hours and days are the one thing that is not real here. The rule files are the bundled ones with every
+duration in them divided by 120 (`tests.support.timelapse`), so an hour is half a minute; the simulated organizations
+live 120 times as fast to match. That the bundled durations are right is what the promtool tests beside this one show.
+Routes and inhibitions of Alertmanager are the bundled ones; its waits are seconds, its receivers a web server here.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from exporter.catalog import CATALOG, DAY, HOUR, day_of
+from exporter.simulator import Shape, Simulator, keys, serving
+from tests.support.processes import Child, free_port, until
+from tests.support.prometheus import Prometheus, running
+from tests.support.promtool import ROOT
+from tests.support.timelapse import hurried, write_rules
+
+FACTOR: Final = 120
+SPIKE: Final = 60
+"""Usual hours that are used in each hour of the spike: well over the day that the first week asks for."""
+
+_ORGANIZATIONS: Final = {"acme": keys.FULL, "quiet": keys.OTHER_ORGANIZATION}
+
+
+class _Pager(ThreadingHTTPServer):
+    """Takes Alertmanager's notifications."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        super().__init__(("127.0.0.1", 0), _Receiving)
+
+    def notified(self, status: str) -> list[tuple[str, dict[str, str]]]:
+        """Return receiver and labels of every alert that was told with a status."""
+        return [
+            (path, alert["labels"])
+            for path, notification in self.received
+            for alert in notification["alerts"]
+            if status == notification["status"] == alert["status"]
+        ]
+
+
+class _Receiving(BaseHTTPRequestHandler):
+    server: _Pager
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((self.path.strip("/"), json.loads(body)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def _pager() -> Iterator[_Pager]:
+    pager = _Pager()
+    thread = threading.Thread(target=pager.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield pager
+    finally:
+        pager.shutdown()
+        thread.join()
+        pager.server_close()
+
+
+@contextlib.contextmanager
+def _alertmanager(folder: Path, pager: _Pager) -> Iterator[int]:
+    configuration = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text())
+    configuration["route"] |= {"group_wait": "1s", "group_interval": "1s"}
+    for receiver in configuration["receivers"]:
+        url = f"http://127.0.0.1:{pager.server_port}/{receiver['name']}"
+        receiver["webhook_configs"] = [{"url": url, "send_resolved": True}]
+    file = folder / "alertmanager.yml"
+    file.write_text(yaml.safe_dump(configuration))
+    program = shutil.which("prometheus-alertmanager")
+    assert program, "Debian's prometheus-alertmanager is missing: run deploy/install/debian.sh"
+    with free_port() as port:
+        command = [program, f"--config.file={file}", f"--storage.path={folder / 'alertmanager'}"]
+        command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=", "--log.level=warn"]
+        child = Child("alertmanager", port, command, environment={}, log=folder / "alertmanager.log", ready="/-/ready")
+        child.start()
+        try:
+            child.wait_until_serving()
+            yield port
+        finally:
+            child.stop()
+
+
+@contextlib.contextmanager
+def _exporter(folder: Path, url: str) -> Iterator[int]:
+    off = {row.name: {"enabled": False} for row in CATALOG if row.name not in {"costs", "completions"}}
+    document = {
+        "api": {"requests_per_minute": 60_000},
+        "poll": {"interval": "1s", "cost_interval": "5s"},
+        "birth_hold": "2s",
+        "state": {"path": str(folder / "state.db")},
+        "resources": off,
+        "organizations": [
+            {"name": name, "admin_key_env": f"KEY_OF_{name.upper()}", "base_url": url} for name in _ORGANIZATIONS
+        ],
+    }
+    file = folder / "exporter.yaml"
+    file.write_text(yaml.safe_dump(document))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI", "STATE_"))}
+    environment |= {f"KEY_OF_{name.upper()}": key for name, key in _ORGANIZATIONS.items()}
+    with free_port() as port:
+        command = [sys.executable, "-m", "exporter", "run", "--config.file", str(file)]
+        command += ["--web.listen-address", f"127.0.0.1:{port}"]
+        child = Child("exporter", port, command, environment=environment, log=folder / "exporter.log", ready="/-/ready")
+        child.start()
+        try:
+            child.wait_until_serving()
+            yield port
+        finally:
+            child.stop()
+
+
+@contextlib.contextmanager
+def _prometheus(folder: Path, exporter: int, alertmanager: int) -> Iterator[Prometheus]:
+    configuration = yaml.safe_load(hurried((ROOT / "deploy/prometheus/prometheus.yml").read_text(), FACTOR))
+    configuration["global"]["scrape_interval"] = configuration["global"]["scrape_timeout"] = "500ms"
+    configuration["rule_files"] = [str(path) for path in write_rules(folder, FACTOR)]
+    (job,) = configuration["scrape_configs"]
+    job["static_configs"] = [{"targets": [f"127.0.0.1:{exporter}"]}]
+    (address,) = configuration["alerting"]["alertmanagers"]
+    address["static_configs"] = [{"targets": [f"127.0.0.1:{alertmanager}"]}]
+    with running(folder, "--rules.alert.resend-delay=1s", configuration=yaml.safe_dump(configuration)) as server:
+        yield Prometheus(server.url)
+
+
+def _requests(simulator: Simulator, organization: int, project: str, since: float, width: str) -> float:
+    rows = simulator.scenarios[organization].truth("completions", ["project_id"], since=since, width=width)
+    figures = (row["values"]["num_model_requests"] for row in rows if row["dimensions"]["project_id"] == project)
+    return sum(float(figure) for figure in figures)
+
+
+def _paces(simulator: Simulator, organization: int) -> dict[str, float]:
+    """Return how busy each project that is used is at this time of the day: multiples of its mean hour."""
+    projects = [project.id for project in simulator.worlds[organization].organization.projects if project.alive]
+    paces = {project: _pace(simulator, organization, project) for project in projects}
+    return {project: pace for project, pace in paces.items() if pace}
+
+
+def _pace(simulator: Simulator, organization: int, project: str) -> float:
+    now = time.time()
+    mean = _requests(simulator, organization, project, day_of(now) - 6 * DAY, "1d") / (6 + now % DAY / DAY) / 24
+    recent = _requests(simulator, organization, project, now - 2 * HOUR, "1m") / 2
+    return recent / mean if mean else 0.0
+
+
+@pytest.mark.slow
+def test_a_spike_pages_once_and_resolves(tmp_path: Path) -> None:
+    """One notification for the one project that spikes, one when it is over; none for the quiet organization."""
+    simulator = Simulator(3, shape=Shape(projects=2, activity=20), delays={"*": 0.0, "costs": 6.0 * HOUR})
+    spiking = simulator.worlds[0].organization.projects[0].id
+    paces = [_paces(simulator, number) for number in range(len(simulator.worlds))]
+    for number, scenario in enumerate(simulator.scenarios):
+        scenario.set_spend_limit(None)
+        for project, pace in paces[number].items():
+            scenario.spike(FACTOR / pace, project)
+    with (
+        serving(simulator) as url,
+        _pager() as pager,
+        _alertmanager(tmp_path, pager) as alertmanager,
+        _exporter(tmp_path, url) as exporter,
+        _prometheus(tmp_path, exporter, alertmanager) as prometheus,
+    ):
+        until(
+            lambda: 2 == len(prometheus.query('openai:resource:steady1h{resource="completions"}')),
+            "an hour without a missed poll",
+            seconds=90,
+        )
+        simulator.scenario.spike(SPIKE * FACTOR / paces[0][spiking], spiking)
+        until(lambda: bool(pager.notified("firing")), "a page", seconds=60)
+        simulator.scenario.spike(FACTOR / paces[0][spiking], spiking)
+        until(lambda: bool(pager.notified("resolved")), "the end of it", seconds=60)
+
+    labels = {
+        "alertname": "OpenAIRequestSpike",
+        "organization": "acme",
+        "project_id": spiking,
+        "severity": "critical",
+    }
+    assert [("page", labels)] == pager.notified("firing")
+    assert [("page", labels)] == pager.notified("resolved")
+
+
+def test_time_lapse_changes_durations_alone() -> None:
+    """In time-lapse every duration of a rule is shorter, and nothing else is different."""
+    rule = 'expr: rate(x{a="5m"}[1h]) + y offset 1w > 3600\nfor: 15m\nkeep_firing_for: 10m\ninterval: 1m\nz[6d:1h]'
+
+    assert (
+        'expr: rate(x{a="5m"}[30000ms]) + y offset 5040000ms > 3600\n'
+        "for: 7500ms\nkeep_firing_for: 5000ms\ninterval: 500ms\nz[4320000ms:30000ms]"
+    ) == hurried(rule, FACTOR)
