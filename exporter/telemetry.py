@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,6 +14,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import Collector
 
 import exporter
 
@@ -33,6 +34,8 @@ ERROR_REASONS: Final = (
 _REQUEST_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _POLL_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
+Instrument: TypeAlias = Counter | Gauge
+
 
 class Telemetry:
     """The instruments, each as `openai_exporter_<attribute>`, in a registry of their own."""
@@ -40,8 +43,7 @@ class Telemetry:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
+        self._machine = ProcessCollector(registry=self.registry), PlatformCollector(registry=self.registry)
         organization, resource = ("organization",), ("organization", "resource")
 
         def gauge(name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
@@ -118,3 +120,22 @@ class Telemetry:
     def families(self) -> tuple[MetricWrapperBase, ...]:
         """Every instrument, in the order in which it is documented."""
         return tuple(value for value in vars(self).values() if isinstance(value, MetricWrapperBase))
+
+    @property
+    def labelled(self) -> tuple[Instrument, ...]:
+        """Those that have a series for every organization, at least."""
+        return tuple(
+            family
+            for family in self.families
+            if isinstance(family, Counter | Gauge) and family is not self.build_info and _is_labelled(family)
+        )
+
+    @property
+    def others(self) -> tuple[Collector, ...]:
+        """What is in the registry beside them."""
+        labelled = set(self.labelled)
+        return (*self._machine, *(family for family in self.families if family not in labelled))
+
+
+def _is_labelled(family: MetricWrapperBase) -> bool:
+    return bool(family._labelnames)  # noqa: SLF001 - the library tells them nowhere else

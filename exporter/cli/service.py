@@ -14,7 +14,7 @@ import structlog
 from exporter import __version__
 from exporter.cli.connecting import connect
 from exporter.clock import Clock, SystemClock
-from exporter.exposition import Format, render
+from exporter.exposition import Body, Format, Tail
 from exporter.organization import Besides, Fresh, Organization, Watch
 from exporter.publisher import Publisher
 from exporter.settings import OrganizationSettings, Poll, Settings
@@ -40,6 +40,7 @@ class Service:
         self._store = store
         self._settings = settings
         self.telemetry = Telemetry()
+        self._tail = Tail(self.telemetry)
         self.organizations = [self._organization(each) for each in settings.organizations]
         self.publisher = Publisher(
             self.organizations,
@@ -51,7 +52,8 @@ class Service:
         )
         self._app = App(
             snapshot=lambda: self.publisher.snapshot,
-            tail=self._tail,
+            own=self._own,
+            tail=self._tail.others,
             ready=lambda: all(organization.ready for organization in self.organizations),
             version=__version__,
             now=self._clock.now,
@@ -80,10 +82,10 @@ class Service:
                 await organization.close()
             self._worker.stop()
 
-    def _tail(self, format_: Format) -> bytes:
+    def _own(self, body: Body, format_: Format) -> Body:
         for organization in self.organizations:
             organization.refresh()
-        return render(self.telemetry.registry, format_)
+        return self._tail.many(body, format_)
 
     def _organization(self, settings: OrganizationSettings) -> Organization:
         watch = Watch(settings.name, self.telemetry)

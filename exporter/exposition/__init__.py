@@ -3,7 +3,7 @@
 from exporter.exposition.encode import Encoder
 from exporter.exposition.families import Family, Type, merge, of_measures, of_samples, reference
 from exporter.exposition.snapshot import Body, Format, ModelUse, OrganizationReport, ResourceReport, Snapshot, Spend
-from exporter.exposition.tail import render
+from exporter.exposition.tail import Tail, render
 
 __all__ = [
     "Body",
@@ -15,6 +15,7 @@ __all__ = [
     "ResourceReport",
     "Snapshot",
     "Spend",
+    "Tail",
     "Type",
     "merge",
     "of_measures",

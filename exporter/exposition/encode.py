@@ -26,19 +26,23 @@ class Encoder:
 
     def encode(self, families: Sequence[Family]) -> dict[Format, Body]:
         """Return the bodies of all formats."""
-        lines = self._lines
-        self._lines = {}
-        chunks = [(family, list(self._chunks(family, lines))) for family in families]
+        chunks = self._update(families)
         pieces: dict[tuple[bytes, ...], _Piece] = {}
-        bodies = {
-            format_: self._body(
-                pieces,
-                (part for family, samples in chunks if samples for part in (_head(family, format_), *samples)),
-            )
-            for format_ in Format
-        }
+        bodies = {format_: self._body(pieces, _parts(chunks, format_), Body()) for format_ in Format}
         self._pieces = pieces
         return bodies
+
+    def extend(self, body: Body, families: Sequence[Family], format_: Format) -> Body:
+        """Return a body of one format with the families behind what it holds."""
+        pieces: dict[tuple[bytes, ...], _Piece] = {}
+        extended = self._body(pieces, _parts(self._update(families), format_), body)
+        self._pieces = pieces
+        return extended
+
+    def _update(self, families: Sequence[Family]) -> list[tuple[Family, list[bytes]]]:
+        lines = self._lines
+        self._lines = {}
+        return [(family, list(self._chunks(family, lines))) for family in families]
 
     def _chunks(self, family: Family, kept: dict[tuple[object, ...], ColumnLines]) -> Iterator[bytes]:
         for column in family.columns:
@@ -48,9 +52,9 @@ class Encoder:
             self._lines[key] = lines
             yield from lines.update(column, *texts.of(column.rows, column.before))
 
-    def _body(self, pieces: dict[tuple[bytes, ...], "_Piece"], parts: Iterable[bytes]) -> Body:
-        body = []
-        length = crc = 0
+    def _body(self, pieces: dict[tuple[bytes, ...], "_Piece"], parts: Iterable[bytes], before: Body) -> Body:
+        body = list(before.pieces)
+        length, crc = before.length, before.crc
         for group in _groups(parts):
             piece = pieces.get(group) or self._pieces.get(group) or _Piece(group)
             pieces[group] = piece
@@ -71,6 +75,13 @@ class _Piece:
         for part in self._group:
             before = zlib.crc32(part, before)
         return before
+
+
+def _parts(chunks: Iterable[tuple[Family, list[bytes]]], format_: Format) -> Iterator[bytes]:
+    for family, samples in chunks:
+        if samples:
+            yield _head(family, format_)
+            yield from samples
 
 
 def _groups(parts: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:

@@ -1,10 +1,18 @@
 """The exporter's own metrics, as they end an exposition."""
 
-from prometheus_client import CollectorRegistry
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from exporter.exposition.snapshot import Format
+from exporter.exposition.encode import Encoder
+from exporter.exposition.families import Column, Family, Type
+from exporter.exposition.snapshot import Body, Format
+from exporter.ledger import Rows
+from exporter.telemetry import Instrument, Telemetry
 
 
 def render(registry: CollectorRegistry, format_: Format) -> bytes:
@@ -13,3 +21,46 @@ def render(registry: CollectorRegistry, format_: Format) -> bytes:
         text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
         return text
     return generate_latest(registry)
+
+
+class Tail:
+    """The exporter's own metrics as of the moment at which they are asked for.
+
+    Those with a series for every resource of every organization, of which there can be a hundred thousand, go through
+    an encoder that does again only what changed; the library renders the few others.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._encoder = Encoder()
+        self._many = [_Source(instrument) for instrument in telemetry.labelled]
+        self._others = SimpleNamespace(
+            collect=lambda: (metric for collector in telemetry.others for metric in collector.collect())
+        )
+
+    def many(self, body: Body, format_: Format) -> Body:
+        """Return a body with those metrics behind it that have many series."""
+        return self._encoder.extend(body, [source.family() for source in self._many], format_)
+
+    def others(self, format_: Format) -> bytes:
+        """Return the rest, and what ends the format."""
+        return render(self._others, format_)  # type: ignore[arg-type] # all that rendering asks for is `collect`
+
+
+class _Source:
+    def __init__(self, instrument: Instrument) -> None:
+        (described,) = instrument.describe()
+        counter = isinstance(instrument, Counter)
+        self._instrument = instrument
+        self._name = f"{described.name}_total" if counter else described.name
+        self._help = described.documentation
+        self._type = Type.COUNTER if counter else Type.GAUGE
+        self._rows = Rows(tuple(instrument._labelnames), 0)  # noqa: SLF001 - the library tells them nowhere else
+
+    def family(self) -> Family:
+        """Read every value where the library keeps it: its own way makes an object of each sample."""
+        children: list[tuple[tuple[str, ...], Any]] = list(self._instrument._metrics.items())  # type: ignore[arg-type] # noqa: SLF001
+        for labels, _ in children[len(self._rows) :]:
+            self._rows.add(labels)
+        values = np.array([child._value.get() for _, child in children], np.float64)  # noqa: SLF001
+        column = Column(self._rows, values, np.ones(len(values), np.bool_))
+        return Family(self._name, self._help, self._type, (column,))

@@ -44,12 +44,14 @@ class App:
 
     snapshot: Callable[[], Snapshot]
     tail: Callable[[Format], bytes]
-    """Renders the exporter's own metrics; what ends the format (`# EOF`) included."""
+    """Renders what comes last: the exporter's own metrics; what ends the format (`# EOF`) included."""
     ready: Callable[[], bool]
     """Whether the first polls are decided."""
     version: str
     now: Callable[[], float]
     """Unix seconds."""
+    own: Callable[[Body, Format], Body] = lambda body, _: body
+    """Puts those of the exporter's own metrics behind the snapshot's families that are encoded as they are."""
     _rendering: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
@@ -81,7 +83,7 @@ class App:
 
     def _metrics(self, scope: Scope) -> Answer:
         wanted = exposition_format(header(scope, b"accept"))
-        body = self.snapshot().bodies.get(wanted, Body())
+        body = self.own(self.snapshot().bodies.get(wanted, Body()), wanted)
         return _negotiated(scope, wanted.value, body, self.tail(wanted), vary="Accept, Accept-Encoding")
 
     async def _status(self, scope: Scope) -> Answer:

@@ -1,0 +1,138 @@
+"""`make bench-organizations`: what one exporter costs at 1, 50 and 200 organizations with the default resources.
+
+The exporter runs as an operator runs it, on a state file, and is scraped with gzip twice a second.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import httpx
+
+from tests.support.exposed import Exposed
+from tests.support.processes import Child, free_port, until
+
+_COUNTS: Final = (1, 50, 200)
+_PAUSE: Final = 0.5
+_MIB: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What was measured."""
+
+    organizations: int
+    series: float
+    """Samples about OpenAI and about the exporter."""
+    first: float
+    """Seconds until every first poll had ended."""
+    memory: float
+    """MiB."""
+    cpu: float
+    """Seconds of processor time a minute, scrapes included."""
+    publish: float
+    """Seconds, the median."""
+    publish_most: float
+    scrapes: tuple[float, ...]
+    """Seconds of each scrape, ascending."""
+    body: int
+    """Bytes of a compressed scrape."""
+
+    def line(self) -> str:
+        """Return a row of the table."""
+        p50, p99 = (1000 * self.scrapes[int(len(self.scrapes) * part)] for part in (0.5, 0.99))
+        return (
+            f"{self.organizations:>5} {self.series:>9.0f} {self.first:>8.1f} {self.memory:>8.0f} {self.cpu:>8.2f} "
+            f"{1000 * self.publish:>9.1f} {1000 * self.publish_most:>8.1f} {p50:>8.1f} {p99:>8.1f} "
+            f"{self.body / 1024:>9.0f}\n"
+        )
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("counts", nargs="*", type=int, default=_COUNTS)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    given = parser.parse_args()
+    sys.stdout.write(
+        " orgs   samples  first s  RSS MiB    cpu/m  publish ms     max  p50 ms   p99 ms  body KiB\n"
+    )
+    for count in given.counts:
+        sys.stdout.write(_measure(count, given.seconds).line())
+        sys.stdout.flush()
+
+
+def _measure(count: int, seconds: float) -> Cost:
+    upstream = subprocess.Popen([sys.executable, "-m", "bench.cheap_api"], stdout=subprocess.PIPE, text=True)
+    assert upstream.stdout
+    try:
+        with tempfile.TemporaryDirectory() as folder, free_port() as port:
+            exporter = _exporter(count, Path(folder), upstream.stdout.readline().strip(), port)
+            exporter.start()
+            try:
+                return _observe(exporter, count, seconds)
+            finally:
+                exporter.stop()
+    finally:
+        upstream.kill()
+        upstream.wait()
+
+
+def _exporter(count: int, folder: Path, base_url: str, port: int) -> Child:
+    names = "".join(f"  - {{name: org-{number:03}, admin_key_env: BENCH_KEY}}\n" for number in range(count))
+    (folder / "config.yaml").write_text(
+        f"api: {{base_url: '{base_url}'}}\nstate: {{path: {folder}/state.db}}\norganizations:\n{names}"
+        f"web: {{listen_address: '127.0.0.1:{port}'}}\nlog: {{level: warning}}\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI")}
+    command = [sys.executable, "-m", "exporter", "run", "--config.file", f"{folder}/config.yaml"]
+    log = folder / "exporter.log"
+    return Child(
+        "exporter", port, command, environment=environment | {"BENCH_KEY": "sk-admin-bench"}, log=log, ready="/-/healthy"
+    )
+
+
+def _observe(exporter: Child, count: int, seconds: float) -> Cost:
+    began = time.monotonic()
+    exporter.wait_until_serving()
+    until(lambda: exporter.get("/-/ready").is_success, "every first poll", 300)
+    first = time.monotonic() - began
+    time.sleep(20)
+    publishes, scrapes = [], []
+    with httpx.Client(base_url=exporter.url, trust_env=False, timeout=30) as client:
+        before, start = Exposed(client.get("/metrics").text), time.monotonic()
+        while time.monotonic() < start + seconds:
+            time.sleep(_PAUSE)
+            began = time.perf_counter()
+            with client.stream("GET", "/metrics", headers={"Accept-Encoding": "gzip"}) as answer:
+                body = b"".join(answer.iter_raw())
+            scrapes.append(time.perf_counter() - began)
+        spent, after = time.monotonic() - start, Exposed(client.get("/metrics").text)
+        for _ in range(20):
+            publishes.append(Exposed(client.get("/metrics").text).value("openai_exporter_publish_duration_seconds") or 0.0)
+            time.sleep(1.1)
+
+    def told(exposed: Exposed, name: str) -> float:
+        return exposed.value(name) or 0.0
+
+    return Cost(
+        organizations=count,
+        series=sum(map(len, after.lines.values())),
+        first=first,
+        memory=told(after, "process_resident_memory_bytes") / _MIB,
+        cpu=(told(after, "process_cpu_seconds_total") - told(before, "process_cpu_seconds_total")) / spent * 60,
+        publish=median(publishes),
+        publish_most=max(publishes),
+        scrapes=tuple(sorted(scrapes)),
+        body=len(body),
+    )
+
+
+if __name__ == "__main__":
+    _main()
