@@ -79,7 +79,11 @@ class Field:
         self.thaw()
 
     def grow(self, seconds: float, kills: int) -> None:
-        """Let usage go on, many times faster than usual, while the exporters die at moments that nobody chose."""
+        """Let usage go on, many times faster than usual, while the exporters die at moments that nobody chose.
+
+        A new project brings series that were not there before.
+        """
+        self.play("add_project", name=f"project of outage {self.kills}")
         self.play("spike", multiplier=self.random.randint(50, 400))
         self.play("spend_spike", multiplier=self.random.randint(1, 3))
         moments = sorted(self.random.uniform(0, seconds * 0.8) for _ in range(kills))
