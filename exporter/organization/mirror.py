@@ -14,7 +14,7 @@ from exporter.organization.job import Status
 from exporter.organization.schedule import Outcome
 from exporter.store import Refusal
 from exporter.telemetry import Telemetry
-from exporter.upstream import Client, MissingBucket, Observer, Priority, Runner, negotiate
+from exporter.upstream import Client, MissingBucket, Observer, Priority, Runner, UpstreamError, negotiate
 
 _PRIORITIES = {Branch.COSTS: Priority.COSTS, Branch.USAGE: Priority.USAGE}
 
@@ -88,7 +88,11 @@ class Mirror:
         now = self._around.clock.now()
         retried = bool(self.refusal.dimensions) and now >= self.refusal.at + DAY
         plan, answer = await self._negotiate(self._wanted if retried else self.ledger.plan, now, due)
-        self._around.admit(answer)
+        try:
+            self._around.admit(answer)
+        except UpstreamError as refused:
+            self._around.observer.error(self.name, refused)
+            raise
         applied = await self._around.run(lambda: self._apply(plan, answer, now if retried else None))
         self._tell(applied)
         if applied.audit.missing:
@@ -102,7 +106,9 @@ class Mirror:
     async def _negotiate(self, plan: Plan, now: float, due: float) -> tuple[Plan, Answer]:
         async def ask(plan: Plan) -> Answer:
             start, known = await self._around.run(partial(self._reach, plan, now))
-            return await self._around.client.poll(plan, start, due=due, priority=self.priority, known=known)
+            return await self._around.client.poll(
+                plan, start, due=due, priority=self.priority, known=known, held=self.ledger.digests
+            )
 
         answered, answer, refused = await negotiate(plan, ask)
         if refused:

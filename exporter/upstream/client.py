@@ -84,12 +84,20 @@ class Client:
         """Seconds by which this machine's clock was ahead of the last answer's `Date`."""
 
     async def poll(
-        self, plan: Plan, start: int, *, due: float, priority: Priority, known: Mapping[int, bytes] | None = None
+        self,
+        plan: Plan,
+        start: int,
+        *,
+        due: float,
+        priority: Priority,
+        known: Mapping[int, bytes] | None = None,
+        held: Mapping[int, bytes] | None = None,  # noqa: ARG002 -- for clients with more than one source
     ) -> Answer:
         """Return the buckets of a plan from `start` (Unix seconds) to now, all pages of them.
 
-        `due` orders requests of one priority; buckets whose digest is in `known` come without rows. A page that is
-        too large halves the resource's `limit` for a day; that buckets are missing is for the ledger to see.
+        `due` orders requests of one priority; buckets whose digest is in `known` come without rows. `held` are the
+        digests of all that earlier answers gave, `known` by default. A page that is too large halves the resource's
+        `limit` for a day; that buckets are missing is for the ledger to see.
         """
         while True:
             limit = self._limit(plan, start)

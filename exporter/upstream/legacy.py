@@ -127,12 +127,20 @@ class LegacyClient(Client):
         self._said: set[str] = set()
 
     async def poll(
-        self, plan: Plan, start: int, *, due: float, priority: Priority, known: Mapping[int, bytes] | None = None
+        self,
+        plan: Plan,
+        start: int,
+        *,
+        due: float,
+        priority: Priority,
+        known: Mapping[int, bytes] | None = None,
+        held: Mapping[int, bytes] | None = None,
     ) -> Answer:
         """Return the buckets of a plan from `start` (Unix seconds) to now, from wherever they can be had."""
         name, known = plan.resource.name, known or {}
-        standing_in = _DIGEST in known.values()
-        if name in self._settled or plan.filters or (known and not standing_in):
+        held = known if held is None else held
+        standing_in = _DIGEST in held.values()
+        if name in self._settled or plan.filters or (held and not standing_in):
             return await super().poll(plan, start, due=due, priority=priority, known=known)
         began = self._clock.monotonic()
         probed = began >= self._probes.get(name, -math.inf)

@@ -194,6 +194,28 @@ def test_the_state_remembers_who_answered(tmp_path: Path, first: str) -> None:
         store.close()
 
 
+def test_folding_opens_no_way_back(tmp_path: Path) -> None:
+    """After a restart with more label sets than are kept, a key without the scope gets nothing in place of what was."""
+    with simulation(policy=ANSWERING) as sim:
+        store = Store(tmp_path / "state.db")
+        narrow = replace(COSTS, max_series=1)
+
+        async def story() -> None:
+            async with house(sim, Besides(), [narrow], key=keys.FULL, shelf=store) as acme:
+                await acme.poll("costs")
+                _kept(store, acme)
+            async with house(sim, Besides(), [narrow], key=keys.ORDINARY, shelf=store) as acme:
+                before = _by(acme, "costs", 0, "line_item")
+                status = await acme.poll("costs")
+
+                assert 0 < _ledger(acme, "costs").folded
+                assert (False, set()) == (status.up, status.degraded)
+                assert before == _by(acme, "costs", 0, "line_item")
+
+        run(story())
+        store.close()
+
+
 @pytest.mark.parametrize(
     "of",
     [
