@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-exactness bench-requests bench-state
+.PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench-state
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ bench-exactness: $(VENV)/.dev ## what four exporters count of one bad day, in ab
 
 bench-requests: $(VENV)/.dev ## requests an hour of small and large organizations
 	@$(BIN)/python -m bench.requests_per_hour
+
+bench-alerts: $(VENV)/.dev ## eight weeks through the alerts: what pages, and what pages in vain; in about ten minutes
+	@$(BIN)/python -m bench.replay_alerts
 
 bench-state: $(VENV)/.dev ## ledger, state file and encoder at 10,000 and 100,000 series
 	@$(BIN)/python -m bench.state $(ARGS)
