@@ -15,7 +15,7 @@ from exporter.telemetry import Telemetry
 from exporter.worker import Worker
 
 _GAP: Final = 1.0
-"""Seconds between two publishes, at least."""
+"""Seconds between two publishes, at least; a moment that changes what is shown is not waited past."""
 
 
 class Publisher:
@@ -49,7 +49,8 @@ class Publisher:
         while True:
             started = self._clock.monotonic()
             await self.publish()
-            await self._clock.sleep(max(0.0, started + _GAP - self._clock.monotonic()))
+            rest = started + _GAP - self._clock.monotonic()
+            await self._clock.sleep(max(min(rest, self._until_change()), 0.0))
             await self._wait()
 
     async def publish(self) -> None:
@@ -62,12 +63,15 @@ class Publisher:
 
     async def _wait(self) -> None:
         woken = asyncio.ensure_future(self._wake.wait())
-        due = asyncio.ensure_future(self._clock.sleep(max(self._press.next_change - self._clock.now(), 0.0)))
+        due = asyncio.ensure_future(self._clock.sleep(max(self._until_change(), 0.0)))
         try:
             await asyncio.wait((woken, due), return_when=asyncio.FIRST_COMPLETED)
         finally:
             woken.cancel()
             due.cancel()
+
+    def _until_change(self) -> float:
+        return self._press.next_change - self._clock.now()
 
     def _make(self, now: float, reports: Sequence[OrganizationReport]) -> Snapshot:
         self._commit(now)
