@@ -97,11 +97,11 @@ class Stage:
         """Let everything happen that needs no time to pass."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, _Loop)
-        still, seen = 0, (0, 0, 0)
+        still, seen = 0, self._happened()
         while still < _STILL:
             await loop.idle()
             await self.service._worker.run(lambda: None)
-            now = len(self.clock.slept), len(self.simulator.requests), id(self.service.publisher.snapshot)
+            now = self._happened()
             still, seen = still + 1 if now == seen else 0, now
 
     async def advance(self, seconds: float) -> None:
@@ -135,6 +135,9 @@ class Stage:
             for request in self.simulator.requests
             if request.time >= since and request.path.startswith(f"/v1/organization/{path}")
         ]
+
+    def _happened(self) -> tuple[int, int, int]:
+        return len(self.clock.slept), len(self.simulator.requests), id(self.service.publisher.snapshot)
 
 
 @asynccontextmanager
