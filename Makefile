@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench-state
+.PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench-state bench-organizations
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,9 @@ test-fast: $(VENV)/.dev ## the tests without the slow end-to-end ones
 bench-exactness: $(VENV)/.dev ## what four exporters count of one bad day, in about six minutes
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench.exactness $(ARGS)
+
+bench-organizations: $(VENV)/.dev ## memory, publishes, scrapes and CPU at 1, 50 and 200 organizations, in about seven minutes
+	@$(BIN)/python -m bench.organizations $(ARGS)
 
 bench-requests: $(VENV)/.dev ## requests an hour of small and large organizations
 	@$(BIN)/python -m bench.requests_per_hour

@@ -17,7 +17,7 @@ _ROWS: Final = 10
 """Label sets of each endpoint."""
 
 _BY_PATH: Final = {f"/v1/organization/{row.path}": row for row in CATALOG}
-_EMPTY: Final = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+_EMPTY: Final[dict[str, Any]] = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
 
 
 @cache

@@ -27,6 +27,9 @@ from exporter.worker import Worker
 _SWITCH_INTERVAL: Final = 0.0005
 """Seconds after which the worker's thread lets the event loop's run: with Python's 5 ms scrapes wait noticeably."""
 
+_STAGGER: Final = 0.25
+"""Seconds from one organization's first poll to the next one's: all at once, they would keep scrapes waiting."""
+
 _log = structlog.get_logger("exporter")
 
 
@@ -71,8 +74,8 @@ class Service:
             async with Server(self._app, [address], Security(web.config.file)) as server, asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self.publisher.run(), name="publisher")]
                 tasks += [
-                    group.create_task(organization.run(self.publisher.notify), name=organization.name)
-                    for organization in self.organizations
+                    group.create_task(self._poll(organization, place * _STAGGER), name=organization.name)
+                    for place, organization in enumerate(self.organizations)
                 ]
                 yield server
                 for task in tasks:
@@ -81,6 +84,10 @@ class Service:
             for organization in self.organizations:
                 await organization.close()
             self._worker.stop()
+
+    async def _poll(self, organization: Organization, delay: float) -> None:
+        await self._clock.sleep(delay)
+        await organization.run(self.publisher.notify)
 
     def _own(self, body: Body, format_: Format) -> Body:
         for organization in self.organizations:

@@ -1,0 +1,144 @@
+"""`run`, `demo` and `simulate` as processes: how they start, what they say, how they end."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exporter.simulator import keys
+from tests.support.processes import until
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def started(folder: Path, *words: str, **variables: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Start a command for the length of a block; gives the process and the file with what it says."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI", "STATE_"))}
+    said = folder / "said"
+    with said.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "exporter", *words],
+            env=environment | {"XDG_STATE_HOME": str(folder), "OPENAI_EXPORTER_LOG__FORMAT": "json"} | variables,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process, said
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def address(said: Path) -> str:
+    """Wait for the line that tells where it serves, and return the URL."""
+    until(lambda: bool(re.search(r"http://[\w.:]+", said.read_text())), "an address")
+    return str(re.findall(r"http://127\.0\.0\.1:\d+", said.read_text())[-1])
+
+
+def run(folder: Path, url: str, **variables: str) -> tuple[int, str]:
+    """Run the exporter until it ends by itself; return its status and what it said."""
+    given = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_API__BASE_URL": url} | variables
+    with started(folder, "run", "--web.listen-address", "127.0.0.1:0", **given) as (process, said):
+        return process.wait(30), said.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(tmp_path: Path, url: str, number: signal.Signals) -> None:
+    """Status 0, with the state closed: no write-ahead log is left."""
+    variables = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_API__BASE_URL": url}
+    with started(tmp_path, "run", "--web.listen-address", "127.0.0.1:0", **variables) as (process, said):
+        serving = address(said)
+        until(lambda: httpx.get(f"{serving}/-/ready", trust_env=False).is_success, "the first polls")
+        text = httpx.get(f"{serving}/metrics", trust_env=False).text
+        process.send_signal(number)
+
+        assert 0 == process.wait(20)
+    assert "openai_cost_usd{" in text
+    assert '"event": "stopping"' in said.read_text()
+    assert ["state.db"] == [
+        file.name for file in tmp_path.glob("openai-usage-exporter/state.db*") if "lock" not in file.name
+    ]
+    assert keys.FULL not in said.read_text() + text
+
+
+def test_a_state_that_another_uses_is_left_alone(tmp_path: Path, url: str) -> None:
+    """Two exporters on one state would count twice: the second does not start, and says why."""
+    variables = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_API__BASE_URL": url}
+    (tmp_path / "second").mkdir()
+    with started(tmp_path, "run", "--web.listen-address", "127.0.0.1:0", **variables) as (_, said):
+        address(said)
+        state = str(tmp_path / "openai-usage-exporter/state.db")
+        status, told = run(tmp_path / "second", url, OPENAI_EXPORTER_STATE__PATH=state)
+
+    assert 1 == status
+    assert "cannot start" in told
+    assert "state.db" in told
+
+
+def test_an_address_that_is_taken_is_told(tmp_path: Path, url: str) -> None:
+    """Status 1 and the address, no traceback."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        given = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_API__BASE_URL": url}
+        with started(tmp_path, "run", "--web.listen-address", listen, **given) as (process, said):
+            status = process.wait(30)
+
+    assert 1 == status
+    assert str(taken) not in said.read_text()
+    assert listen.rpartition(":")[2] in said.read_text()
+    assert "Traceback" not in said.read_text()
+
+
+def test_without_a_writable_state_it_runs(tmp_path: Path, url: str) -> None:
+    """It says that counters start at 0, and what to set."""
+    variables = {
+        "OPENAI_ADMIN_KEY": keys.FULL,
+        "OPENAI_EXPORTER_API__BASE_URL": url,
+        "OPENAI_EXPORTER_STATE__PATH": "/proc/nowhere/state.db",
+    }
+    with started(tmp_path, "run", "--web.listen-address", "127.0.0.1:0", **variables) as (_, said):
+        serving = address(said)
+        text = httpx.get(f"{serving}/metrics", trust_env=False).text
+
+    assert "\nopenai_exporter_state_writable 0.0\n" in text
+    assert "set state.path" in said.read_text()
+
+
+def test_the_demo_needs_nothing(tmp_path: Path) -> None:
+    """It tells where its metrics are, and its state does not outlive it."""
+    with started(tmp_path, "demo", "--web.listen-address", "127.0.0.1:0", TMPDIR=str(tmp_path)) as (process, said):
+        serving = address(said).removesuffix("/")
+        until(lambda: httpx.get(f"{serving}/-/ready", trust_env=False).is_success, "the first polls")
+        text = httpx.get(f"{serving}/metrics", trust_env=False).text
+        during = list(tmp_path.glob("openai-usage-exporter-demo-*"))
+        process.send_signal(signal.SIGTERM)
+
+        assert 0 == process.wait(20)
+    assert "openai_completions_input_tokens{" in text
+    assert (1, []) == (len(during), list(tmp_path.glob("openai-usage-exporter-demo-*")))
+
+
+def test_the_simulator_alone_answers_its_keys(tmp_path: Path) -> None:
+    """It prints its base URL, and is the API there."""
+    with started(tmp_path, "simulate", "--web.listen-address", "127.0.0.1:0") as (process, said):
+        base_url = f"{address(said)}/v1"
+        answer = httpx.get(
+            f"{base_url}/organization/projects", headers={"Authorization": f"Bearer {keys.FULL}"}, trust_env=False
+        )
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+    assert 200 == answer.status_code
+    assert answer.json()["data"]

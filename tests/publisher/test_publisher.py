@@ -1,0 +1,278 @@
+"""What a scrape gets at which moment: after polls, and where time alone changes it."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from exporter.catalog import DAY, day_of
+from exporter.exposition import Snapshot
+from exporter.simulator import Shape, keys
+from tests.support.clock import ManualClock
+from tests.support.stage import NOW, TODAY, Stage, run, simulated, stage
+
+EMBEDDINGS = "openai_embeddings_requests"
+ACCRUED = "openai_accrued_embeddings_requests_total"
+WINDOW = "openai_window_embeddings_requests"
+QUIET = Shape(projects=2, activity=0)
+
+
+def use(on: Stage, requests: int, model: str = "text-embedding-3-small", time: float | None = None) -> None:
+    """Let the first project ask so often."""
+    on.simulator.scenario.add_usage(
+        "embeddings",
+        {"num_model_requests": requests, "input_tokens": requests},
+        {"project_id": 0, "model": model},
+        time=time,
+    )
+
+
+def environ(**settings: str) -> dict[str, str]:
+    """Return an environment with a key and these settings."""
+    return {"OPENAI_ADMIN_KEY": keys.FULL} | {f"OPENAI_EXPORTER_{name}": value for name, value in settings.items()}
+
+
+def test_publishes_are_at_least_a_second_apart() -> None:
+    """However many polls end in between."""
+
+    async def scenario() -> None:
+        async with stage(settled=False) as on:
+            seen: list[Snapshot] = []
+            for _ in range(640):
+                await on.advance(0.1)
+                if not seen or on.service.publisher.snapshot is not seen[-1]:
+                    seen.append(on.service.publisher.snapshot)
+            times = [snapshot.published for snapshot in seen]
+
+            assert 5 < len(times)
+            assert all(later - earlier > 0.999 for earlier, later in pairwise(times[1:]))
+
+    run(scenario())
+
+
+def test_nothing_is_published_while_nothing_happens() -> None:
+    """Between polls a snapshot stays the same object."""
+
+    async def scenario() -> None:
+        async with stage(only=("embeddings",)) as on:
+            await on.advance_to(NOW + 5)
+            before = on.service.publisher.snapshot
+            await on.advance_to(NOW + 59)
+
+            assert before is on.service.publisher.snapshot
+
+    run(scenario())
+
+
+def test_at_midnight_the_day_rolls_over_without_a_poll() -> None:
+    """Today begins at 0 on time; yesterday is told only once a poll after midnight has covered it."""
+
+    async def scenario() -> None:
+        midnight = float(TODAY + DAY)
+        clock = ManualClock(midnight - 100)
+        async with stage(
+            simulated(clock, shape=QUIET),
+            clock,
+            only=("embeddings",),
+            environ=environ(WINDOWS__USAGE='["yesterday", "7d"]', POLL__INTERVAL="60s"),
+            settled=False,
+        ) as on:
+            use(on, 30)
+            await on.advance_to(midnight - 45)
+            before = await on.scrape()
+            on.simulator.faults.add("server_error")
+            await on.advance_to(midnight + 0.01)
+            rolled = await on.scrape()
+            await on.advance_to(midnight + 121)
+            uncovered = await on.scrape()
+            on.simulator.faults.clear()
+            await on.advance_to(midnight + 200)
+            covered = await on.scrape()
+
+            assert (30.0, 0.0) == (before.value(EMBEDDINGS), before.value(WINDOW, window="yesterday"))
+            assert (0.0, None) == (rolled.value(EMBEDDINGS), rolled.value(WINDOW, window="yesterday"))
+            assert 30.0 == rolled.value(WINDOW, window="7d")
+            assert None is uncovered.value(EMBEDDINGS)
+            assert (0.0, 30.0) == (covered.value(EMBEDDINGS), covered.value(WINDOW, window="yesterday"))
+
+    run(scenario())
+
+
+def test_a_new_counter_is_shown_at_zero_before_it_rises() -> None:
+    """For the hold, and then without a poll; one that was shown already rises at once."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=environ()) as on:
+            use(on, 5)
+            await on.advance_to(NOW + 302)
+            born = (await on.scrape()).by("model", ACCRUED)
+            on.simulator.faults.add("server_error")
+            await on.advance_to(NOW + 300 + 149)
+            held = (await on.scrape()).by("model", ACCRUED)
+            await on.advance_to(NOW + 300 + 152)
+            risen = (await on.scrape()).by("model", ACCRUED)
+            on.simulator.faults.clear()
+            use(on, 2)
+            use(on, 7, model="text-embedding-3-large")
+            await on.advance(130)
+            later = (await on.scrape()).by("model", ACCRUED)
+
+            assert {"text-embedding-3-small": 0.0} == born == held
+            assert {"text-embedding-3-small": 5.0} == risen
+            assert {"text-embedding-3-small": 7.0, "text-embedding-3-large": 0.0} == later
+
+    run(scenario())
+
+
+def test_without_a_hold_a_counter_appears_at_its_value() -> None:
+    """0 switches the hold off."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        hasty = environ(BIRTH_HOLD="0s")
+        async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=hasty) as on:
+            use(on, 5)
+            await on.advance_to(NOW + 302)
+
+            assert 5.0 == (await on.scrape()).value(ACCRUED)
+
+    run(scenario())
+
+
+def test_stale_gauges_vanish_on_time_and_counters_stand() -> None:
+    """After `stale_after` without a success, without a poll that ends just then."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        stale = environ(POLL__STALE_AFTER="10m", BIRTH_HOLD="0s", POLL__INTERVAL="5m")
+        async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=stale) as on:
+            use(on, 5)
+            await on.advance_to(NOW + 1502)
+            last = (await on.scrape()).value("openai_exporter_last_success_timestamp_seconds")
+            assert last is not None
+            on.simulator.faults.add("status", status=401)
+            await on.advance_to(last + 599)
+            fresh = await on.scrape()
+            await on.advance_to(last + 601)
+            stale_now = await on.scrape()
+
+            assert (5.0, 5.0) == (fresh.value(EMBEDDINGS), fresh.value(ACCRUED))
+            assert (None, 5.0) == (stale_now.value(EMBEDDINGS), stale_now.value(ACCRUED))
+            assert not stale_now.series(WINDOW)
+
+    run(scenario())
+
+
+def test_without_a_state_counters_begin_with_the_process() -> None:
+    """It runs, and says so."""
+
+    async def scenario() -> None:
+        async with stage(only=("embeddings",)) as on:
+            scraped = await on.scrape()
+
+            assert (0.0, 0.0) == (
+                scraped.value("openai_exporter_state_writable"),
+                scraped.value("openai_exporter_state_size_bytes"),
+            )
+            assert {0.0} == set(scraped.series(ACCRUED).values())
+
+    run(scenario())
+
+
+def test_counters_go_on_after_a_restart(tmp_path: Path) -> None:
+    """At the committed value, with what was missed added after the hold."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = simulated(clock, shape=QUIET)
+        state = tmp_path / "state.db"
+        async with stage(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
+            use(on, 5)
+            await on.advance(460)
+            before = await on.scrape()
+        clock.pass_by(7200)
+        use(on, 3)
+        async with stage(simulator, clock, only=("embeddings",), environ=environ(), state=state, settled=False) as on:
+            first = await on.scrape()
+            await on.advance(10)
+            held = await on.scrape()
+            await on.advance(160)
+            after = await on.scrape()
+
+            assert (5.0, 1.0) == (before.value(ACCRUED), before.value("openai_exporter_state_writable"))
+            assert 4096 <= (before.value("openai_exporter_state_size_bytes") or 0)
+            assert [5.0, 5.0, 8.0] == [scraped.value(ACCRUED) for scraped in (first, held, after)]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("format_", ["", "application/openmetrics-text; version=1.0.0"])
+def test_no_sample_has_a_timestamp(format_: str) -> None:
+    """A name, labels and a value: nothing behind them."""
+
+    async def scenario() -> None:
+        async with stage() as on:
+            scraped = await on.scrape(format_)
+
+            assert not [
+                line for lines in scraped.lines.values() for line in lines if line.rpartition("}")[2].count(" ") > 1
+            ]
+
+    run(scenario())
+
+
+def test_the_overview_adds_up_to_the_truth() -> None:
+    """Spend of today, yesterday, seven days and the month, per day and by line item, and what each model did."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = simulated(clock)
+        simulator.scenario.quiet()
+        async with stage(simulator, clock) as on:
+            await on.advance(10)
+            report = on.service.publisher.snapshot.organizations[0]
+            truth = on.simulator.scenario.truth("costs", ("line_item",), since=TODAY - 61 * DAY)
+            tokens = on.simulator.scenario.truth("completions", ("model",), since=TODAY - 6 * DAY)
+
+        days: dict[int, float] = {}
+        items: dict[str, float] = {}
+        for row in truth:
+            amount = float(row["values"]["amount"])
+            days[row["start_time"]] = days.get(row["start_time"], 0.0) + amount
+            if row["start_time"] >= TODAY - 6 * DAY:
+                item = row["dimensions"]["line_item"]
+                items[item] = items.get(item, 0.0) + amount
+        spend = report.spend
+        assert spend is not None
+        assert list(days) == [day for day, _ in spend.daily]
+        assert dict(spend.daily) == pytest.approx(days, rel=1e-4)
+        assert (spend.today, spend.yesterday) == pytest.approx((days[TODAY], days[TODAY - DAY]), rel=1e-4)
+        assert spend.week == pytest.approx(sum(days[TODAY - age * DAY] for age in range(7)), rel=1e-4)
+        assert spend.month == pytest.approx(
+            sum(v for day, v in days.items() if day >= day_of(NOW) - 17 * DAY), rel=1e-4
+        )
+        largest = sorted(items.items(), key=lambda item: -item[1])[:10]
+        assert [name for name, _ in largest] == [name for name, _ in spend.line_items]
+        busiest: dict[str, float] = {}
+        for row in tokens:
+            model = row["dimensions"]["model"]
+            used = row["values"]["input_tokens"] + row["values"]["output_tokens"]
+            busiest[model] = busiest.get(model, 0.0) + used
+        told = {use.model: use.tokens for use in report.models}
+        assert all(told[model] >= used for model, used in busiest.items() if model in told)
+        assert max(busiest, key=lambda model: busiest[model]) == report.models[0].model
+
+    run(scenario())
+
+
+def test_nothing_is_told_of_spend_without_costs() -> None:
+    """None, rather than 0, where costs are not pulled."""
+
+    async def scenario() -> None:
+        async with stage(only=("completions",)) as on:
+            report = on.service.publisher.snapshot.organizations[0]
+
+            assert (None, True) == (report.spend, bool(report.models))
+
+    run(scenario())
