@@ -4,11 +4,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.catalog import DAY, day_of
 from exporter.exposition import Snapshot
 from exporter.simulator import Shape, keys
 from tests.support.clock import ManualClock
+from tests.support.exposed import Exposed
 from tests.support.stage import NOW, TODAY, Stage, run, simulated, stage
 
 EMBEDDINGS = "openai_embeddings_requests"
@@ -178,6 +180,50 @@ def test_without_a_state_counters_begin_with_the_process() -> None:
             assert {0.0} == set(scraped.series(ACCRUED).values())
 
     run(scenario())
+
+
+def test_counters_stand_still_while_the_state_cannot_be_written(tmp_path: Path) -> None:
+    """Nothing is shown that is not on disk; gauges go on, and what was missed is added when it can be written again."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        state = tmp_path / "state.db"
+        async with stage(
+            simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=environ(BIRTH_HOLD="0s"), state=state
+        ) as on:
+            use(on, 5)
+            await on.advance(310)
+            await refuse_writes(on, refuse=True)
+            use(on, 3)
+            await on.advance(130)
+            refused = await on.scrape()
+            await refuse_writes(on, refuse=False)
+            await on.advance(61)
+            healed = await on.scrape()
+
+            assert (8.0, 5.0, 0.0) == told(refused)
+            assert (8.0, 8.0, 1.0) == told(healed)
+
+    with capture_logs() as log:
+        run(scenario())
+
+    said = [line["event"] for line in log if "state" in line["event"]]
+    assert [
+        "the state cannot be written: counters stand still until it can",
+        "the state can be written again",
+    ] == said
+
+
+async def refuse_writes(on: Stage, *, refuse: bool) -> None:
+    """Let the database refuse every write, as a full or read-only disk does, or take them again."""
+    store = on.service._store
+    assert store
+    await on.service._worker.run(lambda: store._database.execute(f"PRAGMA query_only = {int(refuse)}"))
+
+
+def told(scraped: Exposed) -> tuple[float | None, ...]:
+    """Return gauge, counter, and whether the state can be written."""
+    return tuple(scraped.value(name) for name in (EMBEDDINGS, ACCRUED, "openai_exporter_state_writable"))
 
 
 def test_counters_go_on_after_a_restart(tmp_path: Path) -> None:
