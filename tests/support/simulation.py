@@ -77,5 +77,5 @@ def simulation(
     """Serve a simulator on a port of its own for the length of a block."""
     clock = ManualClock(now)
     simulator = Simulator(seed, clock, shape=shape, delays=delays, policy=policy)
-    with serving(simulator) as url, httpx.Client(timeout=5, trust_env=False) as http:
+    with serving(simulator) as url, httpx.Client(timeout=30, trust_env=False) as http:
         yield Simulation(simulator, clock, url, http)
