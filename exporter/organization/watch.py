@@ -6,7 +6,7 @@ import structlog
 
 from exporter.organization.job import Status
 from exporter.telemetry import Telemetry
-from exporter.upstream import RateLimited, UpstreamError
+from exporter.upstream import UpstreamError
 
 
 class Watch:
@@ -28,7 +28,7 @@ class Watch:
     def error(self, resource: str, error: UpstreamError) -> None:
         """Count an attempt that failed."""
         self._telemetry.api_errors.labels(self._organization, resource, error.reason).inc()
-        if isinstance(error, RateLimited) or error.retry_after:
+        if error.silences:
             self._silenced(resource, error)
 
     def legacy(self, resource: str, *, standing_in: bool) -> None:

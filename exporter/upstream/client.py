@@ -200,7 +200,7 @@ class Client:
                 failures += 1
                 if not error.retryable or failures > RETRIES:
                     raise
-                if not isinstance(error, (errors.RateLimited, errors.Overloaded)):
+                if not error.silences:
                     await self._clock.sleep(error.retry_after or backoff(failures, self._chance()))
 
     async def _attempt(
@@ -223,7 +223,7 @@ class Client:
                 permit.answered(reply.status, reply.headers)
                 return reply
             error = classify(reply.status, reply.headers, reply.body, now=now, key=headers["Authorization"][7:])
-            if isinstance(error, (errors.RateLimited, errors.Overloaded)):
+            if error.silences:
                 permit.refused(error, reply.headers)
             else:
                 permit.answered(reply.status, reply.headers)

@@ -66,6 +66,11 @@ class UpstreamError(Exception):
         """What an operator should do."""
         return self.remedy
 
+    @property
+    def silences(self) -> bool:
+        """Whether every endpoint of the organization has to pause."""
+        return False
+
     def __str__(self) -> str:
         """Say it in one line."""
         origin = [f"HTTP {self.status}"] if self.status else []
@@ -138,6 +143,11 @@ class RateLimited(UpstreamError):
         "or find out what else asks with this organization's admin keys."
     )
 
+    @property
+    def silences(self) -> bool:
+        """Whether every endpoint of the organization has to pause: always."""
+        return True
+
 
 class BillingLimit(UpstreamError):
     """429 that says the account is out of credit or at a spend limit."""
@@ -156,7 +166,12 @@ class ServerError(UpstreamError):
 
 
 class Overloaded(ServerError):
-    """503: the API asks for a pause. The whole organization pauses."""
+    """503. The whole organization pauses if the API says how long; otherwise it is one endpoint that failed."""
+
+    @property
+    def silences(self) -> bool:
+        """Whether every endpoint of the organization has to pause: where there is a `Retry-After`."""
+        return self.retry_after is not None
 
 
 class Timeout(UpstreamError):

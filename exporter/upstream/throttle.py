@@ -69,7 +69,7 @@ class Throttle:
         self._admit()
 
     def refuse(self, passage: Passage, resource: str, error: UpstreamError, headers: Mapping[str, str]) -> None:
-        """Learn from 429 or 503."""
+        """Learn from 429, or from 503 with `Retry-After`."""
         self._pace.refused(
             passage,
             resource,

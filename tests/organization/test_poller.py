@@ -246,6 +246,26 @@ def test_without_a_sensible_retry_after_the_silence_is_that_of_any_failure(retry
     run(scenario())
 
 
+def test_an_overload_without_retry_after_is_the_failure_of_one_endpoint() -> None:
+    """503 alone silences nobody: the endpoint is retried after 1, 2 and 4 seconds, the others keep their pace."""
+
+    async def scenario() -> None:
+        async with stage(only=("completions", "embeddings")) as on:
+            on.simulator.faults.add("unavailable", path="completions")
+            await on.advance_to(NOW + 60.1)
+            scraped = await on.scrape()
+            await on.advance_to(NOW + 68)
+            retried = gaps(on.asked(COMPLETIONS, since=NOW + 59))[:3]
+            await on.advance_to(NOW + 301)
+
+            assert 0.0 == scraped.value("openai_exporter_throttle_paused_until_timestamp_seconds")
+            assert 3 == len(retried)
+            assert all(0.75 * most - 0.01 <= gap <= most + 0.01 for gap, most in zip(retried, (1, 2, 4), strict=True))
+            assert [60.0] * 5 == gaps(on.asked("usage/embeddings"))
+
+    run(scenario())
+
+
 async def told(on: Stage, name: str) -> tuple[float | None, float | None]:
     """Return what a scrape says of a resource: up, and how many requests were refused."""
     scraped = await on.scrape()

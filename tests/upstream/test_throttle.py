@@ -117,9 +117,9 @@ def test_one_refusal_silences_every_endpoint() -> None:
 
 
 def test_an_overload_silences_every_endpoint() -> None:
-    """A 503 without `Retry-After` is a pause of one second, and of two when the probe is refused as well."""
+    """A 503 with `Retry-After` is a pause for all of them, and another one when the probe is refused as well."""
     traffic = _Traffic()
-    traffic.answer = lambda _, number: Overloaded("busy") if number <= 2 else None
+    traffic.answer = lambda _, number: Overloaded("busy", retry_after=float(number)) if number <= 2 else None
 
     async def one_after_another() -> None:
         for name in ("a", "b", "c", "d"):
