@@ -1,6 +1,7 @@
 """Spikes of requests, tokens and moderations: what pages, and all that must not."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -207,6 +208,20 @@ def test_words(watched: Watched) -> None:
         in watched.said["OpenAIRequestSpike", "spike"]["description"]
     )
     assert [] == unclear(watched)
+
+
+def test_quiet_hours(tmp_path: Path) -> None:
+    """Once there are two weeks, a Saturday's spike counts that would be nothing on a Friday."""
+    replay = Replay(tmp_path, step=f"{STEP}s", rules=_RULES)
+    history = History("quiet-hours", 16.8, step=STEP)
+    history.cost("old", office(1))
+    history.requests("old", times_as_much(office(4000), 4, (9.30, 9.45), (16.55, 16.70)))
+    history.write(replay)
+
+    fired = replay.watch(0, int(16.8 * DAY), words=False).fired
+
+    assert {"OpenAIRequestSpike", "OpenAITokenSpike"} == {alert for alert, *_ in fired}
+    assert all(times[0] > 16.5 * DAY for times in fired.values())
 
 
 def _of(organization: str, watched: Watched) -> set[tuple[str, ...]]:
