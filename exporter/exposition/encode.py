@@ -46,7 +46,8 @@ class Encoder:
 
     def _chunks(self, family: Family, kept: dict[tuple[object, ...], ColumnLines]) -> Iterator[bytes]:
         for column in family.columns:
-            texts = self._texts.setdefault(column.rows, LabelTexts())
+            if (texts := self._texts.get(column.rows)) is None:
+                texts = self._texts[column.rows] = LabelTexts()
             key = family.name, id(column.rows), column.before, column.after
             lines = kept.pop(key, None) or ColumnLines(family.name, column.after)
             self._lines[key] = lines

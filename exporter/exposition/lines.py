@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client.utils import floatToGoString
 
 from exporter.exposition.families import Column
@@ -37,13 +38,17 @@ class LabelTexts:
         """Return the rows' generation and a text for every row, made once while the generation lasts."""
         if self._generation != rows.generation:
             self._generation, self._texts = rows.generation, []
+        if len(self._texts) < len(rows.sets):
+            self._add(rows, before)
+        return self._generation, self._texts
+
+    def _add(self, rows: Rows, before: tuple[tuple[str, str], ...]) -> None:
         names = (*(name for name, _ in before), *rows.names)
         constant = tuple(value for _, value in before)
         order = sorted(range(len(names)), key=names.__getitem__)
         for labels in rows.sets[len(self._texts) :]:
             values = (*constant, *labels)
             self._texts.append(",".join(f'{names[place]}="{escape(values[place])}"' for place in order))
-        return self._generation, self._texts
 
 
 class ColumnLines:
@@ -56,21 +61,22 @@ class ColumnLines:
         self._generation = -1
         self._shown = np.zeros(0, np.bool_)
         self._places = np.zeros(0, np.intp)
+        self._given: NDArray[np.float64] | None = None
+        """The values as they came: arrays are replaced, never changed, so that the same one says the same."""
         self._values = np.zeros(0)
         self._parts: list[str] = []
         self._chunks: list[bytes] = []
 
     def update(self, column: Column, generation: int, texts: list[str]) -> list[bytes]:
         """Return the chunks of the column's lines as of now."""
-        same_places = (
-            column.rows is self._rows
-            and generation == self._generation
-            and len(column.shown) == len(self._shown)
-            and bool((column.shown == self._shown).all())
-        )
+        same_rows = column.rows is self._rows and generation == self._generation
+        if same_rows and column.values is self._given and column.shown is self._shown:
+            return self._chunks
+        same_places = same_rows and len(column.shown) == len(self._shown) and bool((column.shown == self._shown).all())
         if not same_places:
             self._lay_out(column, generation, texts)
             return self._chunks
+        self._given, self._shown = column.values, column.shown
         values = column.values[self._places]
         changed = np.flatnonzero(values != self._values)
         for place, value in zip(changed.tolist(), values[changed].tolist(), strict=True):
@@ -81,7 +87,8 @@ class ColumnLines:
         return self._chunks
 
     def _lay_out(self, column: Column, generation: int, texts: list[str]) -> None:
-        self._rows, self._generation, self._shown = column.rows, generation, column.shown
+        self._rows, self._generation = column.rows, generation
+        self._given, self._shown = column.values, column.shown
         self._places = np.flatnonzero(column.shown)
         self._values = column.values[self._places]
         self._parts = list(self._all_parts(texts))

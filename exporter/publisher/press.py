@@ -42,6 +42,8 @@ class Press:
         self._shown: dict[tuple[str, str], _Shown] = {}
         self.writable = store is not None
         """Whether the last commit succeeded."""
+        self._behind = False
+        """Whether something waits for a state that could not be written."""
 
     @property
     def next_change(self) -> float:
@@ -67,11 +69,12 @@ class Press:
                     _log.error(  # the words say it all
                         "the state cannot be written: counters stand still until it can", error=str(error)
                     )
-                self.writable = False
+                self.writable, self._behind = False, True
                 return False
             if not self.writable:
                 _log.info("the state can be written again")
             self.writable = True
+        self._behind = False
         for desk, entry in entries:
             for release in entry.releases:
                 release.adopt()
@@ -81,19 +84,23 @@ class Press:
 
     def faces(self, desk: Desk, now: float) -> tuple[list[Face], bool]:
         """Return what a ledger shows at `now`, and whether that is another thing than last time."""
-        key = desk.organization, desk.name
-        shown = self._shown.get(key)
-        if shown is not None and shown.ledger is desk.ledger and now < shown.until and not desk.unsaved:
+        if shown := self._standing(desk, now):
             return shown.faces, False
         release = desk.ledger.next_release(now, self._hold)
         until = desk.ledger.next_change(now)
-        self._shown[key] = _Shown(
-            desk.ledger, desk.ledger.faces(now), until if release is None else min(until, release)
-        )
-        return self._shown[key].faces, True
+        shown = _Shown(desk.ledger, desk.ledger.faces(now), until if release is None else min(until, release))
+        self._shown[desk.organization, desk.name] = shown
+        return shown.faces, True
+
+    def _standing(self, desk: Desk, now: float) -> _Shown | None:
+        shown = self._shown.get((desk.organization, desk.name))
+        good = shown and shown.ledger is desk.ledger and now < shown.until and not desk.unsaved
+        return shown if good else None
 
     def _entries(self, desks: Sequence[Desk], now: float) -> Iterator[tuple[Desk, Entry]]:
         for desk in desks:
+            if self._standing(desk, now) and not self._behind:
+                continue
             releases = desk.ledger.propose(now, self._hold)
             if desk.unsaved or releases:
                 yield desk, Entry(desk.organization, desk.ledger, desk.refusal, releases)
