@@ -1,5 +1,7 @@
 """When a job is due again, by itself: no clock, no network."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +70,7 @@ def test_failures_are_repeated_ever_more_slowly(interval: float, expected: list[
     """1, 2, 4 ... seconds, at most a minute or the interval, whichever is longer."""
     times = [0, *dues(interval, Outcome.FAILED, len(expected))]
 
-    assert expected == [after - before for before, after in zip(times, times[1:], strict=False)]
+    assert expected == [after - before for before, after in pairwise(times)]
 
 
 def test_thousands_of_failures_overflow_nothing() -> None:

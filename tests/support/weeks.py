@@ -122,8 +122,8 @@ def only(*names: str) -> dict[str, Any]:
 
 def _samples(service: Service) -> Iterator[str]:
     place = ",".join(f'{name}="{value}"' for name, value in PLACE.items())
-    pieces = service.publisher.snapshot.bodies[Format.TEXT].pieces
-    body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(b"".join(pieces)) + service._tail(Format.TEXT)
+    whole = service._own(service.publisher.snapshot.bodies[Format.TEXT], Format.TEXT)
+    body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(b"".join(whole.pieces)) + service._tail.others(Format.TEXT)
     for line in body.decode().splitlines():
         if not line.startswith("#"):
             name, labels, value = _SAMPLE.findall(line)[0]
