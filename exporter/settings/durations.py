@@ -4,7 +4,8 @@ import re
 from typing import Final
 
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_WRITTEN: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+_NUMBER: Final = r"\d{1,9}(?:\.\d{1,9})?"
+_WRITTEN: Final = re.compile("".join(rf"(?:({_NUMBER}){unit})?" for unit in _UNITS), re.ASCII)
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 _ADVICE: Final = "expects a duration: seconds, or a number with a unit such as 90s, 5m, 6h, 31d or 1h30m"
 
@@ -19,7 +20,7 @@ def parse_duration(value: object) -> float:
     written = _WRITTEN.fullmatch(text)
     if not text or not written:
         raise ValueError(_ADVICE)
-    return float(sum(int(count) * unit for count, unit in zip(written.groups("0"), _UNITS.values(), strict=True)))
+    return float(sum(float(count) * unit for count, unit in zip(written.groups("0"), _UNITS.values(), strict=True)))
 
 
 def format_duration(seconds: float) -> str:

@@ -17,11 +17,16 @@ UNKNOWN: Final = "unknown"
 """The label of what the API leaves null or empty."""
 
 _ABSURD: Final = 10**15
+"""An amount of money, or a billed quantity, that cannot be."""
+
+_ABSURD_COUNT: Final = 10**18
+"""Likewise a count: stored bytes reach far."""
+
 _PLACES: Final = len(str(QUANTA)) - 1
 _QUANTUM: Final = Decimal(1).scaleb(-_PLACES)
 _EXACT: Final = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
-_Count: TypeAlias = Annotated[float, msgspec.Meta(gt=-_ABSURD, lt=_ABSURD)]
+_Count: TypeAlias = Annotated[float, msgspec.Meta(gt=-_ABSURD_COUNT, lt=_ABSURD_COUNT)]
 
 
 def reader(plan: Plan) -> "RowReader":

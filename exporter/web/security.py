@@ -21,6 +21,7 @@ from exporter.web.webconfig import WebConfig, WebConfigError, read_web_config
 
 _log = structlog.get_logger()
 
+_OPEN: Final = frozenset({"/-/healthy", "/-/ready"})
 _CHALLENGE: Final = (("WWW-Authenticate", 'Basic realm="openai-usage-exporter", charset="UTF-8"'),)
 
 
@@ -88,7 +89,10 @@ class Security:
 
 
 class Guard:
-    """An ASGI application before another: asks for the password and adds the configured headers to every answer."""
+    """An ASGI application before another: asks for the password and adds the configured headers to every answer.
+
+    Health and readiness are told without a password: probes have none, and there is nothing to learn from them.
+    """
 
     def __init__(self, app: Application, security: Security) -> None:
         self._app = app
@@ -98,7 +102,7 @@ class Guard:
         """Let the request through, or answer 401."""
         headers = self._security.headers()
         sending = _adding(headers, send) if headers else send
-        if await self._security.authenticated(header(scope, b"authorization")):
+        if scope["path"] in _OPEN or await self._security.authenticated(header(scope, b"authorization")):
             await self._app(scope, receive, sending)
         else:
             answer = words(HTTPStatus.UNAUTHORIZED, "Unauthorized.\n", _CHALLENGE)

@@ -24,6 +24,8 @@ from exporter.settings.urls import is_loopback, parse_base_url, parse_proxy
         ("31d", 2678400.0),
         ("1h30m", 5400.0),
         ("1d2h3m4s", 93784.0),
+        ("1.5h", 5400.0),
+        ("0.5s", 0.5),
         ("0", 0.0),
     ],
 )
@@ -34,7 +36,7 @@ def test_durations_are_seconds_or_have_units(written: object, seconds: float) ->
 
 @pytest.mark.parametrize(
     "written",
-    ["", " ", "s", "5 m", "1.5h", "30m1h", "1h1h", "-5", "5M", "1w", "nan", "inf", "1e3", "٣s", True, None, []],
+    ["", " ", "s", "5 m", "1.5.h", "30m1h", "1h1h", "-5", "5M", "1w", "nan", "inf", "1e3", "٣s", True, None, []],
 )
 def test_anything_else_is_no_duration(written: object) -> None:
     """Units out of order, unknown ones, signs and what is no number are refused."""

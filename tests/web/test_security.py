@@ -91,9 +91,15 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready", "/nowhere"])
-def test_everything_is_behind_the_password(guarded: Site, path: str) -> None:
-    """Health and readiness are protected too, as in every exporter with this file."""
+@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+def test_probes_need_no_password(guarded: Site, path: str) -> None:
+    """Health and readiness are told to everybody."""
+    assert 200 == _get(guarded, path)[0]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/nowhere", "/-/healthy/"])
+def test_figures_are_behind_the_password(guarded: Site, path: str) -> None:
+    """Everything that tells a figure, and everything that is not there, asks for the password."""
     status, headers, body = _get(guarded, path)
 
     assert (401, b"Unauthorized.\n") == (status, body)
