@@ -11,7 +11,7 @@ import httpx
 import structlog
 
 from exporter.catalog import CATALOG, DAY, Branch, Plan, Resource
-from exporter.organization import Besides, Fresh, Organization, Watch
+from exporter.organization import AnnexPlan, Fresh, Organization, Watch
 from exporter.telemetry import Telemetry
 from exporter.upstream import Client, Throttle, inline
 from tests.support.clock import ManualClock
@@ -19,8 +19,8 @@ from tests.support.clock import ManualClock
 HOUR: Final = 3600
 THREE: Final = ("costs", "completions", "embeddings")
 
-DEFAULT: Final = Besides(projects=True, spend_limits=True)
-EVERYTHING: Final = Besides(
+DEFAULT: Final = AnnexPlan(projects=True, spend_limits=True)
+EVERYTHING: Final = AnnexPlan(
     projects=True,
     api_keys=True,
     admin_api_keys=True,
@@ -39,7 +39,7 @@ class Case:
     projects: int
     used: Sequence[str]
     """Resources that have usage."""
-    besides: Besides
+    annex_plan: AnnexPlan
     grouped_by_key: bool = False
 
 
@@ -193,7 +193,7 @@ async def measure(case: Case, hours: int = 2) -> Journal:
         telemetry=telemetry,
         run=inline,
         shelf=Fresh(),
-        besides=case.besides,
+        annex_plan=case.annex_plan,
     )
     polling = asyncio.create_task(organization.run(lambda: None))
     try:

@@ -15,7 +15,7 @@ from exporter import __version__
 from exporter.cli.connecting import connect
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Body, Format, Tail
-from exporter.organization import Besides, Fresh, Organization, Watch
+from exporter.organization import AnnexPlan, Fresh, Organization, Watch
 from exporter.publisher import Publisher
 from exporter.settings import OrganizationSettings, Poll, Settings
 from exporter.store import StateUnwritableError, Store
@@ -117,15 +117,15 @@ class Service:
             run=self._worker.run,
             shelf=self._store or Fresh(),
             openai_id=self._store.organization(settings.name) if self._store else "",
-            besides=_besides(settings, self._settings.poll),
+            annex_plan=_annex_plan(settings, self._settings.poll),
             names=self._store.names(settings.name) if self._store else (),
         )
 
 
-def _besides(settings: OrganizationSettings, poll: Poll) -> Besides:
+def _annex_plan(settings: OrganizationSettings, poll: Poll) -> AnnexPlan:
     names, limits, budgets = settings.names, settings.limits, settings.budgets
     whole = not settings.costs_narrowed
-    return Besides(
+    return AnnexPlan(
         projects=names.projects,
         api_keys=names.api_keys,
         admin_api_keys=names.admin_api_keys,

@@ -1,6 +1,6 @@
 """One organization: what is polled when, and what becomes of the answers."""
 
-from exporter.organization.besides import Besides
+from exporter.organization.annex import AnnexPlan
 from exporter.organization.described import ALL, Described
 from exporter.organization.job import Job, Poller, Source, Status
 from exporter.organization.mirror import Fresh, Mirror, Shelf
@@ -10,7 +10,7 @@ from exporter.organization.watch import Watch
 
 __all__ = [
     "ALL",
-    "Besides",
+    "AnnexPlan",
     "Described",
     "Fresh",
     "Job",

@@ -5,7 +5,7 @@ from typing import Final
 
 from exporter.catalog import DAY
 from exporter.exposition import Family
-from exporter.organization.aside import PLACEHOLDERS, UNKNOWN, Aside, Rotation, Round
+from exporter.organization.annex_jobs import PLACEHOLDERS, UNKNOWN, AnnexSurroundings, Rotation, Round
 from exporter.organization.described import (
     ADMIN_API_KEY_EXPIRES,
     ADMIN_API_KEY_INFO,
@@ -15,7 +15,7 @@ from exporter.organization.described import (
     API_KEY_LAST_USED,
 )
 from exporter.organization.job import Status
-from exporter.organization.memory import API_KEY
+from exporter.organization.known_names import API_KEY
 from exporter.organization.schedule import Outcome
 from exporter.upstream import Directory, Priority
 from exporter.upstream.names import ADMIN_API_KEYS, API_KEYS, ApiKey
@@ -29,14 +29,14 @@ class ApiKeys:
 
     def __init__(
         self,
-        aside: Aside,
+        around: AnnexSurroundings,
         rotation: Rotation,
         *,
         in_use: Callable[[], Collection[str]],
         listed: Callable[[], Collection[str]],
     ) -> None:
         """Take which projects have usage, and which there are: both are called on the ledgers' thread."""
-        self._aside, self._rotation = aside, rotation
+        self._around, self._rotation = around, rotation
         self._searches = Rotation(_SEARCHED, 1 << 30)
         self._in_use, self._listed = in_use, listed
         self._keys: dict[str, tuple[ApiKey, ...]] = {}
@@ -50,7 +50,7 @@ class ApiKeys:
         """Return what asks about one project after the other."""
         return Round(
             API_KEYS,
-            self._aside,
+            self._around,
             self._rotation,
             interval=interval,
             priority=Priority.NAMES,
@@ -71,8 +71,8 @@ class ApiKeys:
 
     def _refresh(self) -> None:
         """Make everything anew if a key, its project or its facts have changed."""
-        shown = self._aside.shown
-        stamp = self._revision, self._aside.memory.revision, shown.stamp()
+        shown = self._around.shown
+        stamp = self._revision, self._around.memory.revision, shown.stamp()
         if self._stamp == stamp:
             return
         self._stamp = stamp
@@ -82,8 +82,8 @@ class ApiKeys:
             self._made = list(self._make())
 
     def _make(self) -> Iterable[Family]:
-        organization = self._aside.organization
-        known = self._aside.memory.of(API_KEY)
+        organization = self._around.organization
+        known = self._around.memory.of(API_KEY)
         yield API_KEY_INFO.family(
             ((organization, project_id, id_, name, known.get(id_, {}).get("owner_type") or UNKNOWN), 1.0)
             for id_, (project_id, name) in sorted(self._infos.items())
@@ -98,25 +98,25 @@ class ApiKeys:
 
     def _find(self) -> dict[str, tuple[str, str]]:
         """Return project and name of every key that is listed or shown."""
-        known = self._aside.memory.of(API_KEY)
+        known = self._around.memory.of(API_KEY)
         owners = self._owners()
         listed = {key.id: project_id for project_id, keys in self._keys.items() for key in keys}
         infos = {}
-        for id_ in listed.keys() | self._aside.shown.ids("api_key_id"):
+        for id_ in listed.keys() | self._around.shown.ids("api_key_id"):
             facts = known.get(id_, {})
             project_id = listed.get(id_) or facts.get("project_id") or owners.get(id_) or UNKNOWN
-            infos[id_] = project_id, self._aside.name(facts.get("name")) or id_
+            infos[id_] = project_id, self._around.name(facts.get("name")) or id_
         return infos
 
     def _owners(self) -> Mapping[str, str]:
         """Return the project of each key, as far as usage that is grouped by both tells it."""
-        pairs = self._aside.shown.values("api_key_id", "project_id")
+        pairs = self._around.shown.values("api_key_id", "project_id")
         return {key: project for key, project in sorted(pairs) if project not in PLACEHOLDERS}
 
     def _due(self, now: float) -> list[str]:
-        known = self._aside.memory.of(API_KEY)
+        known = self._around.memory.of(API_KEY)
         owners = self._owners()
-        unnamed = self._aside.shown.ids("api_key_id") - known.keys() - PLACEHOLDERS
+        unnamed = self._around.shown.ids("api_key_id") - known.keys() - PLACEHOLDERS
         in_use, listed = set(self._in_use()), set(self._listed())
         wanted = in_use or listed
         if unnamed - owners.keys():
@@ -133,11 +133,11 @@ class ApiKeys:
         self._keys[project_id] = tuple(keys)
         for key in keys:
             facts = {
-                "name": self._aside.name(key.name),
+                "name": self._around.name(key.name),
                 "project_id": project_id,
                 "owner_type": (key.owner.type if key.owner else None) or UNKNOWN,
             }
-            self._aside.memory.learn(API_KEY, key.id, facts)
+            self._around.memory.learn(API_KEY, key.id, facts)
         self._revision += changed
         return changed
 
@@ -149,25 +149,25 @@ class AdminApiKeys:
     priority = Priority.NAMES
     counts = False
 
-    def __init__(self, aside: Aside, directory: Directory, *, interval: float) -> None:
+    def __init__(self, around: AnnexSurroundings, directory: Directory, *, interval: float) -> None:
         self.interval = interval
         self.status = Status()
-        self._aside, self._directory = aside, directory
+        self._around, self._directory = around, directory
         self._keys: dict[str, ApiKey] = {}
 
     async def poll(self, due: float) -> Outcome:
         """Ask for the list."""
         listed = {key.id: key for key in await self._directory.admin_api_keys(due)}
         if listed != self._keys:
-            self.status.last_change = self._aside.clock.now()
+            self.status.last_change = self._around.clock.now()
         self._keys = listed
         return Outcome.DATA
 
     def families(self, now: float) -> Iterable[Family]:  # noqa: ARG002 -- names do not age
         """Return info, last use and expiry."""
-        organization, keys = self._aside.organization, self._keys.values()
+        organization, keys = self._around.organization, self._keys.values()
         yield ADMIN_API_KEY_INFO.family(
-            ((organization, key.id, self._aside.name(key.name) or key.id), 1.0) for key in keys
+            ((organization, key.id, self._around.name(key.name) or key.id), 1.0) for key in keys
         )
         for described, attribute in ((ADMIN_API_KEY_LAST_USED, "last_used_at"), (ADMIN_API_KEY_EXPIRES, "expires_at")):
             yield described.family(

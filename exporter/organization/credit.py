@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from exporter.exposition import Family
-from exporter.organization.aside import Aside
+from exporter.organization.annex_jobs import AnnexSurroundings
 from exporter.organization.described import CREDIT_AVAILABLE, CREDIT_GRANTED, CREDIT_USED
 from exporter.organization.job import Status
 from exporter.organization.schedule import Outcome
@@ -18,17 +18,17 @@ class Credit:
     priority = Priority.LIMITS
     counts = False
 
-    def __init__(self, aside: Aside, *, interval: float, stale_after: float) -> None:
+    def __init__(self, around: AnnexSurroundings, *, interval: float, stale_after: float) -> None:
         """Take seconds between polls, and seconds without a success after which the credit vanishes."""
         self.interval = interval
         self.status = Status()
-        self._aside, self._stale_after = aside, stale_after
+        self._around, self._stale_after = around, stale_after
         self._known: tuple[float, CreditGrants] | None = None
 
     async def poll(self, due: float) -> Outcome:
         """Ask for the sums."""
-        grants = await credit_grants(self._aside.client, self._aside.observer, due)
-        now = self._aside.clock.now()
+        grants = await credit_grants(self._around.client, self._around.observer, due)
+        now = self._around.clock.now()
         if self._known is None or self._known[1] != grants:
             self.status.last_change = now
         self._known = now, grants
@@ -43,5 +43,5 @@ class Credit:
             (CREDIT_USED, "total_used"),
             (CREDIT_AVAILABLE, "total_available"),
         ):
-            labels = (self._aside.organization,)
+            labels = (self._around.organization,)
             yield described.family([(labels, getattr(known[1], attribute))] if known and fresh else [])

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from exporter.exposition import Family
-from exporter.organization.aside import Aside, Rotation, Round
+from exporter.organization.annex_jobs import AnnexSurroundings, Rotation, Round
 from exporter.organization.described import (
     ORGANIZATION_BUDGET,
     ORGANIZATION_SPEND_ALERT,
@@ -53,19 +53,19 @@ class SpendLimits:
     priority = Priority.LIMITS
     counts = False
 
-    def __init__(self, aside: Aside, limits: Limits, *, interval: float, stale_after: float) -> None:
+    def __init__(self, around: AnnexSurroundings, limits: Limits, *, interval: float, stale_after: float) -> None:
         """Take seconds between polls, and seconds without a success after which the limits vanish."""
         self.interval = interval
         self.status = Status()
-        self._aside, self._limits, self._stale_after = aside, limits, stale_after
-        self._tongue = Tongue(aside.organization)
+        self._around, self._limits, self._stale_after = around, limits, stale_after
+        self._tongue = Tongue(around.organization)
         self._known: tuple[float, Spending] | None = None
 
     async def poll(self, due: float) -> Outcome:
         """Ask for both."""
         spending = await self._limits.spending(due)
         self._tongue.check(spending, "organization")
-        now = self._aside.clock.now()
+        now = self._around.clock.now()
         if self._known is None or self._known[1] != spending:
             self.status.last_change = now
         self._known = now, spending
@@ -79,7 +79,7 @@ class SpendLimits:
             spendings[()] = known[1]
         yield from _spending(
             spendings,
-            self._aside.organization,
+            self._around.organization,
             (ORGANIZATION_SPEND_LIMIT, ORGANIZATION_SPEND_LIMIT_ENFORCING, ORGANIZATION_SPEND_ALERT),
         )
 
@@ -115,17 +115,22 @@ class ProjectSpendLimits:
     """Keeps the spend limits and alerts of the projects in use."""
 
     def __init__(
-        self, aside: Aside, rotation: Rotation, projects: Callable[[], Collection[str]], *, stale_after: float
+        self,
+        around: AnnexSurroundings,
+        rotation: Rotation,
+        projects: Callable[[], Collection[str]],
+        *,
+        stale_after: float,
     ) -> None:
-        self._aside, self._rotation = aside, rotation
-        self._tongue = Tongue(aside.organization)
+        self._around, self._rotation = around, rotation
+        self._tongue = Tongue(around.organization)
         self._values: OfProjects[Spending] = OfProjects(rotation, projects, stale_after)
 
     def job(self, limits: Limits, interval: float) -> Round[Spending]:
         """Return what asks about one project after the other."""
         return Round(
             PROJECT_SPEND_LIMITS,
-            self._aside,
+            self._around,
             self._rotation,
             interval=interval,
             priority=Priority.LIMITS,
@@ -138,7 +143,7 @@ class ProjectSpendLimits:
         """Return what is not stale."""
         yield from _spending(
             {(id_,): spending for id_, spending in self._values.fresh(now).items()},
-            self._aside.organization,
+            self._around.organization,
             (PROJECT_SPEND_LIMIT, PROJECT_SPEND_LIMIT_ENFORCING, PROJECT_SPEND_ALERT),
         )
 
@@ -151,16 +156,21 @@ class RateLimits:
     """Keeps the rate limits of the projects in use."""
 
     def __init__(
-        self, aside: Aside, rotation: Rotation, projects: Callable[[], Collection[str]], *, stale_after: float
+        self,
+        around: AnnexSurroundings,
+        rotation: Rotation,
+        projects: Callable[[], Collection[str]],
+        *,
+        stale_after: float,
     ) -> None:
-        self._aside, self._rotation = aside, rotation
+        self._around, self._rotation = around, rotation
         self._values: OfProjects[tuple[RateLimit, ...]] = OfProjects(rotation, projects, stale_after)
 
     def job(self, limits: Limits, interval: float) -> Round[tuple[RateLimit, ...]]:
         """Return what asks about one project after the other."""
         return Round(
             RATE_LIMITS,
-            self._aside,
+            self._around,
             self._rotation,
             interval=interval,
             priority=Priority.LIMITS,
@@ -172,7 +182,7 @@ class RateLimits:
     def families(self, now: float) -> Iterable[Family]:
         """Return what is not stale."""
         limits = {
-            (self._aside.organization, id_, limit.model): limit
+            (self._around.organization, id_, limit.model): limit
             for id_, found in self._values.fresh(now).items()
             for limit in found
         }

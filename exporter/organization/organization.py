@@ -8,12 +8,12 @@ import structlog
 from exporter.catalog import Answer, Plan
 from exporter.clock import Clock
 from exporter.exposition import OrganizationReport, ResourceReport
-from exporter.organization.aside import Aside
-from exporter.organization.besides import Annex, Besides
+from exporter.organization.annex import Annex, AnnexPlan
+from exporter.organization.annex_jobs import AnnexSurroundings
 from exporter.organization.job import Job, Poller, Source
-from exporter.organization.memory import Memory
+from exporter.organization.known_names import KnownNames
 from exporter.organization.mirror import Mirror, Shelf, Surroundings
-from exporter.organization.shown import Shown
+from exporter.organization.shown_ids import ShownIds
 from exporter.organization.watch import Watch
 from exporter.store import Name
 from exporter.telemetry import Telemetry
@@ -45,7 +45,7 @@ class Organization:
         run: Runner,
         shelf: Shelf,
         openai_id: str = "",
-        besides: Besides | None = None,
+        annex_plan: AnnexPlan | None = None,
         names: Iterable[Name] = (),
     ) -> None:
         """`openai_id` and `names` are what the state remembers: of the header `openai-organization`, and of names."""
@@ -57,11 +57,13 @@ class Organization:
         for plan in plans:
             telemetry.begin(name, plan.resource.name, buckets=True)
         self.mirrors = [Mirror(plan, around, shelf) for plan in plans]
-        self._memory = Memory(name, names)
-        besides = besides or Besides()
-        shown = Shown(self.mirrors)
-        aside = Aside(name, client, watch, clock, run, self._memory, shown, besides.personal_data, self._settled)
-        annex = Annex(besides, aside)
+        self._memory = KnownNames(name, names)
+        annex_plan = annex_plan or AnnexPlan()
+        shown = ShownIds(self.mirrors)
+        beside = AnnexSurroundings(
+            name, client, watch, clock, run, self._memory, shown, annex_plan.personal_data, self._settled
+        )
+        annex = Annex(annex_plan, beside)
         for job in annex.jobs:
             telemetry.begin(name, job.name, buckets=False)
         self.jobs: list[Job] = [*self.mirrors, *annex.jobs]

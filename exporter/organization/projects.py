@@ -5,10 +5,10 @@ from functools import partial
 from typing import Final
 
 from exporter.exposition import Family
-from exporter.organization.aside import PLACEHOLDERS, UNKNOWN, Aside
+from exporter.organization.annex_jobs import PLACEHOLDERS, UNKNOWN, AnnexSurroundings
 from exporter.organization.described import PROJECT_INFO
 from exporter.organization.job import Status
-from exporter.organization.memory import PROJECT, Facts
+from exporter.organization.known_names import PROJECT, Facts
 from exporter.organization.schedule import Outcome
 from exporter.upstream import BadRequest, Directory, Priority
 from exporter.upstream.names import PROJECTS, Project
@@ -31,7 +31,7 @@ class ProjectNames:
 
     def __init__(
         self,
-        aside: Aside,
+        around: AnnexSurroundings,
         directory: Directory,
         *,
         interval: float,
@@ -41,7 +41,7 @@ class ProjectNames:
         """`only` narrows what is listed to a filter's projects; `also` gives ids that families without ledgers show."""
         self.interval = interval
         self.status = Status()
-        self._aside, self._directory = aside, directory
+        self._around, self._directory = around, directory
         self._only = frozenset(only)
         self._also = also
         self._family: tuple[object, Family] | None = None
@@ -49,40 +49,40 @@ class ProjectNames:
     async def poll(self, due: float) -> Outcome:
         """Ask for the list, and singly for what is shown but neither listed nor known to be nowhere."""
         listed = await self._directory.projects(due)
-        for project_id in await self._aside.run(partial(self._compare, listed)):
-            due = self._aside.clock.monotonic()
+        for project_id in await self._around.run(partial(self._compare, listed)):
+            due = self._around.clock.monotonic()
             try:
                 found = await self._directory.project(project_id, due)
             except BadRequest:
                 found = None
-            await self._aside.run(partial(self._note, project_id, found))
+            await self._around.run(partial(self._note, project_id, found))
         return Outcome.DATA
 
     def having(self, *statuses: str) -> set[str]:
         """Return the projects with one of these statuses."""
-        return {id_ for id_, facts in self._aside.memory.of(PROJECT).items() if facts.get("status") in statuses}
+        return {id_ for id_, facts in self._around.memory.of(PROJECT).items() if facts.get("status") in statuses}
 
     def families(self, now: float) -> Iterable[Family]:  # noqa: ARG002 -- names do not age
         """Return the info family, anew only when something changed."""
-        state = self._aside.memory.revision, self._aside.shown.stamp(), frozenset(self._also())
+        state = self._around.memory.revision, self._around.shown.stamp(), frozenset(self._also())
         if self._family is None or self._family[0] != state:
             self._family = state, PROJECT_INFO.family((self._labels(id_), 1.0) for id_ in self._ids())
         yield self._family[1]
 
     def _shown(self) -> set[str]:
-        return self._aside.shown.ids("project_id") | set(self._also())
+        return self._around.shown.ids("project_id") | set(self._also())
 
     def _ids(self) -> list[str]:
-        known = self._aside.memory.of(PROJECT).keys()
+        known = self._around.memory.of(PROJECT).keys()
         return sorted(self._shown() | {id_ for id_ in known if self._wanted(id_)})
 
     def _wanted(self, id_: str) -> bool:
         return not self._only or id_ in self._only
 
     def _labels(self, id_: str) -> tuple[str, ...]:
-        facts = self._aside.memory.of(PROJECT).get(id_, {})
-        name = self._aside.name(facts.get("name"))
-        return self._aside.organization, id_, name or id_, facts.get("status") or UNKNOWN
+        facts = self._around.memory.of(PROJECT).get(id_, {})
+        name = self._around.name(facts.get("name"))
+        return self._around.organization, id_, name or id_, facts.get("status") or UNKNOWN
 
     def _compare(self, listed: list[Project]) -> list[str]:
         """Take the list over; return what has to be looked up."""
@@ -91,7 +91,7 @@ class ProjectNames:
         for id_, project in present.items():
             if self._wanted(id_) or id_ in shown:
                 self._learn(id_, _facts(project, listed=True))
-        known = self._aside.memory.of(PROJECT)
+        known = self._around.memory.of(PROJECT)
         for id_, facts in list(known.items()):
             if id_ not in present and facts.get(_LISTED):
                 self._learn(id_, {**facts, "status": DELETED})
@@ -101,8 +101,8 @@ class ProjectNames:
         self._learn(id_, _facts(found or Project(id_, status=DELETED), listed=False))
 
     def _learn(self, id_: str, facts: Facts) -> None:
-        if self._aside.memory.learn(PROJECT, id_, {**facts, "name": self._aside.name(facts["name"])}):
-            self.status.last_change = self._aside.clock.now()
+        if self._around.memory.learn(PROJECT, id_, {**facts, "name": self._around.name(facts["name"])}):
+            self.status.last_change = self._around.clock.now()
 
 
 def _facts(project: Project, *, listed: bool) -> Facts:

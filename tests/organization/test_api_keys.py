@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.organization import Besides
-from exporter.organization.aside import Rotation
+from exporter.organization import AnnexPlan
+from exporter.organization.annex_jobs import Rotation
 from exporter.simulator import Shape, keys
 from tests.support.clock import run
 from tests.support.house import House, house
@@ -16,7 +16,7 @@ INFO = "openai_api_key_info"
 USED = "openai_api_key_last_used_timestamp_seconds"
 EXPIRES = "openai_api_key_expires_timestamp_seconds"
 
-KEYS = Besides(projects=True, api_keys=True)
+KEYS = AnnexPlan(projects=True, api_keys=True)
 BY_KEY = plan("completions", group_by=["project_id", "api_key_id"])
 
 
@@ -195,7 +195,7 @@ def test_admin_keys_have_names_and_times() -> None:
         organization = sim.simulator.worlds[0].organization
 
         async def story() -> None:
-            async with house(sim, Besides(admin_api_keys=True)) as acme:
+            async with house(sim, AnnexPlan(admin_api_keys=True)) as acme:
                 status = await acme.poll("admin_api_keys", "admin_api_keys")
                 infos = acme.labels("openai_admin_api_key_info", "api_key_id")
 
@@ -219,7 +219,7 @@ def test_users_have_roles_and_only_on_request_names(personal: bool) -> None:  # 
         by_user = plan("completions", group_by=["user_id"])
 
         async def story() -> None:
-            async with house(sim, Besides(users=True, personal_data=personal), [by_user]) as acme:
+            async with house(sim, AnnexPlan(users=True, personal_data=personal), [by_user]) as acme:
                 await acme.poll("completions")
                 shown = acme.labels("openai_user_info", "user_id")
 

@@ -9,7 +9,7 @@ import structlog
 
 from exporter.catalog import QUANTA, Plan
 from exporter.ledger import Ledger
-from exporter.organization import Besides
+from exporter.organization import AnnexPlan
 from exporter.organization.mirror import Mirror
 from exporter.simulator import Policy, keys
 from exporter.store import Entry, Store
@@ -47,7 +47,7 @@ def test_costs_come_from_daily_billing() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, Besides(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(), [COSTS], key=keys.ORDINARY) as acme:
                 status = await acme.poll("costs")
 
                 assert (True, {"legacy"}) == (status.up, status.degraded)
@@ -67,7 +67,7 @@ def test_money_is_exact_to_the_last_digit() -> None:
         sim.simulator.scenario.add_usage("costs", tiny, {"line_item": "tiny"}, time=TODAY - 3 * 86400)
 
         async def story() -> None:
-            async with house(sim, Besides(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(), [COSTS], key=keys.ORDINARY) as acme:
                 await acme.poll("costs")
                 book = _ledger(acme, "costs").books[0]
                 place = next(place for place, labels in enumerate(book.rows.sets) if "tiny" in labels)
@@ -83,7 +83,7 @@ def test_usage_comes_from_the_lists_of_a_day() -> None:
         embeddings = replace(plan("embeddings"), lookback_days=4)
 
         async def story() -> None:
-            async with house(sim, Besides(), [COMPLETIONS, embeddings], key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(), [COMPLETIONS, embeddings], key=keys.ORDINARY) as acme:
                 status = await acme.poll("completions", "embeddings")
 
                 assert status.up
@@ -103,7 +103,7 @@ def test_a_resource_that_no_list_has_stays_refused() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, Besides(), [plan("vector_stores")], key=keys.USAGE_ONLY) as acme:
+            async with house(sim, AnnexPlan(), [plan("vector_stores")], key=keys.USAGE_ONLY) as acme:
                 acme.key.text = keys.MANAGEMENT_ONLY
                 status = await acme.poll("vector_stores")
 
@@ -120,7 +120,7 @@ def test_what_the_service_says_today_is_told_in_plain_words(name: str, words: st
         plans = [replace(COSTS, lookback_days=5), COMPLETIONS, replace(plan("embeddings"), lookback_days=4)]
 
         async def story() -> None:
-            async with house(sim, Besides(), plans, key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(), plans, key=keys.ORDINARY) as acme:
                 with structlog.testing.capture_logs() as logs:
                     status = await acme.poll("embeddings", "costs", name)
 
@@ -147,7 +147,7 @@ def test_the_admin_api_is_tried_again_and_wins_for_good() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, Besides(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(), [COSTS], key=keys.ORDINARY) as acme:
                 for _ in range(10):
                     await acme.poll("costs")
                     sim.clock.pass_by(300)
@@ -182,10 +182,10 @@ def test_the_state_remembers_who_answered(tmp_path: Path, first: str) -> None:
         store = Store(tmp_path / "state.db")
 
         async def story() -> None:
-            async with house(sim, Besides(), [COSTS], key=first, shelf=store) as acme:
+            async with house(sim, AnnexPlan(), [COSTS], key=first, shelf=store) as acme:
                 await acme.poll("costs")
                 _kept(store, acme)
-            async with house(sim, Besides(), [COSTS], key=keys.ORDINARY, shelf=store) as acme:
+            async with house(sim, AnnexPlan(), [COSTS], key=keys.ORDINARY, shelf=store) as acme:
                 status = await acme.poll("costs")
 
                 assert (first == keys.ORDINARY) == status.up
@@ -201,10 +201,10 @@ def test_folding_opens_no_way_back(tmp_path: Path) -> None:
         narrow = replace(COSTS, max_series=1)
 
         async def story() -> None:
-            async with house(sim, Besides(), [narrow], key=keys.FULL, shelf=store) as acme:
+            async with house(sim, AnnexPlan(), [narrow], key=keys.FULL, shelf=store) as acme:
                 await acme.poll("costs")
                 _kept(store, acme)
-            async with house(sim, Besides(), [narrow], key=keys.ORDINARY, shelf=store) as acme:
+            async with house(sim, AnnexPlan(), [narrow], key=keys.ORDINARY, shelf=store) as acme:
                 before = _by(acme, "costs", 0, "line_item")
                 status = await acme.poll("costs")
 
@@ -229,7 +229,7 @@ def test_what_the_legacy_endpoints_cannot_tell_apart_is_not_asked_of_them(of: Pl
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, Besides(), [of], key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(), [of], key=keys.ORDINARY) as acme:
                 status = await acme.poll(of.resource.name)
 
                 assert (False, set()) == (status.up, status.degraded)
@@ -244,7 +244,7 @@ def test_failures_that_pass_are_only_failures() -> None:
         sim.simulator.faults.add("server_error", path="billing", count=4)
 
         async def story() -> None:
-            async with house(sim, Besides(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(), [COSTS], key=keys.ORDINARY) as acme:
                 assert not (await acme.poll("costs")).up
                 assert (await acme.poll("costs")).up
 
@@ -258,7 +258,7 @@ def test_endpoints_that_are_gone_are_closed(status: int, up: bool) -> None:  # n
         sim.simulator.faults.add("status", path="billing", status=status, message="gone")
 
         async def story() -> None:
-            async with house(sim, Besides(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(), [COSTS], key=keys.ORDINARY) as acme:
                 found = await acme.poll("costs")
 
                 assert (up, "refuse it as well (gone)") == (
@@ -277,7 +277,7 @@ def test_the_title_is_told_with_the_warning(organization_id: str | None) -> None
         given = organization.id if organization_id is None else organization_id
 
         async def story() -> None:
-            async with house(sim, Besides(), [COSTS], key=keys.ORDINARY, organization_id=given) as acme:
+            async with house(sim, AnnexPlan(), [COSTS], key=keys.ORDINARY, organization_id=given) as acme:
                 with structlog.testing.capture_logs() as logs:
                     await acme.poll("costs", "costs")
                 told = [entry for entry in logs if "stand in" in entry["event"]]
@@ -292,7 +292,7 @@ def test_credit_is_told_in_dollars() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, Besides(credit=True, stale_after=600), key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(credit=True, stale_after=600), key=keys.ORDINARY) as acme:
                 assert [] == acme.series("openai_credit_granted_usd")
                 assert (await acme.poll("credit_grants")).up
                 granted, used, available = (
@@ -314,7 +314,7 @@ def test_credit_that_only_browsers_see_is_told_so() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, Besides(credit=True), key=keys.ORDINARY) as acme:
+            async with house(sim, AnnexPlan(credit=True), key=keys.ORDINARY) as acme:
                 status = await acme.poll("credit_grants")
 
                 assert not status.up

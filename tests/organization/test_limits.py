@@ -2,7 +2,7 @@
 
 import structlog
 
-from exporter.organization import ALL, Besides, Outcome, Schedule
+from exporter.organization import ALL, AnnexPlan, Outcome, Schedule
 from exporter.simulator import Shape, keys
 from exporter.simulator.limits import SpendLimit
 from tests.support.clock import run
@@ -17,8 +17,8 @@ OF_PROJECT = "openai_project_spend_limit_usd"
 REQUESTS = "openai_project_rate_limit_requests_per_minute"
 TOKENS = "openai_project_rate_limit_tokens_per_minute"
 
-OWN = Besides(spend_limits=True)
-OF_PROJECTS = Besides(projects=True, project_spend_limits=True, rate_limits=True)
+OWN = AnnexPlan(spend_limits=True)
+OF_PROJECTS = AnnexPlan(projects=True, project_spend_limits=True, rate_limits=True)
 
 
 def _values(acme: House, name: str) -> dict[str, float]:
@@ -75,7 +75,7 @@ def test_limits_outlive_failures_until_they_are_stale() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, Besides(spend_limits=True, stale_after=1000)) as acme:
+            async with house(sim, AnnexPlan(spend_limits=True, stale_after=1000)) as acme:
                 await acme.poll("spend_limits")
                 sim.simulator.faults.add("status", path="spend_alerts", status=400)
                 sim.simulator.scenario.set_spend_limit(1)
@@ -203,7 +203,7 @@ def test_many_projects_take_turns_and_do_not_go_stale_meanwhile() -> None:
     """No poll takes more than its part of the rate; a whole round makes nothing stale."""
     with simulation(shape=Shape(projects=12, activity=0)) as sim:
         _use(sim, 0, 1, 2, 3, 4)
-        slow = Besides(rate_limits=True, requests_per_minute=10, limits_interval=600, stale_after=600)
+        slow = AnnexPlan(rate_limits=True, requests_per_minute=10, limits_interval=600, stale_after=600)
 
         async def story() -> None:
             async with house(sim, slow, [plan("moderations")]) as acme:
@@ -242,12 +242,12 @@ def test_budgets_come_from_the_settings() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, Besides(budget=1500.5, project_budgets={"proj_b": 20, "proj_a": 10})) as acme:
+            async with house(sim, AnnexPlan(budget=1500.5, project_budgets={"proj_b": 20, "proj_a": 10})) as acme:
                 assert {"": 1500.5} == _values(acme, "openai_organization_budget_usd")
                 assert {"proj_a": 10.0, "proj_b": 20.0} == _values(acme, "openai_project_budget_usd")
-            async with house(sim, Besides(project_budgets={"proj_a": 10})) as acme:
+            async with house(sim, AnnexPlan(project_budgets={"proj_a": 10})) as acme:
                 assert {} == _values(acme, "openai_organization_budget_usd")
-            async with house(sim, Besides()) as acme:
+            async with house(sim, AnnexPlan()) as acme:
                 assert ([], []) == (acme.organization.sources, acme.organization.jobs)
 
         run(story())
@@ -256,7 +256,7 @@ def test_budgets_come_from_the_settings() -> None:
 def test_every_family_is_described() -> None:
     """The reference has what the sources make, with the same labels, and no name twice."""
     with simulation() as sim:
-        everything = Besides(
+        everything = AnnexPlan(
             projects=True,
             api_keys=True,
             admin_api_keys=True,

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import httpx
 
-from exporter.organization import Besides
-from exporter.organization.aside import Aside
-from exporter.organization.memory import Memory
+from exporter.organization import AnnexPlan
+from exporter.organization.annex_jobs import AnnexSurroundings
+from exporter.organization.known_names import KnownNames
 from exporter.organization.projects import ProjectNames
-from exporter.organization.shown import Shown
+from exporter.organization.shown_ids import ShownIds
 from exporter.simulator import Shape, keys
 from exporter.store import Name
 from exporter.upstream import Directory, inline
@@ -18,7 +18,7 @@ from tests.support.simulation import NOW, simulation
 from tests.support.upstream import Api, Journal, client, ok, plan, refusal
 
 INFO = "openai_project_info"
-PROJECTS = Besides(projects=True)
+PROJECTS = AnnexPlan(projects=True)
 GONE = Name("acme", "project", "proj_gone", {"name": "moon base", "status": "active", "listed": "yes"})
 
 
@@ -185,7 +185,7 @@ def test_a_filter_keeps_other_projects_out() -> None:
         own = sim.simulator.scenario.project(1).id
 
         async def story() -> None:
-            async with house(sim, Besides(projects=True, project_ids=(own,), project_budgets={"proj_b": 5})) as acme:
+            async with house(sim, AnnexPlan(projects=True, project_ids=(own,), project_budgets={"proj_b": 5})) as acme:
                 await acme.poll("projects")
 
                 assert {own, "proj_b"} == set(acme.labels(INFO, "project_id"))
@@ -199,11 +199,11 @@ def test_addresses_in_names_are_masked() -> None:
         sim.simulator.scenario.rename_project(0, "of mira@northwind.example, (k.o@x)")
 
         async def story() -> None:
-            for besides, shown in (
+            for annex_plan, shown in (
                 (PROJECTS, "of m***@***, (k***@***)"),
-                (Besides(projects=True, personal_data=True), "of mira@northwind.example, (k.o@x)"),
+                (AnnexPlan(projects=True, personal_data=True), "of mira@northwind.example, (k.o@x)"),
             ):
-                async with house(sim, besides) as acme:
+                async with house(sim, annex_plan) as acme:
                     await acme.poll("projects")
 
                     assert shown in _names(acme)
@@ -244,8 +244,8 @@ def test_a_project_that_only_a_single_look_up_finds_is_not_deleted() -> None:
     journal = Journal()
     api = Api(answer)
     asked = client(api, clock, observer=journal)
-    aside = Aside("acme", asked, journal, clock, inline, Memory("acme"), Shown([]))
-    names = ProjectNames(aside, Directory(asked, journal), interval=900, also=lambda: ["proj_hidden", "proj_odd"])
+    around = AnnexSurroundings("acme", asked, journal, clock, inline, KnownNames("acme"), ShownIds([]))
+    names = ProjectNames(around, Directory(asked, journal), interval=900, also=lambda: ["proj_hidden", "proj_odd"])
     for _ in range(2):
         run(clock.run(names.poll(0.0)))
     [family] = names.families(clock.now())

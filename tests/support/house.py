@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exporter.catalog import Plan
 from exporter.exposition import Family
-from exporter.organization import Besides, Fresh, Organization, Poller, Shelf, Status, Watch
+from exporter.organization import AnnexPlan, Fresh, Organization, Poller, Shelf, Status, Watch
 from exporter.simulator import keys
 from exporter.store import Name
 from exporter.telemetry import Telemetry
@@ -80,7 +80,7 @@ def samples(family: Family) -> list[tuple[Series, float]]:
 @asynccontextmanager
 async def house(
     sim: Simulation,
-    besides: Besides,
+    annex_plan: AnnexPlan,
     plans: Sequence[Plan] = (),
     *,
     key: str = keys.FULL,
@@ -114,7 +114,7 @@ async def house(
         telemetry=telemetry,
         run=inline,
         shelf=shelf or Fresh(),
-        besides=besides,
+        annex_plan=annex_plan,
         names=names,
     )
     try:

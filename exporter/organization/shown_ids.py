@@ -19,7 +19,7 @@ class _Seen:
     values: set[Labels] = field(default_factory=set)
 
 
-class Shown:
+class ShownIds:
     """Looks ids up in the label sets of all ledgers; every label set is looked at once. For the ledgers' thread."""
 
     def __init__(self, mirrors: Sequence[Mirror]) -> None:

@@ -8,10 +8,10 @@ from typing import Final, Generic, TypeVar
 
 from exporter.clock import Clock
 from exporter.organization.job import Status
+from exporter.organization.known_names import KnownNames
 from exporter.organization.masking import masked
-from exporter.organization.memory import Memory
 from exporter.organization.schedule import Outcome
-from exporter.organization.shown import Shown
+from exporter.organization.shown_ids import ShownIds
 from exporter.upstream import BadRequest, Client, Observer, Priority, Runner
 
 UNKNOWN: Final = "unknown"
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class AnnexSurroundings:
     """What the jobs beside the buckets share."""
 
     organization: str
@@ -31,8 +31,8 @@ class Aside:
     clock: Clock
     run: Runner
     """Does work on the thread that owns the ledgers, which owns everything that families are made of as well."""
-    memory: Memory
-    shown: Shown
+    memory: KnownNames
+    shown: ShownIds
     personal_data: bool = False
     settled: Callable[[], bool] = lambda: True
     """Tells whether all ledgers have been polled, so that what is in use is known."""
@@ -90,7 +90,7 @@ class Round(Generic[T]):
     def __init__(
         self,
         name: str,
-        aside: Aside,
+        around: AnnexSurroundings,
         rotation: Rotation,
         *,
         interval: float,
@@ -105,13 +105,13 @@ class Round(Generic[T]):
         """
         self.name, self.interval, self.priority = name, interval, priority
         self.status = Status()
-        self._aside, self._rotation = aside, rotation
+        self._around, self._rotation = around, rotation
         self._due, self._ask, self._keep = due, ask, keep
 
     async def poll(self, due: float) -> Outcome:
         """Ask about the projects whose turn it is. An archived one may refuse to tell: that is no failure."""
-        clock = self._aside.clock
-        project_ids = await self._aside.run(partial(self._due, clock.now())) if self._aside.settled() else []
+        clock = self._around.clock
+        project_ids = await self._around.run(partial(self._due, clock.now())) if self._around.settled() else []
         if not (project_ids or self._rotation.begun):
             return Outcome.WAITING
         for project_id in project_ids:
@@ -123,7 +123,7 @@ class Round(Generic[T]):
             else:
                 now = clock.now()
                 self._rotation.read(project_id, now)
-                if await self._aside.run(partial(self._keep, project_id, answer, now)):
+                if await self._around.run(partial(self._keep, project_id, answer, now)):
                     self.status.last_change = now
             due = clock.monotonic()
         return Outcome.DATA

@@ -12,7 +12,7 @@ USER: Final = "user"
 Facts = Mapping[str, str]
 
 
-class Memory:
+class KnownNames:
     """The last known facts of one organization's projects, keys and users. Nothing is ever forgotten."""
 
     def __init__(self, organization: str, names: Iterable[Name] = ()) -> None:
