@@ -255,7 +255,7 @@ def test_thresholds_of_ones_own(tmp_path: Path) -> None:
     ("alert", "organization", "words"),
     [
         ("OpenAIExporterCredentialsRefused", "refused", "for 1 of the exporter's resources"),
-        ("OpenAIExporterDataStale", "refused", "has not been read for 4h"),
+        ("OpenAIExporterDataStale", "refused", "has not been read for 3h"),
         ("OpenAIExporterUpstreamLate", "late-costs", "have not changed for 1d 6h"),
         ("OpenAIAdminKeyExpiring", "key", "expires in 8d 10h"),
         ("OpenAIVectorStoresNearQuota", "full", "holds 838.2GiB in vector stores, of a quota of 931.3GiB"),
