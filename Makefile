@@ -26,7 +26,7 @@ run: $(VENV)/.run ## the real thing; needs OPENAI_ADMIN_KEY
 
 test: $(VENV)/.dev lint ## everything: linters, unit tests, real sockets, the real Prometheus
 	@deploy/install/debian.sh
-	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
 
 test-fast: $(VENV)/.dev ## the tests without the slow end-to-end ones
 	@$(BIN)/pytest -m "not slow" $(ARGS)
