@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Sees to it that Debian's programs that the tests start are on the PATH: Prometheus, Alertmanager, Chromium.
+# Sees to it that Debian's programs that the tests start are on the PATH: Prometheus, Alertmanager, OpenSSL, Chromium.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 
 missing=()
 command -v prometheus >/dev/null && command -v promtool >/dev/null || missing+=(prometheus)
 command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || missing+=(prometheus-alertmanager)
+command -v openssl >/dev/null || missing+=(openssl)
 command -v chromium >/dev/null || missing+=(chromium)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
