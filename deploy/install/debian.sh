@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to it that Debian's programs that the tests start are on the PATH: Prometheus, Alertmanager, OpenSSL, Chromium.
+# Sees to it that Debian's programs that the tests start are on the PATH: Prometheus, Alertmanager, OpenSSL, curl, Chromium.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 
@@ -7,6 +7,7 @@ missing=()
 command -v prometheus >/dev/null && command -v promtool >/dev/null || missing+=(prometheus)
 command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || missing+=(prometheus-alertmanager)
 command -v openssl >/dev/null || missing+=(openssl)
+command -v curl >/dev/null || missing+=(curl)
 command -v chromium >/dev/null || missing+=(chromium)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
