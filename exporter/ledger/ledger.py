@@ -47,6 +47,8 @@ class Ledger:
     books: tuple[Book, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
     digests: dict[int, bytes] = field(default_factory=dict)
+    unread: bool = False
+    """Whether a measure is new, so that every bucket has to be decoded, whatever its digest."""
     last_success: float | None = None
     """Time of the last complete answer, Unix seconds."""
     last_change: float | None = None
@@ -76,7 +78,7 @@ class Ledger:
     @property
     def known(self) -> dict[int, bytes]:
         """Digests of the buckets that need not be decoded again when their bytes are the same."""
-        return {} if self.folded else self.digests
+        return {} if self.folded or self.unread else self.digests
 
     def start_of_poll(self, now: float, *, full: bool) -> int:
         """Return the `start_time` of a poll at `now`, Unix seconds: nothing missed is left out."""
@@ -99,6 +101,7 @@ class Ledger:
             revision = Revision(revision.up + part.up, revision.down + part.down)
         self.digests |= {bucket.start: bucket.digest for bucket in answer.buckets if bucket.digest}
         self.coverage.advance(self.plan, answer, audit)
+        self.unread = self.unread and not full
         baseline = [measure for book in self.books if book.cells for measure in book.start_tallies(full=full)]
         changed = stamps != [book.stamp for book in self.books]
         if changed or self.last_change is None:

@@ -38,8 +38,9 @@ def read(database: Connection, organization: str, plan: Plan) -> Ledger:
     complete = [_read_book(database, shelf, book) for book in ledger.books]
     for start, time, digest in database.execute("SELECT start, read, digest FROM buckets WHERE ledger = ?", (shelf,)):
         ledger.coverage.read[int(start)] = float(time)
-        if memoryview(digest) and all(complete):
+        if memoryview(digest):
             ledger.digests[start] = digest
+    ledger.unread = not all(complete)
     ledger.coverage.until, ledger.coverage.gap_until = float(row[2]), int(row[3])
     ledger.last_success, ledger.last_change = (None if time is None else float(time) for time in row[4:6])
     return ledger
@@ -78,7 +79,10 @@ def write(
     database.execute("DELETE FROM buckets WHERE ledger = ?", (shelf,))
     database.executemany(
         "INSERT INTO buckets VALUES (?, ?, ?, ?)",
-        [(shelf, start, time, ledger.digests.get(start, b"")) for start, time in coverage.read.items()],
+        [
+            (shelf, start, time, b"" if ledger.unread else ledger.digests.get(start, b""))
+            for start, time in coverage.read.items()
+        ],
     )
     for book in ledger.books:
         _write_book(database, shelf, book, [release for release in releases if release.book is book])

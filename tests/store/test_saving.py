@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.catalog import DAY
+from exporter.catalog import DAY, Answer
 from exporter.store import Name, Refusal, Store
 from tests.support.ledgers import TODAY, YESTERDAY, A, B, Desk, costs, dollars, plan
 
@@ -224,3 +224,25 @@ def test_a_save_that_goes_wrong_leaves_no_transaction_open(store: Store) -> None
 
     assert "" == store.organization("default")
     assert 1 == desk.ledger.series
+
+
+def test_a_measure_that_is_switched_on_has_every_bucket_decoded_once(store: Store) -> None:
+    """What was read before is still known to have been read, until a complete sync has read all of it again."""
+    both = ["completions_input_tokens", "completions_requests"]
+    desk = Desk(plan(measures=both[:1]), store)
+    desk.report(TODAY, A, 100)
+    desk.ledger.apply(_with_digests(desk.answer()))
+    desk.unsaved = True
+    desk.publish()
+    read = dict(desk.ledger.digests)
+    desk.restart(plan(measures=both))
+
+    assert (read, {}) == (desk.ledger.digests, desk.ledger.known)
+    desk.reported.clear()
+    desk.report(TODAY, A, 100, 7)
+    desk.ledger.apply(_with_digests(desk.answer()))
+    assert read == desk.ledger.known
+
+
+def _with_digests(answer: Answer) -> Answer:
+    return replace(answer, buckets=tuple(replace(bucket, digest=b"digest") for bucket in answer.buckets))
