@@ -18,6 +18,7 @@ from exporter.settings import load
 from exporter.simulator import Shape, Simulator, keys
 from exporter.simulator.server import serve
 from exporter.store import Store
+from tests.support.clock import LeapingClock
 
 START: Final = 1_790_812_800
 """2026-10-01 00:00 UTC, a Thursday like Unix time 0, at which promtool begins."""
@@ -107,26 +108,6 @@ _SHARED: Final = ("organization", "project_id", "window", "resource", "reason", 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
-class Leaping:
-    """A clock whose sleepers are woken at once, and whose time passes by their sleep."""
-
-    def __init__(self) -> None:
-        """Begin at the first scrape."""
-        self.time = float(START)
-
-    def now(self) -> float:
-        """Return Unix seconds."""
-        return self.time
-
-    def monotonic(self) -> float:
-        """Return the same."""
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        """Let the time pass."""
-        self.time += max(seconds, 0.0)
-
-
 @dataclass
 class Life:
     """What happens, and the series that Prometheus stores of it."""
@@ -143,7 +124,7 @@ class Life:
         asyncio.run(self._live())
 
     async def _live(self) -> None:
-        clock = Leaping()
+        clock = LeapingClock(START)
         simulator = Simulator(11, clock, shape=Shape(projects=4, activity=30), delays=_DELAYS)
         simulator.scenario.set_spend_limit(None)
         self.projects = [project.id for project in simulator.worlds[0].organization.projects]
@@ -188,7 +169,7 @@ class Life:
         self._switches[name] = value
         return before != value
 
-    def _begin(self, clock: Leaping, url: str) -> Service:
+    def _begin(self, clock: LeapingClock, url: str) -> Service:
         document = {
             "api": {"requests_per_minute": 600_000},
             "poll": {"interval": f"{STEP}s", "cost_interval": f"{3 * STEP}s"},
@@ -207,7 +188,7 @@ class Life:
         service._worker.stop()  # noqa: SLF001 # nobody serves: the weeks are driven from here
         self._store.close()
 
-    async def _poll(self, service: Service, clock: Leaping, scrape: int) -> None:
+    async def _poll(self, service: Service, clock: LeapingClock, scrape: int) -> None:
         at = clock.time
         for organization in service.organizations:
             for job in organization.jobs:

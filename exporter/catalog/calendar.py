@@ -1,7 +1,6 @@
 """UTC days, months and the windows that sums are taken over."""
 
 import re
-from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -24,12 +23,6 @@ def month_start(time: float, months_ago: int = 0) -> int:
     moment = datetime.fromtimestamp(time, UTC)
     months = moment.year * 12 + moment.month - 1 - months_ago
     return int(datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC).timestamp())
-
-
-def days_in_month(time: float) -> int:
-    """Return how many days the UTC month of `time` has."""
-    moment = datetime.fromtimestamp(time, UTC)
-    return monthrange(moment.year, moment.month)[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,6 @@ class Mirror:
         self.status = Status()
         self._wanted = plan
         self._around = surroundings
-        self._shelf = shelf
         self._log = structlog.get_logger("poll").bind(organization=surroundings.organization, resource=self.name)
         self._synced_day: int | None = None
         self.refusal = shelf.refusal(surroundings.organization, self.name)

@@ -47,11 +47,6 @@ class State(IntEnum):
         """How the state is called on the page."""
         return ("up to date", "not offered here", "not polled yet", "degraded", "late", "failing")[self]
 
-    @property
-    def troubling(self) -> bool:
-        """Whether somebody should look."""
-        return self >= State.DEGRADED
-
 
 @dataclass(frozen=True, slots=True)
 class Trouble:

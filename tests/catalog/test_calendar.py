@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from exporter.catalog import DAY, HOUR, MINUTE, Window, day_of, month_start
-from exporter.catalog.calendar import days_in_month
 
 
 def at(text: str) -> float:
@@ -41,12 +40,6 @@ def test_a_day_begins_at_its_utc_midnight(moment: str, day: str) -> None:
 def test_months_begin_on_their_first(moment: str, months_ago: int, start: str) -> None:
     """Also across the turn of a year."""
     assert at(start) == month_start(at(moment), months_ago)
-
-
-@pytest.mark.parametrize(("moment", "days"), [("2026-11-18", 30), ("2027-02-01", 28), ("2028-02-29", 29)])
-def test_the_length_of_a_month(moment: str, days: int) -> None:
-    """Leap years included."""
-    assert days == days_in_month(at(moment))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from exporter.organization import Poller
 from exporter.settings import load
 from exporter.simulator import Simulator, keys
 from exporter.simulator.server import serve
+from tests.support.clock import LeapingClock
 
 PLACE: Final = {"job": "openai-usage-exporter", "instance": "exporter:10180"}
 """The labels that Prometheus gives what it scrapes."""
@@ -26,22 +27,6 @@ _SELDOM: Final = 4
 """Scrapes from one look-up of names and limits to the next."""
 
 _SAMPLE: Final = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
-
-
-class _Leaping:
-    """A clock whose sleepers are woken at once, and whose time passes by their sleep."""
-
-    def __init__(self, now: float) -> None:
-        self.time = now
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += max(seconds, 0.0)
 
 
 @dataclass
@@ -63,7 +48,7 @@ class Life:
 
     def live(self, folder: Path, file: Path) -> Simulator:
         """Write what Prometheus scraped as OpenMetrics, and return the simulator as it is at the end."""
-        clock = _Leaping(self.until - (self.scrapes - 1) * self.interval)
+        clock = LeapingClock(self.until - (self.scrapes - 1) * self.interval)
         simulator = Simulator(7, clock, delays={"*": 60.0, "costs": 3600.0})
         with file.open("w") as out:
             asyncio.run(self._scrape(simulator, clock, folder, out.write))
@@ -71,7 +56,7 @@ class Life:
         return simulator
 
     async def _scrape(
-        self, simulator: Simulator, clock: _Leaping, folder: Path, write: Callable[[str], object]
+        self, simulator: Simulator, clock: LeapingClock, folder: Path, write: Callable[[str], object]
     ) -> None:
         async with serve(simulator) as url:
             service = Service(load("run", *self._given(simulator, url, folder)), None, clock)
