@@ -57,7 +57,6 @@ class Service:
             snapshot=lambda: self.publisher.snapshot,
             own=self._own,
             tail=self._tail.others,
-            ready=lambda: all(organization.ready for organization in self.organizations),
             version=__version__,
             now=self._clock.now,
         )

@@ -94,3 +94,5 @@ class Snapshot:
     organizations: tuple[OrganizationReport, ...] = ()
     published: float = 0.0
     """Unix seconds."""
+    ready: bool = False
+    """Whether the first polls of everything with buckets were decided, and are in it."""

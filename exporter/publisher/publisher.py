@@ -58,7 +58,8 @@ class Publisher:
         self._wake.clear()
         started = self._clock.monotonic()
         reports = [organization.report() for organization in self._organizations]
-        self.snapshot = await self._worker.run(lambda: self._make(self._clock.now(), reports))
+        ready = all(organization.ready for organization in self._organizations)
+        self.snapshot = await self._worker.run(lambda: self._make(self._clock.now(), reports, ready=ready))
         self._telemetry.publish_duration_seconds.set(self._clock.monotonic() - started)
 
     async def _wait(self) -> None:
@@ -73,7 +74,7 @@ class Publisher:
     def _until_change(self) -> float:
         return self._press.next_change - self._clock.now()
 
-    def _make(self, now: float, reports: Sequence[OrganizationReport]) -> Snapshot:
+    def _make(self, now: float, reports: Sequence[OrganizationReport], *, ready: bool) -> Snapshot:
         self._commit(now)
         faces = []
         for organization in self._organizations:
@@ -90,7 +91,7 @@ class Publisher:
             for family in source.families(now)
         )
         told = [self._tell(*pair, now) for pair in zip(self._organizations, reports, strict=True)]
-        return Snapshot(self._encoder.encode(families), tuple(told), now)
+        return Snapshot(self._encoder.encode(families), tuple(told), now, ready)
 
     def _commit(self, now: float) -> None:
         desks = [mirror for organization in self._organizations for mirror in organization.mirrors]

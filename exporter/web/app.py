@@ -45,8 +45,6 @@ class App:
     snapshot: Callable[[], Snapshot]
     tail: Callable[[Format], bytes]
     """Renders what comes last: the exporter's own metrics; what ends the format (`# EOF`) included."""
-    ready: Callable[[], bool]
-    """Whether the first polls are decided."""
     version: str
     now: Callable[[], float]
     """Unix seconds."""
@@ -77,7 +75,7 @@ class App:
                 return words(HTTPStatus.OK, "Healthy.\n")
 
     def _readiness(self) -> Answer:
-        if self.ready():
+        if self.snapshot().ready:
             return words(HTTPStatus.OK, "Ready.\n")
         return words(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: the first polls are not decided yet.\n")
 

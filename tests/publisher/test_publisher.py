@@ -52,6 +52,21 @@ def test_publishes_are_at_least_a_second_apart() -> None:
     run(scenario())
 
 
+def test_it_is_ready_once_the_first_polls_can_be_scraped() -> None:
+    """Not already when they have ended: whoever waits for it would scrape an exporter without data."""
+
+    async def scenario() -> None:
+        async with stage(only=("costs", "completions"), settled=False) as on:
+            while 200 != await on.status("/-/ready"):
+                await on.advance(0.1)
+            scraped = await on.scrape()
+
+            assert scraped.samples("openai_cost_usd")
+            assert scraped.samples("openai_completions_input_tokens")
+
+    run(scenario())
+
+
 def test_nothing_is_published_while_nothing_happens() -> None:
     """Between polls a snapshot stays the same object."""
 

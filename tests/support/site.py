@@ -45,10 +45,11 @@ class Site:
 
     snapshot: Snapshot = field(
         default_factory=lambda: Snapshot(
-            bodies={Format.TEXT: compressed(TEXT), Format.OPENMETRICS: compressed(OPENMETRICS)}, published=NOON
+            bodies={Format.TEXT: compressed(TEXT), Format.OPENMETRICS: compressed(OPENMETRICS)},
+            published=NOON,
+            ready=True,
         )
     )
-    ready: bool = True
     port: int = 0
 
     def connect(self, timeout: float = 10.0) -> socket.socket:
@@ -60,7 +61,6 @@ class Site:
         return App(
             snapshot=lambda: self.snapshot,
             tail=TAILS.__getitem__,
-            ready=lambda: self.ready,
             version="1.2.3",
             now=lambda: NOON,
         )

@@ -98,12 +98,12 @@ def test_every_answer_is_named(site: Site, path: str) -> None:
 
 def test_health_and_readiness() -> None:
     """Healthy at once; ready, in words, once the first polls are decided."""
-    site = Site(ready=False)
+    site = Site(Snapshot())
     with serving(site):
         assert 200 == _ask(site, "/-/healthy")[0]
         status, _, body = _ask(site, "/-/ready")
         assert (503, b"Not ready: the first polls are not decided yet.\n") == (status, body)
-        site.ready = True
+        site.snapshot = Snapshot(ready=True)
         assert (200, b"Ready.\n") == (_ask(site, "/-/ready")[0], _ask(site, "/-/ready")[2])
 
 
