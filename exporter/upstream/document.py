@@ -13,16 +13,26 @@ T = TypeVar("T")
 ANYTHING: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 """For answers without a shape of their own."""
 
+_ESCAPE: Final = re.compile(
+    rb"\\(?:(?P<pair>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _NOT_FINITE: Final = re.compile(rb"[:\[,]\s*-?(?:NaN|Infinity)\b")
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, what: str = "the answer") -> T:
-    """Return what the decoder makes of the body. Raises InvalidResponse that names the place."""
+    """Return what the decoder makes of the body. Raises InvalidResponse that names the place.
+
+    Half a surrogate pair, which no text can have, becomes U+FFFD: a label must not cost the rest of the page.
+    """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _invalid(excerpt(str(error)), what) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        mended = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], bytes(body))
+        if mended != body:
+            return decode(decoder, mended, what)
         raise _malformed(bytes(body), str(error), what) from None
     except RecursionError:
         raise errors.TooDeep(f"{what} is nested too deep") from None

@@ -83,6 +83,25 @@ def test_dimensions_become_labels() -> None:
     ] == [labels for labels, _ in read[0]]
 
 
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        (rb"\ud83d", "\ufffd"),
+        (rb"a\uDE00b", "a\ufffdb"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (rb"\ud83d\u0041", "\ufffdA"),
+        (rb"\\ud83d\udc00", "\\ud83d\ufffd"),
+    ],
+)
+def test_half_a_character_is_replaced(written: bytes, label: str) -> None:
+    """A name that was cut in the middle of a surrogate pair costs no page; whole pairs beside it stay."""
+    body = encoded(page(bucket(TODAY, embeddings(7, 2, project_id="proj_a", model="HERE")))).replace(b"HERE", written)
+    rows = read_page(body, EMBEDDINGS, {}).buckets[0].rows
+
+    assert rows is not None
+    assert [(("proj_a", label), (7.0, 2.0))] == list(rows[0])
+
+
 def test_without_grouping_there_are_no_labels() -> None:
     """One row, no labels."""
     assert ([((), (5.0, 1.0))],) == _rows(embeddings(5, 1, project_id="proj_a"), of=plan("embeddings", group_by=[]))
