@@ -33,9 +33,10 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock. Raises StateInUseError, or StateUnwritableError when no lock file can be made."""
+        self._path = Path(f"{path}.lock")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StateUnwritableError(f"{path}: {error.strerror}") from error
         try:
@@ -45,6 +46,11 @@ class Lock:
             raise StateInUseError(
                 f"{path} belongs to another running exporter: stop that one, or give this one its own state.path"
             ) from error
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the lock file is still there: without it another exporter would find nothing locked."""
+        return self._path.exists()
 
     def release(self) -> None:
         """Let another exporter have the file."""
@@ -65,6 +71,24 @@ def open_database(path: Path) -> sqlite3.Connection:
             return _open(path)
     except (sqlite3.Error, OSError) as error:
         raise StateUnwritableError(f"{path}: {error}") from error
+
+
+def put_back(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
+    """Make the state file anew from a connection to it, whose file somebody has removed; the connection is closed.
+
+    Raises sqlite3.Error, OSError and StateUnwritableError.
+    """
+    whole = path.with_name(f"{path.name}.new")
+    whole.unlink(missing_ok=True)
+    copy = sqlite3.connect(whole, isolation_level=None)
+    try:
+        database.backup(copy)
+    finally:
+        copy.close()
+    database.close()
+    whole.rename(path)
+    _log.error("the state file was removed while it was in use: it is written anew", path=str(path))
+    return open_database(path)
 
 
 def set_aside(path: Path, reason: str) -> None:

@@ -12,7 +12,7 @@ from exporter.catalog import Plan
 from exporter.ledger import Changes, Ledger, Release
 from exporter.store import shelf
 from exporter.store.codec import DAMAGE
-from exporter.store.file import Lock, StateUnwritableError, open_database, set_aside
+from exporter.store.file import Lock, StateInUseError, StateUnwritableError, open_database, put_back, set_aside
 
 _log = structlog.get_logger("state")
 
@@ -109,6 +109,7 @@ class Store:
         Raises StateUnwritableError, and then nothing has been saved.
         """
         saved = list(entries)
+        self._put_back()
         try:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany(
@@ -136,6 +137,19 @@ class Store:
         """Close the file and let others have it."""
         self._database.close()
         self._lock.release()
+
+    def _put_back(self) -> None:
+        """See to it that what is committed can be found again, whoever tidied up."""
+        if self._path.exists():
+            return
+        try:
+            if not self._lock.in_place:
+                lock = Lock(self._path)
+                self._lock.release()
+                self._lock = lock
+            self._database = put_back(self._path, self._database)
+        except (sqlite3.Error, OSError, StateInUseError) as error:
+            raise StateUnwritableError(f"{self._path}: {error}") from error
 
     def _begin_anew(self, reason: str) -> None:
         self._database.close()

@@ -1,7 +1,9 @@
 """An exporter keeps running, and says what is wrong, whatever its state file is like: real processes, real sockets."""
 
+import fcntl
 import json
 import resource
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -155,6 +157,29 @@ def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
     after = metrics(child)
 
     assert all(after.series(ACCRUED)[labels] >= value for labels, value in before.series(ACCRUED).items())
+    assert [] == lines(child, "set aside")
+
+
+def test_counters_survive_a_state_that_is_removed_in_use(child: Child) -> None:
+    """With its folder, lock and log: it is written anew, whole, and the next process goes on there."""
+    child.start()
+    child.wait_until_serving()
+    until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
+    shutil.rmtree(path_of(child).parent)
+    until(path_of(child).exists, "another state file")
+    before = metrics(child)
+    until(lambda: metrics(child).sum(ACCRUED) > before.sum(ACCRUED), "counters that go on")
+    with pytest.raises(BlockingIOError), Path(f"{path_of(child)}.lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    held = metrics(child)
+    child.kill()
+    child.start()
+    child.wait_until_serving()
+    after = metrics(child)
+
+    assert all(after.series(ACCRUED)[labels] >= value for labels, value in held.series(ACCRUED).items())
+    assert after.value("openai_exporter_state_writable") == 1
+    assert 1 == len(lines(child, "the state file was removed while it was in use: it is written anew"))
     assert [] == lines(child, "set aside")
 
 
