@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import structlog
 
 from exporter import __version__
 from exporter.cli.connecting import connect
+from exporter.cli.signals import stopping
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Body, Format, Tail
 from exporter.organization import AnnexPlan, Fresh, Organization, Watch
@@ -161,15 +161,12 @@ async def serve_until_signalled(
 ) -> None:
     """Run the exporter until SIGTERM or SIGINT; `greet` is told its address once it listens."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stop = stopping()
     async with Service(settings, store).serving() as server:
         host = settings.web.listen_address.host or "localhost"
         url = f"{server.scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"
         _log.info("serving", url=url, version=__version__)
         if greet:
             greet(url)
-        await stopping.wait()
+        await stop.wait()
         _log.info("stopping")

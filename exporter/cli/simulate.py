@@ -6,9 +6,9 @@ from typing import Final
 
 import structlog
 
+from exporter.cli.signals import stopping
 from exporter.settings import SimulateSettings
-from exporter.simulator import keys
-from exporter.simulator.server import run
+from exporter.simulator import REALISTIC_DELAYS, Simulator, keys, serve
 
 _EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 # what an address without a host asks for
 
@@ -16,7 +16,7 @@ _log = structlog.get_logger("simulator")
 
 
 def execute(settings: SimulateSettings) -> int:
-    """Serve until interrupted. Returns 1 when the address is taken."""
+    """Serve until a signal. Returns 1 when the address is taken."""
     try:
         asyncio.run(_serve(settings))
     except OSError as error:
@@ -26,10 +26,12 @@ def execute(settings: SimulateSettings) -> int:
 
 
 async def _serve(settings: SimulateSettings) -> None:
-    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    ready.add_done_callback(lambda url: _greet(url.result()))
+    stop = stopping()
     address = settings.web.listen_address
-    await run(address.host or _EVERYWHERE, address.port, settings.seed, ready=ready)
+    simulator = Simulator(settings.seed, delays=REALISTIC_DELAYS)
+    async with serve(simulator, address.host or _EVERYWHERE, address.port) as url:
+        _greet(url)
+        await stop.wait()
 
 
 def _greet(url: str) -> None:

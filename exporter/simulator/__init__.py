@@ -5,7 +5,7 @@ from exporter.simulator.app import Request, Simulator
 from exporter.simulator.organization import Shape
 from exporter.simulator.policy import Policy
 from exporter.simulator.scenario import Scenario
-from exporter.simulator.server import REALISTIC_DELAYS, run, serve, serving
+from exporter.simulator.server import REALISTIC_DELAYS, serve, serving
 
 __all__ = [
     "REALISTIC_DELAYS",
@@ -15,7 +15,6 @@ __all__ = [
     "Shape",
     "Simulator",
     "keys",
-    "run",
     "serve",
     "serving",
 ]

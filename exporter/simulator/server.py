@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import uvicorn
 
-from exporter.clock import Clock
 from exporter.simulator.app import Simulator
-from exporter.simulator.organization import Shape
 from exporter.simulator.scenario import ALL
 
 PREFIX: Final = "/v1"
@@ -85,21 +83,3 @@ def serving(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> Ite
     finally:
         server.should_exit = True
         thread.join()
-
-
-async def run(
-    host: str = "127.0.0.1",
-    port: int = 0,
-    seed: int = 1,
-    *,
-    clock: Clock | None = None,
-    shape: Shape | None = None,
-    delays: Mapping[str, float] | None = None,
-    ready: asyncio.Future[str] | None = None,
-) -> None:
-    """Serve until cancelled; `ready` is told the base URL. Delays default to realistic ones."""
-    simulator = Simulator(seed, clock, shape=shape, delays=REALISTIC_DELAYS if delays is None else delays)
-    async with serve(simulator, host, port) as url:
-        if ready is not None:
-            ready.set_result(url)
-        await asyncio.Event().wait()

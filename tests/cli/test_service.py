@@ -45,11 +45,16 @@ def address(said: Path) -> str:
     return str(re.findall(r"http://127\.0\.0\.1:\d+", said.read_text())[-1])
 
 
+def get(url: str, **headers: str) -> httpx.Response:
+    """Ask a process that shares the machine with others."""
+    return httpx.get(url, headers=headers, timeout=30, trust_env=False)
+
+
 def run(folder: Path, url: str, **variables: str) -> tuple[int, str]:
     """Run the exporter until it ends by itself; return its status and what it said."""
     given = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_API__BASE_URL": url} | variables
     with started(folder, "run", "--web.listen-address", "127.0.0.1:0", **given) as (process, said):
-        return process.wait(30), said.read_text()
+        return process.wait(60), said.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -58,11 +63,11 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, url: str, number: signal.Sign
     variables = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_API__BASE_URL": url}
     with started(tmp_path, "run", "--web.listen-address", "127.0.0.1:0", **variables) as (process, said):
         serving = address(said)
-        until(lambda: httpx.get(f"{serving}/-/ready", trust_env=False).is_success, "the first polls")
-        text = httpx.get(f"{serving}/metrics", trust_env=False).text
+        until(lambda: get(f"{serving}/-/ready").is_success, "the first polls")
+        text = get(f"{serving}/metrics").text
         process.send_signal(number)
 
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(60)
     assert "openai_cost_usd{" in text
     assert '"event": "stopping"' in said.read_text()
     assert ["state.db"] == [
@@ -93,7 +98,7 @@ def test_an_address_that_is_taken_is_told(tmp_path: Path, url: str) -> None:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         given = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_API__BASE_URL": url}
         with started(tmp_path, "run", "--web.listen-address", listen, **given) as (process, said):
-            status = process.wait(30)
+            status = process.wait(60)
 
     assert 1 == status
     assert str(taken) not in said.read_text()
@@ -110,7 +115,7 @@ def test_without_a_writable_state_it_runs(tmp_path: Path, url: str) -> None:
     }
     with started(tmp_path, "run", "--web.listen-address", "127.0.0.1:0", **variables) as (_, said):
         serving = address(said)
-        text = httpx.get(f"{serving}/metrics", trust_env=False).text
+        text = get(f"{serving}/metrics").text
 
     assert "\nopenai_exporter_state_writable 0.0\n" in text
     assert "set state.path" in said.read_text()
@@ -120,25 +125,24 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     """It tells where its metrics are, and its state does not outlive it."""
     with started(tmp_path, "demo", "--web.listen-address", "127.0.0.1:0", TMPDIR=str(tmp_path)) as (process, said):
         serving = address(said).removesuffix("/")
-        until(lambda: httpx.get(f"{serving}/-/ready", trust_env=False).is_success, "the first polls")
-        text = httpx.get(f"{serving}/metrics", trust_env=False).text
+        until(lambda: get(f"{serving}/-/ready").is_success, "the first polls")
+        text = get(f"{serving}/metrics").text
         during = list(tmp_path.glob("openai-usage-exporter-demo-*"))
         process.send_signal(signal.SIGTERM)
 
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(60)
     assert "openai_completions_input_tokens{" in text
     assert (1, []) == (len(during), list(tmp_path.glob("openai-usage-exporter-demo-*")))
 
 
-def test_the_simulator_alone_answers_its_keys(tmp_path: Path) -> None:
-    """It prints its base URL, and is the API there."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_simulator_alone_answers_its_keys(tmp_path: Path, number: signal.Signals) -> None:
+    """It prints its base URL, is the API there, and ends in order."""
     with started(tmp_path, "simulate", "--web.listen-address", "127.0.0.1:0") as (process, said):
         base_url = f"{address(said)}/v1"
-        answer = httpx.get(
-            f"{base_url}/organization/projects", headers={"Authorization": f"Bearer {keys.FULL}"}, trust_env=False
-        )
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
+        answer = get(f"{base_url}/organization/projects", Authorization=f"Bearer {keys.FULL}")
+        process.send_signal(number)
 
+        assert 0 == process.wait(60)
     assert 200 == answer.status_code
     assert answer.json()["data"]

@@ -9,7 +9,7 @@ from time import time
 import httpx
 import pytest
 
-from exporter.simulator import Simulator, keys, run, serve, serving
+from exporter.simulator import Simulator, keys, serve, serving
 from exporter.simulator.answers import json_answer
 from exporter.simulator.delivery import Delivering, Message
 from exporter.simulator.faults import Fault, alter
@@ -31,30 +31,6 @@ def test_served_in_an_event_loop() -> None:
 
     assert 200 == status
     assert time() == pytest.approx(end, abs=30)
-
-
-def test_run_tells_its_address_and_stops_when_cancelled() -> None:
-    """The command's coroutine serves until it is cancelled, with realistic delays."""
-
-    async def scene() -> tuple[str, int]:
-        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(run(seed=3, ready=ready))
-        url = await ready
-        async with httpx.AsyncClient(trust_env=False) as client:
-            status = (await client.get(f"{url}/organization/projects", headers=HEADERS)).status_code
-        task.cancel()
-        await asyncio.wait({task})
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                await client.get(url)
-        except httpx.ConnectError:
-            return url, status
-        return "still there", status
-
-    url, status = asyncio.run(scene())
-
-    assert url.startswith("http://127.0.0.1:")
-    assert 200 == status
 
 
 @pytest.mark.parametrize(("kind", "options"), [("never", {}), ("slow", {"pause": 30, "piece": 10})])

@@ -22,7 +22,7 @@ def free_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def until(happened: Callable[[], bool], what: str, seconds: float = 30.0, pause: float = 0.05) -> None:
+def until(happened: Callable[[], bool], what: str, seconds: float = 60.0, pause: float = 0.05) -> None:
     """Wait until something has happened. Raises TimeoutError that says what has not."""
     end = time.monotonic() + seconds
     while not happened():
@@ -77,7 +77,7 @@ class Child:
 
     def get(self, path: str) -> httpx.Response:
         """Ask it for something."""
-        return httpx.get(f"{self.url}{path}", timeout=10, trust_env=False)
+        return httpx.get(f"{self.url}{path}", timeout=30, trust_env=False)
 
     def _serves(self) -> bool:
         assert self._process
@@ -91,7 +91,7 @@ class Child:
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
