@@ -51,4 +51,4 @@ def change(labels: str, window: str = "7d") -> str:
 def amount(title: str, description: str, expression: str, *, nothing: str = NO_COSTS) -> PanelBuilder:
     """Return an amount of money as a large number."""
     words = Words(title, f"{description} {LATE}", nothing)
-    return figure(words, expression, unit=DOLLARS, size=Size(3, 4), decimals=2)
+    return figure(words, expression, unit=DOLLARS, size=Size(6, 3), decimals=2)

@@ -157,7 +157,7 @@ def unit_costs() -> Row:
                 Words("Per 1,000 requests", f"Costs of 7 days for a thousand requests to models. {LATE}", _NO_REQUESTS),
                 f"{by('', model)} / ({by('', requests)} > 0) * 1000",
                 unit=DOLLARS,
-                size=Size(3, 8),
+                size=Size(4, 8),
                 decimals=2,
             ),
             lines(
@@ -168,7 +168,7 @@ def unit_costs() -> Row:
                 ),
                 Query(thousand, "{{model}}"),
                 unit=DOLLARS,
-                size=Size(10, 8),
+                size=Size(9, 8),
                 interval="1h",
             ),
             sheet(
@@ -195,7 +195,7 @@ def reported() -> Row:
         "Reported in this time range, and what a million tokens cost",
         [
             amount(
-                "Reported in this time range",
+                "Reported in range",
                 "By how much costs grew in the time range of the dashboard: what was reported in it, also for earlier "
                 "days. Counted from the exporter's installation on; revisions downwards are not taken off.",
                 by("", growth(accrued_costs())),
@@ -217,7 +217,7 @@ def reported() -> Row:
                     ],
                     sort="Costs",
                 ),
-                size=Size(21, 9),
+                size=Size(18, 9),
             ),
         ],
         folded=True,
@@ -264,7 +264,7 @@ def other_money() -> Row:
                         ),
                         Column("Today", named(by(other, _other_currency("openai_cost_other_currency"))), PLAIN),
                         Column(
-                            "Reported in range",
+                            "In range",
                             named(by(other, growth(_other_currency("openai_accrued_cost_other_currency_total")))),
                             PLAIN,
                         ),

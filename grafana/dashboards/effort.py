@@ -3,12 +3,11 @@
 from typing import Final
 
 from grafana.dashboards.board import Row
-from grafana.dashboards.panels import lines, ranking, sheet
+from grafana.dashboards.panels import lines, sheet
 from grafana.dashboards.promql import ORGANIZATION, RESOURCE, by, select
 from grafana.dashboards.vocabulary import (
     BYTES,
     COUNT,
-    PER_MINUTE,
     PLAIN,
     SECONDS,
     SHARE,
@@ -25,7 +24,10 @@ NOTHING: Final = "the exporter is not scraped"
 QUIET: Final = "none"
 THIRD: Final = Size(8, 8)
 RATES: Final = "5m"
-_ON_EXPORTER: Final = "and on (job, instance) openai_exporter_build_info"
+BUILD: Final = "openai_exporter_build_info"
+"""Is there wherever the exporter is scraped."""
+
+_ON_EXPORTER: Final = f"and on (job, instance) {BUILD}"
 """Other jobs have the metrics of a process too."""
 
 
@@ -50,7 +52,7 @@ def budget() -> Row:
                 ),
                 Query(f"{by('organization', sent)} * 60", "{{organization}}"),
                 Query(allowed, "{{organization}}: allowed"),
-                unit=PER_MINUTE,
+                unit=COUNT,
                 size=THIRD,
                 interval=RATES,
                 styles={1: Style("red")},
@@ -115,22 +117,22 @@ def exactness() -> Row:
                     by("resource, direction", f"rate({own('revisions_total')}[$__rate_interval])") + " * 60 > 0",
                     "{{resource}} {{direction}}",
                 ),
-                unit=PER_MINUTE,
+                unit=COUNT,
                 size=THIRD,
                 interval=RATES,
             ),
-            ranking(
+            sheet(
                 Words(
                     "Counters above the ledger",
                     "How far the counters stand above what OpenAI reports, because buckets were revised down: in the "
                     "measure's own unit. Take it off a counter's sum for the net figure.",
                     QUIET,
                 ),
-                Query(
-                    f"max by (organization, resource, measure) ({own('accrued_excess')}) > 0",
-                    "{{organization}} {{measure}}",
+                Sheet(
+                    {"measure": "Measure", "organization": "Organization"},
+                    [Column("Above", f"max by (organization, measure) ({own('accrued_excess')}) > 0", COUNT)],
+                    sort="Above",
                 ),
-                unit=COUNT,
                 size=THIRD,
             ),
             lines(

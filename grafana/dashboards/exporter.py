@@ -4,15 +4,14 @@ from typing import Final
 
 from grafana.dashboards import effort, variables
 from grafana.dashboards.board import Board, Row
-from grafana.dashboards.effort import NOTHING, QUIET, RATES, THIRD, own
-from grafana.dashboards.panels import figure, lines, sheet
+from grafana.dashboards.effort import BUILD, NOTHING, QUIET, RATES, own
+from grafana.dashboards.panels import figure, lines, sheet, states
 from grafana.dashboards.promql import by, growth
 from grafana.dashboards.vocabulary import (
     BAD_FROM_ONE,
     BAD_YES,
     COUNT,
     GOOD_YES,
-    PER_MINUTE,
     PLAIN,
     SECONDS,
     UP,
@@ -67,7 +66,7 @@ def _now() -> Row:
             ),
             figure(
                 Words(
-                    "Errors in this time range",
+                    "Errors in range",
                     "Requests to the Admin API that failed, retries that succeeded later included.",
                     NOTHING,
                 ),
@@ -78,8 +77,8 @@ def _now() -> Row:
                 decimals=0,
             ),
             figure(
-                Words("Degraded endpoints", "Endpoints that are exported with something missing.", QUIET),
-                f"sum(max by (organization, resource) ({own('resource_degraded')}))",
+                Words("Degraded endpoints", "Endpoints that are exported with something missing.", NOTHING),
+                f"sum(max by (organization, resource) ({own('resource_degraded')})) or 0 * max({BUILD})",
                 unit=COUNT,
                 size=_NUMBER,
                 steps=BAD_FROM_ONE,
@@ -160,14 +159,15 @@ def _freshness() -> Row:
 
 
 def _trouble() -> Row:
+    missing = f'(label_replace(vector(0), "resource", "{NOTHING}", "", "") unless on () max({BUILD}))'
     return Row(
         "Trouble",
         [
             lines(
                 Words("Errors by reason", "Failed requests to the Admin API per minute.", QUIET),
                 Query(by("reason", f"rate({own('api_errors_total')}[$__rate_interval])") + " * 60 > 0", "{{reason}}"),
-                unit=PER_MINUTE,
-                size=THIRD,
+                unit=COUNT,
+                size=Size(12, 8),
                 interval=RATES,
             ),
             sheet(
@@ -190,18 +190,20 @@ def _trouble() -> Row:
                     ],
                     sort="Endpoint",
                 ),
-                size=THIRD,
+                size=Size(12, 8),
             ),
-            lines(
+            states(
                 Words(
                     "Up over time",
-                    "By endpoint: 1 while the last poll succeeded. Names and limits are endpoints here too.",
+                    "By endpoint: whether the last poll succeeded. Names and limits are endpoints here too.",
                     NOTHING,
                 ),
-                Query(f"min by (organization, resource) ({own('resource_up')})", "{{organization}} {{resource}}"),
-                unit=PLAIN,
-                size=THIRD,
-                maximum=1,
+                Query(
+                    f"min by (organization, resource) ({own('resource_up')}) or {missing}",
+                    "{{organization}} {{resource}}",
+                ),
+                size=Size(24, 10),
+                meanings=UP,
             ),
         ],
     )

@@ -40,7 +40,7 @@ def _identities(dimension: str, join: str, title: str, headings: dict[str, str],
             ],
             sort="Requests",
         ),
-        size=Size(12, 10),
+        size=Size(24, 8),
     )
 
 

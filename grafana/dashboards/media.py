@@ -2,17 +2,17 @@
 
 from grafana.dashboards.board import Row
 from grafana.dashboards.links import PROJECT_OF_SERIES
-from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking
-from grafana.dashboards.promql import by, by_project, daily_usage, named_daily, usage, window_usage
+from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, sheet
+from grafana.dashboards.promql import by, by_project, daily_usage, named_daily, owned, usage, window_usage
 from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
-from grafana.dashboards.vocabulary import BYTES, COUNT, SECONDS, Query, Size, Words
+from grafana.dashboards.vocabulary import BYTES, COUNT, HOURS, PROJECT, Column, Query, Sheet, Size, Words
 
 
-def _per_day(title: str, description: str, measure: str, label: str, size: Size, *, unit: str = COUNT) -> PanelBuilder:
+def _per_day(title: str, description: str, measure: str, label: str, size: Size) -> PanelBuilder:
     return daily_bars(
         Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
         Query(daily_usage(label, measure), f"{{{{{label}}}}}"),
-        unit=unit,
+        unit=COUNT,
         size=size,
     )
 
@@ -20,19 +20,19 @@ def _per_day(title: str, description: str, measure: str, label: str, size: Size,
 def _projects_per_day(title: str, description: str, measure: str, size: Size) -> PanelBuilder:
     return daily_bars(
         Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
-        Query(named_daily(daily_usage("organization, project_id", measure, model=False)), "{{project_name}}"),
+        Query(owned(named_daily(daily_usage("organization, project_id", measure, model=False))), PROJECT),
         unit=COUNT,
         size=size,
         links=[PROJECT_OF_SERIES],
     )
 
 
-def _today(title: str, size: Size, unit: str, **measures: str) -> PanelBuilder:
+def _today(title: str, size: Size, **measures: str) -> PanelBuilder:
     """Return figures of today by the words that the measures are given under."""
     return figure(
         Words(title, f"The current UTC day so far. {LATE}", NOTHING),
         *(Query(by("", usage(measure)), word.replace("_", " ")) for word, measure in measures.items()),
-        unit=unit,
+        unit=COUNT,
         size=size,
     )
 
@@ -46,7 +46,6 @@ def embeddings_and_moderations() -> Row:
             _today(
                 "Embeddings today",
                 Size(6, 8),
-                COUNT,
                 input_tokens="embeddings_input_tokens",
                 requests="embeddings_requests",
             ),
@@ -55,7 +54,6 @@ def embeddings_and_moderations() -> Row:
             _today(
                 "Moderations today",
                 Size(6, 8),
-                COUNT,
                 input_tokens="moderations_input_tokens",
                 requests="moderations_requests",
             ),
@@ -71,7 +69,7 @@ def images() -> Row:
     return Row(
         "Images",
         [
-            _today("Images today", Size(4, 8), COUNT, images="images_processed", requests="images_requests"),
+            _today("Images today", Size(4, 8), images="images_processed", requests="images_requests"),
             _per_day(
                 "Images per day by model", "Generated, edited or varied.", "images_processed", "model", Size(7, 8)
             ),
@@ -92,7 +90,6 @@ def audio() -> Row:
             _today(
                 "Speech today",
                 Size(6, 8),
-                COUNT,
                 characters="audio_speeches_characters",
                 requests="audio_speeches_requests",
             ),
@@ -104,15 +101,18 @@ def audio() -> Row:
                 Size(9, 8),
             ),
             _per_day("Speech requests per day", "By model.", "audio_speeches_requests", "model", Size(9, 8)),
-            _today("Transcribed today", Size(3, 8), SECONDS, audio="audio_transcriptions_seconds"),
-            _today("Transcriptions today", Size(3, 8), COUNT, requests="audio_transcriptions_requests"),
-            _per_day(
-                "Audio transcribed per day",
-                "Length of the audio, by model.",
-                "audio_transcriptions_seconds",
-                "model",
-                Size(9, 8),
-                unit=SECONDS,
+            figure(
+                Words("Transcribed", f"Hours of audio on the current UTC day so far. {LATE}", NOTHING),
+                f"{by('', usage('audio_transcriptions_seconds'))} / 3600",
+                unit=HOURS,
+                size=Size(3, 8),
+            ),
+            _today("Requests", Size(3, 8), requests="audio_transcriptions_requests"),
+            daily_bars(
+                Words("Audio transcribed per day", f"Hours of audio, by model. {PER_DAY} {LATE}", NOTHING),
+                Query(f"({daily_usage('model', 'audio_transcriptions_seconds')}) / 3600", "{{model}}"),
+                unit=HOURS,
+                size=Size(9, 8),
             ),
             _per_day(
                 "Transcription requests per day", "By model.", "audio_transcriptions_requests", "model", Size(9, 8)
@@ -130,7 +130,6 @@ def tools() -> Row:
             _today(
                 "Web searches today",
                 Size(6, 8),
-                COUNT,
                 searches="web_search_calls",
                 model_requests_that_searched="web_search_calls_model_requests",
             ),
@@ -144,10 +143,13 @@ def tools() -> Row:
                 "model",
                 Size(9, 8),
             ),
-            ranking(
-                Words("Requests that searched the web, 7 days", f"By model. {LATE}", NOTHING),
-                Query(by("model", window_usage("web_search_calls_model_requests")), "{{model}}"),
-                unit=COUNT,
+            sheet(
+                Words("Models that searched the web", f"Requests of 7 days by model. {LATE}", NOTHING),
+                Sheet(
+                    {"model": "Model"},
+                    [Column("Last 7 days", by("model", window_usage("web_search_calls_model_requests")), COUNT)],
+                    sort="Last 7 days",
+                ),
                 size=Size(6, 8),
             ),
             _projects_per_day("File searches per day", "By project.", "file_search_calls", Size(9, 8)),
@@ -160,7 +162,7 @@ def tools() -> Row:
                     "Bytes by project, as of the newest day that OpenAI reports: a level, not a sum over days.",
                     NOTHING,
                 ),
-                Query(by_project(usage("vector_stores_usage_bytes", model=False)), "{{project_name}}"),
+                Query(owned(by_project(usage("vector_stores_usage_bytes", model=False))), PROJECT),
                 unit=BYTES,
                 size=Size(24, 8),
                 interval="1h",

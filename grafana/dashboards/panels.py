@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Final, TypeAlias
 
-from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as options
@@ -12,13 +12,34 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.dashboards.links import Link
-from grafana.dashboards.vocabulary import NEUTRAL, PLAIN, Column, Meanings, Query, Sheet, Size, Steps, Style, Words
+from grafana.dashboards.vocabulary import (
+    BLANK,
+    NEUTRAL,
+    PLAIN,
+    Column,
+    Meanings,
+    Query,
+    Sheet,
+    Size,
+    Steps,
+    Style,
+    Words,
+)
 
 PanelBuilder: TypeAlias = Builder[model.Panel]
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 DAY: Final = "1d"
+
+_NARROWEST: Final = 100
+"""Pixels of a column of a table, at least."""
+
+_WIDTHS: Final = {"Project": 170, "Line item": 220, "Model": 200, "Endpoint": 200, "Organization": 115}
+"""Pixels by heading."""
+
+_CROWDED: Final = 3.5
+"""Columns of the grid, of 64 pixels or so, below which a column of a table is cramped."""
 
 
 def figure(
@@ -44,8 +65,11 @@ def figure(
     )
     if decimals is not None:
         panel.decimals(decimals)
-    if meanings:
-        panel.mappings([_meant(meanings)])
+    nothing = model.ValueMappingResult(text=words.nothing, color="text")
+    absent = model.SpecialValueMap(
+        model.DashboardSpecialValueMapOptions(match=model.SpecialValueMatch.NULL, result=nothing)
+    )
+    panel.mappings([absent, *([_meant(meanings)] if meanings else [])])
     return _finish(panel, words, unit, size, [_instant(query) for query in _queries(queries)])
 
 
@@ -87,7 +111,7 @@ def lines(
     panel = (
         _over_time(unit, links)
         .line_width(1)
-        .fill_opacity(25 if stacked else 5)
+        .fill_opacity(25 if stacked else 0)
         .show_points(options.VisibilityMode.AUTO)
         .stacking(_stacking(stacked=stacked))
         .axis_soft_min(0)
@@ -99,6 +123,22 @@ def lines(
     return _finish(panel, words, unit, size, [_range(query, interval) for query in queries])
 
 
+def states(words: Words, query: Query, *, size: Size, meanings: Meanings, interval: str = "") -> PanelBuilder:
+    """Return a bar for each answer that tells over time which of the meanings it had."""
+    panel = (
+        statetimeline.Panel()
+        .merge_values(merge_values=True)
+        .show_value(options.VisibilityMode.NEVER)
+        .row_height(0.8)
+        .line_width(0)
+        .fill_opacity(70)
+        .mappings([_meant(meanings)])
+        .legend(common.VizLegendOptions().show_legend(show_legend=False))
+        .tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.SINGLE))
+    )
+    return _finish(panel, words, PLAIN, size, [_range(query, interval)])
+
+
 def daily_bars(words: Words, *queries: Query, unit: str, size: Size, links: Sequence[Link] = ()) -> PanelBuilder:
     """Return stacked bars, one a UTC day; the queries are evaluated at the midnight that begins the day."""
     panel = (
@@ -108,6 +148,7 @@ def daily_bars(words: Words, *queries: Query, unit: str, size: Size, links: Sequ
         .line_width(0)
         .fill_opacity(80)
         .stacking(_stacking(stacked=True))
+        .axis_soft_min(0)
         .max_data_points(1000)
         .interval(DAY)
     )
@@ -126,6 +167,7 @@ def sheet(words: Words, content: Sheet, *, size: Size) -> PanelBuilder:
         table.Panel()
         .show_header(show_header=True)
         .filterable(filterable=False)
+        .min_width(_NARROWEST)
         .sort_by([common.TableSortByFieldState().display_name(content.sort).desc(desc=True)])
         .with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
         .with_transformation(
@@ -141,6 +183,8 @@ def sheet(words: Words, content: Sheet, *, size: Size) -> PanelBuilder:
     )
     for column in content.columns:
         panel.override_by_name(column.name, _column(column))
+    for heading, width in _widths(content, size).items():
+        panel.override_by_name(heading, [model.DynamicConfigValue("custom.width", width)])
     for label in content.hidden:
         panel.override_by_name(label, [model.DynamicConfigValue("custom.hidden", value=True)])
     for heading, links in content.links.items():
@@ -151,7 +195,7 @@ def sheet(words: Words, content: Sheet, *, size: Size) -> PanelBuilder:
 
 
 def _finish(
-    panel: "stat.Panel | bargauge.Panel | timeseries.Panel | table.Panel",
+    panel: "stat.Panel | bargauge.Panel | timeseries.Panel | statetimeline.Panel | table.Panel",
     words: Words,
     unit: str,
     size: Size,
@@ -230,8 +274,14 @@ def _styled(style: Style) -> list[model.DynamicConfigValue]:
     ]
 
 
+def _widths(content: Sheet, size: Size) -> dict[str, int]:
+    """Return pixels by heading: names get what figures can spare where a table has many of them."""
+    crowded = len(content.labels) + len(content.columns) > size.width / _CROWDED
+    return {heading: _WIDTHS[heading] for heading in content.labels.values() if crowded and heading in _WIDTHS}
+
+
 def _column(column: Column) -> list[model.DynamicConfigValue]:
-    properties = [model.DynamicConfigValue("unit", column.unit)]
+    properties = [model.DynamicConfigValue("unit", column.unit), model.DynamicConfigValue("noValue", BLANK)]
     if column.steps:
         properties += [
             model.DynamicConfigValue("custom.displayMode", "color-text"),

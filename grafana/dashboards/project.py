@@ -17,6 +17,7 @@ from grafana.dashboards.promql import (
     daily_costs,
     daily_usage,
     named,
+    owned,
     projected_costs,
     rate_per_minute,
     select,
@@ -30,7 +31,6 @@ from grafana.dashboards.vocabulary import (
     COUNT,
     DOLLARS,
     OF_BUDGET,
-    PER_MINUTE,
     PLAIN,
     SHARE,
     YES,
@@ -41,6 +41,7 @@ from grafana.dashboards.vocabulary import (
     Style,
     Words,
 )
+from grafana.dashboards.vocabulary import PROJECT as NAME
 
 _BUDGET: Final = select("openai_project_budget_usd", ORGANIZATION, PROJECT)
 _LIMIT: Final = select("openai_project_spend_limit_usd", ORGANIZATION, PROJECT)
@@ -56,9 +57,9 @@ def _share_of(title: str, description: str, bound: str, nothing: str) -> PanelBu
     month = _all_models("openai_window_cost_usd", 'window="month"')
     return figure(
         Words(title, f"{description} All models, whichever are chosen. {amounts.LATE}", nothing),
-        Query(named(f"({amounts.against(month, bound, LABELS)})"), "{{project_name}}"),
+        Query(owned(named(f"({amounts.against(month, bound, LABELS)})")), NAME),
         unit=SHARE,
-        size=Size(3, 4),
+        size=Size(6, 3),
         steps=OF_BUDGET,
         decimals=0,
     )
@@ -127,12 +128,10 @@ def _costs() -> Row:
                     f"All models, whichever are chosen. {amounts.LATE}",
                     NOTHING,
                 ),
-                Query(
-                    named(_all_models("openai_window_cost_usd", 'window="month"')), "{{project_name}}: month to date"
-                ),
-                Query(named(f"max by ({LABELS}) ({_BUDGET})"), "{{project_name}}: budget"),
-                Query(named(f"max by ({LABELS}) ({_LIMIT})"), "{{project_name}}: limit at OpenAI"),
-                Query(named(f"max by ({LABELS}, alert_id) ({_ALERT})"), "{{project_name}}: alert at OpenAI"),
+                Query(owned(named(_all_models("openai_window_cost_usd", 'window="month"'))), f"{NAME}: month to date"),
+                Query(owned(named(f"max by ({LABELS}) ({_BUDGET})")), f"{NAME}: budget"),
+                Query(owned(named(f"max by ({LABELS}) ({_LIMIT})")), f"{NAME}: limit at OpenAI"),
+                Query(owned(named(f"max by ({LABELS}, alert_id) ({_ALERT})")), f"{NAME}: alert at OpenAI"),
                 unit=DOLLARS,
                 size=Size(10, 9),
                 interval="1h",
@@ -190,7 +189,7 @@ def _usage() -> Row:
             lines(
                 Words("Requests per minute", f"By endpoint, as they were reported. {LATE}", NOTHING),
                 *calls(accrued, wrap=rate_per_minute),
-                unit=PER_MINUTE,
+                unit=COUNT,
                 size=Size(12, 9),
                 interval="5m",
             ),
@@ -215,7 +214,7 @@ def _usage() -> Row:
                     "Bytes as of the newest day that OpenAI reports: a level, not a sum over days.",
                     NOTHING,
                 ),
-                Query(named(by(LABELS, usage("vector_stores_usage_bytes", model=False))), "{{project_name}}"),
+                Query(owned(named(by(LABELS, usage("vector_stores_usage_bytes", model=False)))), NAME),
                 unit=BYTES,
                 size=Size(12, 8),
                 interval="1h",

@@ -5,9 +5,10 @@ from typing import Final
 from grafana.dashboards import promql
 from grafana.dashboards.board import Row
 from grafana.dashboards.panels import lines, sheet
-from grafana.dashboards.promql import ORGANIZATION, PROJECT, accrued, by, named, rate_per_minute, select
+from grafana.dashboards.promql import ORGANIZATION, PROJECT, accrued, by, named, owned, rate_per_minute, select
 from grafana.dashboards.tokens import LATE, NOTHING
-from grafana.dashboards.vocabulary import COUNT, PER_MINUTE, PLAIN, TIME, Column, Query, Sheet, Size, Style, Words
+from grafana.dashboards.vocabulary import COUNT, PLAIN, TIME, Column, Query, Sheet, Size, Style, Words
+from grafana.dashboards.vocabulary import PROJECT as NAME
 
 OPT_IN: Final = "limits of projects are not read: a setting that is off by default"
 LABELS: Final = "organization, project_id"
@@ -31,18 +32,18 @@ def rate_limits() -> Row:
         [
             lines(
                 Words("Requests per minute and their limit", f"By model; limits are dashed. {average} {LATE}", NOTHING),
-                Query(requests, "{{model}}"),
-                Query(limit("requests"), "{{model}}: limit"),
-                unit=PER_MINUTE,
+                Query(owned(named(requests)), f"{NAME}: {{{{model}}}}"),
+                Query(owned(named(limit("requests"))), f"{NAME}: {{{{model}}}}, limit"),
+                unit=COUNT,
                 size=Size(12, 9),
                 interval="5m",
                 styles={1: Style("red")},
             ),
             lines(
                 Words("Tokens per minute and their limit", f"By model; limits are dashed. {average} {LATE}", NOTHING),
-                Query(both, "{{model}}"),
-                Query(limit("tokens"), "{{model}}: limit"),
-                unit=PER_MINUTE,
+                Query(owned(named(f"({both})")), f"{NAME}: {{{{model}}}}"),
+                Query(owned(named(limit("tokens"))), f"{NAME}: {{{{model}}}}, limit"),
+                unit=COUNT,
                 size=Size(12, 9),
                 interval="5m",
                 styles={1: Style("red")},

@@ -83,6 +83,15 @@ def named_daily(expression: str) -> str:
     )
 
 
+def owned(expression: str) -> str:
+    """Give projects the label `owner` for legends: of which organization they are, if there are several.
+
+    The sole organization is called `default` unless the settings name it, and is not worth a word.
+    """
+    owner = f'label_replace({expression}, "owner", " · $1", "organization", "(.+)")'
+    return f'label_replace({owner}, "owner", "", "organization", "default")'
+
+
 def by_project(expression: str) -> str:
     """Return the sum by project, with its name."""
     return named(by("organization, project_id", expression))

@@ -6,7 +6,7 @@ from grafana.dashboards.board import Row
 from grafana.dashboards.links import PROJECT_OF_ROW
 from grafana.dashboards.panels import PanelBuilder, daily_bars, lines, sheet
 from grafana.dashboards.promql import accrued, by, daily_usage, growth, named, rate_per_minute, usage, window_usage
-from grafana.dashboards.vocabulary import COUNT, PER_MINUTE, SHARE, Column, Query, Sheet, Size, Words
+from grafana.dashboards.vocabulary import COUNT, SHARE, Column, Query, Sheet, Size, Words
 
 LATE: Final = "OpenAI reports usage minutes late."
 IN_RANGE: Final = (
@@ -53,7 +53,7 @@ def per_minute(endpoint: str, what: str, size: Size) -> PanelBuilder:
             NOTHING,
         ),
         *(Query(by("", rate_per_minute(accrued(f"{endpoint}_{kind}"))), word) for kind, word in kinds),
-        unit=PER_MINUTE,
+        unit=COUNT,
         size=size,
         interval=_RATES,
     )

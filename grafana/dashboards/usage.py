@@ -15,12 +15,22 @@ from grafana.dashboards.endpoints import (
 )
 from grafana.dashboards.links import PROJECT_OF_SERIES
 from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking
-from grafana.dashboards.promql import accrued, across, by, by_project, growth, rate_per_minute, usage, window_usage
+from grafana.dashboards.promql import (
+    accrued,
+    across,
+    by,
+    by_project,
+    growth,
+    owned,
+    rate_per_minute,
+    usage,
+    window_usage,
+)
 from grafana.dashboards.tokens import IN_RANGE, LATE, NOTHING, PER_DAY, batch_share, share
-from grafana.dashboards.vocabulary import COUNT, PER_MINUTE, SECONDS, SHARE, Query, Size, Words
+from grafana.dashboards.vocabulary import COUNT, PROJECT, SECONDS, SHARE, Query, Size, Words
 
 _FRESH: Final = ((None, "green"), (300.0, "orange"), (1800.0, "red"))
-_NUMBER: Final = Size(3, 4)
+_NUMBER: Final = Size(6, 3)
 
 
 def _now() -> Row:
@@ -93,7 +103,7 @@ def _requests() -> Row:
             lines(
                 Words("Requests per minute", f"By endpoint, as they were reported. {untold} {LATE}", NOTHING),
                 *calls(accrued, wrap=rate_per_minute),
-                unit=PER_MINUTE,
+                unit=COUNT,
                 size=Size(12, 9),
                 interval="5m",
             ),
@@ -117,7 +127,7 @@ def _requests() -> Row:
             ),
             ranking(
                 Words("Last 7 days by project", f"Requests to models of the fifteen busiest projects. {LATE}", NOTHING),
-                Query(f"topk(15, {by_project(week)})", "{{project_name}}"),
+                Query(owned(f"topk(15, {by_project(week)})"), PROJECT),
                 unit=COUNT,
                 size=Size(8, 9),
                 links=[PROJECT_OF_SERIES],

@@ -11,11 +11,17 @@ from grafana.dashboards.links import Link
 DOLLARS: Final = units.Dollars
 COUNT: Final = units.Short
 SECONDS: Final = units.Seconds
+HOURS: Final = "suffix: h"
 BYTES: Final = units.BytesIEC
 SHARE: Final = units.PercentUnit
-PER_MINUTE: Final = units.CountsPerMinute
 TIME: Final = units.DateTimeFromNow
 PLAIN: Final = units.NoUnit
+
+PROJECT: Final = "{{project_name}}{{owner}}"
+"""A project in a legend; the query gives it the label `owner`."""
+
+BLANK: Final = "-"
+"""What a cell says that has no value."""
 
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 """Lower bounds and colours; the first bound is None."""

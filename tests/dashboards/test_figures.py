@@ -185,7 +185,7 @@ def test_what_was_reported_in_the_range(desk: Desk) -> None:
     tokens = desk.acme.used("completions", "input_tokens", NOW - SPAN - LATE_USAGE, NOW - LATE_USAGE, by="model")
     chosen = {"organization": ("acme",)}
 
-    assert pytest.approx(spent, rel=1e-6) == desk.spend("Reported in this time range", chosen=chosen).value
+    assert pytest.approx(spent, rel=1e-6) == desk.spend("Reported in range", chosen=chosen).value
     assert pytest.approx(tokens) == (desk.shown("openai-usage", "Models in this time range", "B", chosen).last("model"))
 
 
@@ -240,7 +240,7 @@ def test_freshness_goes_by_the_last_poll(desk: Desk) -> None:
 
     assert 0 <= since["costs"] < 60
     assert 0 <= desk.spend("Costs were read").value < 60
-    assert 1 == desk.shown("openai-exporter", "Errors in this time range").value
+    assert 1 == desk.shown("openai-exporter", "Errors in range").value
     assert {"acme": 1, "globex": 1} == desk.shown("openai-exporter", "Up").last("organization")
     assert desk.shown("openai-exporter", "Counters above the ledger").last("measure")["moderations_requests"] > 0
 

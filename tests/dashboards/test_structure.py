@@ -16,7 +16,7 @@ from tests.support.dashboards import FOLDER, Dashboard, dashboards
 UIDS = ["openai-exporter", "openai-project", "openai-spend", "openai-usage"]
 BOARDS = pytest.mark.parametrize("board", dashboards(), ids=lambda board: board.uid)
 
-UNITS = {"currencyUSD", "short", "s", "bytes", "percentunit", "cpm", "none", "dateTimeFromNow", "bool_yes_no"}
+UNITS = {"currencyUSD", "short", "s", "suffix: h", "bytes", "percentunit", "none", "dateTimeFromNow"}
 
 
 def test_there_are_the_four_dashboards() -> None:
@@ -125,9 +125,35 @@ def test_panels_have_words_and_a_unit(board: Dashboard) -> None:
         defaults = panel["fieldConfig"]["defaults"]
         assert defaults["unit"] in UNITS, panel["title"]
         assert defaults["noValue"], panel["title"]
-        assert panel["type"] in {"stat", "timeseries", "bargauge", "table"}
+        assert panel["type"] in {"stat", "timeseries", "state-timeline", "bargauge", "table"}
         for asked in (panel, *panel["targets"]):
             assert {"type": "prometheus", "uid": "${datasource}"} == asked["datasource"]
+
+
+@BOARDS
+def test_titles_fit(board: Dashboard) -> None:
+    """On a screen of 1,600 pixels, beside the sign that holds the description."""
+    assert [] == [panel["title"] for panel in board.panels if len(panel["title"]) > 9 * panel["gridPos"]["w"] - 14]
+
+
+@BOARDS
+def test_charts_begin_at_nought(board: Dashboard) -> None:
+    """Half a bar is half the amount; what is below nought is still seen."""
+    charts = [panel for panel in board.panels if panel["type"] == "timeseries"]
+
+    assert charts
+    assert {0} == {panel["fieldConfig"]["defaults"]["custom"]["axisSoftMin"] for panel in charts}
+
+
+@BOARDS
+def test_an_empty_cell_is_no_empty_table(board: Dashboard) -> None:
+    """The words for a table without rows would be wrong in a row that merely lacks a figure."""
+    tables = [panel for panel in board.panels if panel["type"] == "table"]
+    overrides = [override["properties"] for panel in tables for override in panel["fieldConfig"]["overrides"]]
+    figures = [{each["id"]: each["value"] for each in properties} for properties in overrides]
+
+    assert tables
+    assert {"-"} == {figure["noValue"] for figure in figures if "unit" in figure}
 
 
 @BOARDS

@@ -141,7 +141,7 @@ def _of_call(node: promql.Call, families: Mapping[str, Labels]) -> Labels:
     match node.func.name:
         case "label_replace":
             target, _, source, _ = (str(argument.val) for argument in node.args[1:])
-            _require({source} - {target}, labels, node.prettify())
+            _require({source} - {target, ""}, labels, node.prettify())
             return labels | {target}
         case "histogram_quantile":
             _require({"le"}, labels, node.prettify())
