@@ -18,8 +18,8 @@ FRESH: Final = ((None, "green"), (900.0, "orange"), (3600.0, "red"))
 WHOLE: Final = "All projects of the organization, whatever projects and models are chosen."
 NAMED_BY: Final = "Read from the names of the line items; tools and storage name no model."
 HISTORY: Final = "needs a week of history in Prometheus"
-NO_BUDGET: Final = "no budget is configured"
-NO_COSTS: Final = "no costs reported"
+NO_BUDGET: Final = "no budget"
+NO_COSTS: Final = "no costs"
 
 
 def organization_costs(window: str) -> str:

@@ -27,7 +27,7 @@ from grafana.dashboards.vocabulary import COUNT, DOLLARS, OF_BUDGET, PLAIN, SHAR
 
 _PROJECT_BUDGET: Final = select("openai_project_budget_usd", ORGANIZATION, PROJECT)
 
-_NO_REQUESTS: Final = "no requests reported"
+_NO_REQUESTS: Final = "no requests"
 
 
 def where_it_goes() -> Row:

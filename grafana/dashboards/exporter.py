@@ -22,6 +22,7 @@ from grafana.dashboards.vocabulary import (
     Words,
 )
 
+_SILENT: Final = "not scraped"
 _NUMBER: Final = Size(4, 4)
 _INTERVALS: Final = ((None, "green"), (3.0, "orange"), (10.0, "red"))
 
@@ -44,7 +45,7 @@ def _now() -> Row:
                     "Up",
                     "Whether the last poll of every enabled, supported endpoint with buckets succeeded; names and "
                     "limits do not count.",
-                    NOTHING,
+                    _SILENT,
                 ),
                 Query(f"min by (organization) ({own('up', resource=False)})", "{{organization}}"),
                 unit=PLAIN,
@@ -56,7 +57,7 @@ def _now() -> Row:
                     "Furthest behind",
                     "Time since the last successful poll, in intervals of the endpoint that is furthest behind: up to "
                     "1 is on time, more than 3 is late.",
-                    "not polled yet",
+                    "not read yet",
                 ),
                 Query(behind, "{{organization}}"),
                 unit=COUNT,
@@ -68,7 +69,7 @@ def _now() -> Row:
                 Words(
                     "Errors in range",
                     "Requests to the Admin API that failed, retries that succeeded later included.",
-                    NOTHING,
+                    _SILENT,
                 ),
                 by("", growth(own("api_errors_total"))),
                 unit=COUNT,
@@ -77,7 +78,7 @@ def _now() -> Row:
                 decimals=0,
             ),
             figure(
-                Words("Degraded endpoints", "Endpoints that are exported with something missing.", NOTHING),
+                Words("Degraded endpoints", "Endpoints that are exported with something missing.", _SILENT),
                 f"sum(max by (organization, resource) ({own('resource_degraded')})) or 0 * max({BUILD})",
                 unit=COUNT,
                 size=_NUMBER,
@@ -85,7 +86,7 @@ def _now() -> Row:
                 decimals=0,
             ),
             figure(
-                Words("Paused for", "How much longer no request is sent, because OpenAI said so.", NOTHING),
+                Words("Paused for", "How much longer no request is sent, because OpenAI said so.", _SILENT),
                 paused,
                 unit=SECONDS,
                 size=_NUMBER,
@@ -97,7 +98,7 @@ def _now() -> Row:
                     "State is written",
                     "Whether the state file can be written. If not, counters stand still, and begin at 0 after a "
                     "restart.",
-                    NOTHING,
+                    _SILENT,
                 ),
                 "min(openai_exporter_state_writable)",
                 unit=PLAIN,

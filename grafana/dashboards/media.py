@@ -1,11 +1,15 @@
 """What is counted in other things than tokens: embeddings and moderations, images, audio, tools, stored bytes."""
 
+from typing import Final
+
 from grafana.dashboards.board import Row
 from grafana.dashboards.links import PROJECT_OF_SERIES
 from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, sheet
 from grafana.dashboards.promql import by, by_project, daily_usage, named_daily, owned, usage, window_usage
 from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
 from grafana.dashboards.vocabulary import BYTES, COUNT, HOURS, PROJECT, Column, Query, Sheet, Size, Words
+
+_NONE: Final = "none today"
 
 
 def _per_day(title: str, description: str, measure: str, label: str, size: Size) -> PanelBuilder:
@@ -30,7 +34,7 @@ def _projects_per_day(title: str, description: str, measure: str, size: Size) ->
 def _today(title: str, size: Size, **measures: str) -> PanelBuilder:
     """Return figures of today by the words that the measures are given under."""
     return figure(
-        Words(title, f"The current UTC day so far. {LATE}", NOTHING),
+        Words(title, f"The current UTC day so far. {LATE}", _NONE),
         *(Query(by("", usage(measure)), word.replace("_", " ")) for word, measure in measures.items()),
         unit=COUNT,
         size=size,
@@ -102,7 +106,7 @@ def audio() -> Row:
             ),
             _per_day("Speech requests per day", "By model.", "audio_speeches_requests", "model", Size(9, 8)),
             figure(
-                Words("Transcribed", f"Hours of audio on the current UTC day so far. {LATE}", NOTHING),
+                Words("Transcribed", f"Hours of audio on the current UTC day so far. {LATE}", _NONE),
                 f"{by('', usage('audio_transcriptions_seconds'))} / 3600",
                 unit=HOURS,
                 size=Size(3, 8),

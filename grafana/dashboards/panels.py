@@ -35,7 +35,7 @@ DAY: Final = "1d"
 _NARROWEST: Final = 100
 """Pixels of a column of a table, at least."""
 
-_WIDTHS: Final = {"Project": 170, "Line item": 220, "Model": 200, "Endpoint": 200, "Organization": 115}
+_WIDTHS: Final = {"Project": 155, "Line item": 205, "Model": 200, "Endpoint": 200, "Organization": 115}
 """Pixels by heading."""
 
 _CROWDED: Final = 3.5

@@ -7,7 +7,7 @@ from grafana.dashboards.amounts import NO_BUDGET, PROJECTION, amount
 from grafana.dashboards.board import Board, Row
 from grafana.dashboards.endpoints import calls
 from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking, sheet
-from grafana.dashboards.project_limits import LABELS, OPT_IN
+from grafana.dashboards.project_limits import LABELS
 from grafana.dashboards.promql import (
     ORGANIZATION,
     PROJECT,
@@ -95,15 +95,19 @@ def _now() -> Row:
             amount("Last 7 days", "Costs of seven UTC days, today so far included.", by("", window_costs("7d"))),
             amount(
                 "Change against last week",
-                "Last 7 days less the 7 days before, as they stood a week ago at the same hour.",
+                "Last 7 days less the 7 days before, as they stood a week ago at the same hour: needs a week of "
+                "history in Prometheus.",
                 by("", amounts.change(LABELS)),
-                nothing="needs a week of history in Prometheus",
+                nothing="needs a week",
             ),
             amount("This month", "Costs of the UTC month to date.", by("", window_costs("month"))),
             amount("Projected month", PROJECTION, projected_costs()),
             _share_of("Of the budget", "Month to date as a share of the configured budget.", _BUDGET, NO_BUDGET),
             _share_of(
-                "Of OpenAI's limit", "Month to date as a share of the project's spend limit at OpenAI.", _LIMIT, OPT_IN
+                "Of OpenAI's limit",
+                "Month to date as a share of the project's spend limit at OpenAI, which is read if a setting says so.",
+                _LIMIT,
+                "none known",
             ),
         ],
     )

@@ -47,7 +47,7 @@ from grafana.dashboards.vocabulary import (
     Words,
 )
 
-_NO_LIMIT: Final = "no limit is set at OpenAI"
+_NO_LIMIT: Final = "no limit set"
 _BUDGET: Final = select("openai_organization_budget_usd", ORGANIZATION)
 _LIMIT: Final = select("openai_organization_spend_limit_usd", ORGANIZATION)
 _ALERT: Final = select("openai_organization_spend_alert_threshold_usd", ORGANIZATION)

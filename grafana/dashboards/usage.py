@@ -35,7 +35,7 @@ _NUMBER: Final = Size(6, 3)
 
 def _now() -> Row:
     def number(title: str, description: str, expression: str, unit: str = COUNT) -> PanelBuilder:
-        return figure(Words(title, f"{description} {LATE}", NOTHING), expression, unit=unit, size=_NUMBER)
+        return figure(Words(title, f"{description} {LATE}", "no usage"), expression, unit=unit, size=_NUMBER)
 
     week = across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"')
     language = "(completions|decisions|embeddings|moderations)"
@@ -82,7 +82,7 @@ def _now() -> Row:
                 Words(
                     "Usage was read",
                     "Time since usage was last read from OpenAI, of the endpoint where it is longest.",
-                    "no usage endpoint is read",
+                    "not read yet",
                 ),
                 read_age(USAGE_RESOURCES),
                 unit=SECONDS,

@@ -12,12 +12,15 @@ from grafana.dashboards.panels import SOURCE
 ALL: Final = ".*"
 """What All stands for: also series that lack the label, because the settings group by something else."""
 
+_DEFAULT: Final = model.VariableOption(selected=True, text="default", value="default")
+"""The data source that Grafana takes where none is named."""
+
 _ALL_OPTION: Final = model.VariableOption(selected=True, text=["All"], value=["$__all"])
 
 
 def source() -> Builder[model.VariableModel]:
     """Choose the Prometheus that is asked."""
-    return build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    return build.DatasourceVariable("datasource").label("Data source").type("prometheus").current(_DEFAULT)
 
 
 def organization() -> Builder[model.VariableModel]:

@@ -137,6 +137,15 @@ def test_titles_fit(board: Dashboard) -> None:
 
 
 @BOARDS
+def test_words_for_nothing_fit(board: Dashboard) -> None:
+    """In the place of a large number there is room for a few."""
+    numbers = [panel for panel in board.panels if panel["type"] == "stat"]
+
+    assert numbers
+    assert [] == [panel["title"] for panel in numbers if len(panel["fieldConfig"]["defaults"]["noValue"]) > 12]
+
+
+@BOARDS
 def test_charts_begin_at_nought(board: Dashboard) -> None:
     """Half a bar is half the amount; what is below nought is still seen."""
     charts = [panel for panel in board.panels if panel["type"] == "timeseries"]
