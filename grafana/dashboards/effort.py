@@ -4,10 +4,11 @@ from typing import Final
 
 from grafana.dashboards.board import Row
 from grafana.dashboards.panels import lines, sheet
-from grafana.dashboards.promql import ORGANIZATION, RESOURCE, by, select
+from grafana.dashboards.promql import ORGANIZATION, RESOURCE, by, owned, select
 from grafana.dashboards.vocabulary import (
     BYTES,
     COUNT,
+    ENDPOINT,
     PLAIN,
     SECONDS,
     SHARE,
@@ -141,11 +142,8 @@ def exactness() -> Row:
                     "Label sets that are kept, before measures and faces; and how many are folded into `other`.",
                     NOTHING,
                 ),
-                Query(f"max by (organization, resource) ({own('series')})", "{{organization}} {{resource}}"),
-                Query(
-                    f"max by (organization, resource) ({own('series_folded')}) > 0",
-                    "{{organization}} {{resource}}: folded",
-                ),
+                Query(owned(f"max by (organization, resource) ({own('series')})"), ENDPOINT),
+                Query(owned(f"max by (organization, resource) ({own('series_folded')}) > 0"), f"{ENDPOINT}: folded"),
                 unit=COUNT,
                 size=THIRD,
                 styles={1: Style("red")},

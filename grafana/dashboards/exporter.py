@@ -6,11 +6,12 @@ from grafana.dashboards import effort, variables
 from grafana.dashboards.board import Board, Row
 from grafana.dashboards.effort import BUILD, NOTHING, QUIET, RATES, own
 from grafana.dashboards.panels import figure, lines, sheet, states
-from grafana.dashboards.promql import by, growth
+from grafana.dashboards.promql import by, growth, owned
 from grafana.dashboards.vocabulary import (
     BAD_FROM_ONE,
     BAD_YES,
     COUNT,
+    ENDPOINT,
     GOOD_YES,
     PLAIN,
     SECONDS,
@@ -141,7 +142,7 @@ def _freshness() -> Row:
                 Words(
                     "Since the last success", "By endpoint: a saw that stays below its interval is on time.", NOTHING
                 ),
-                Query(_age(own("last_success_timestamp_seconds")), "{{organization}} {{resource}}"),
+                Query(owned(_age(own("last_success_timestamp_seconds"))), ENDPOINT),
                 unit=SECONDS,
                 size=Size(12, 9),
             ),
@@ -151,7 +152,7 @@ def _freshness() -> Row:
                     "By endpoint: how long OpenAI has reported nothing new. Nights and week-ends are seen here too.",
                     NOTHING,
                 ),
-                Query(_age(own("last_change_timestamp_seconds")), "{{organization}} {{resource}}"),
+                Query(owned(_age(own("last_change_timestamp_seconds"))), ENDPOINT),
                 unit=SECONDS,
                 size=Size(12, 9),
             ),
@@ -199,10 +200,7 @@ def _trouble() -> Row:
                     "By endpoint: whether the last poll succeeded. Names and limits are endpoints here too.",
                     NOTHING,
                 ),
-                Query(
-                    f"min by (organization, resource) ({own('resource_up')}) or {missing}",
-                    "{{organization}} {{resource}}",
-                ),
+                Query(owned(f"min by (organization, resource) ({own('resource_up')}) or {missing}"), ENDPOINT),
                 size=Size(24, 10),
                 meanings=UP,
             ),

@@ -84,7 +84,7 @@ def named_daily(expression: str) -> str:
 
 
 def owned(expression: str) -> str:
-    """Give projects the label `owner` for legends: of which organization they are, if there are several.
+    """Give projects, or endpoints, the label `owner` for legends: of which organization they are, if there are several.
 
     The sole organization is called `default` unless the settings name it, and is not worth a word.
     """

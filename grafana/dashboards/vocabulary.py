@@ -20,6 +20,9 @@ PLAIN: Final = units.NoUnit
 PROJECT: Final = "{{project_name}}{{owner}}"
 """A project in a legend; the query gives it the label `owner`."""
 
+ENDPOINT: Final = "{{resource}}{{owner}}"
+"""An endpoint likewise."""
+
 BLANK: Final = "-"
 """What a cell says that has no value."""
 
