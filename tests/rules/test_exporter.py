@@ -10,6 +10,8 @@ import yaml
 from tests.support.history import DAY, HOUR, History, Span, office, steady
 from tests.support.promtool import RULES, Replay, Watched, unclear
 
+pytestmark = pytest.mark.slow
+
 DAYS: Final = 1.6
 NOON: Final = int(0.5 * DAY)
 

@@ -1,7 +1,7 @@
 """The simulated API on a real socket, with a clock that the test moves."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -28,6 +28,8 @@ class Simulation:
     clock: ManualClock
     url: str
     http: httpx.Client
+    stack: ExitStack
+    """Closes what else is opened."""
 
     def get(self, path: str, *, key: str | None = keys.FULL, **parameters: Json) -> httpx.Response:
         """GET a path under the base URL; lists become bracketed parameters."""
@@ -62,7 +64,8 @@ class Simulation:
 
     def official(self, key: str = keys.FULL) -> openai.OpenAI:
         """Return the official client, pointed here, that tries once."""
-        return openai.OpenAI(admin_api_key=key, base_url=self.url, max_retries=0)
+        client = openai.OpenAI(admin_api_key=key, base_url=self.url, max_retries=0)
+        return self.stack.enter_context(client)
 
 
 @contextmanager
@@ -77,5 +80,5 @@ def simulation(
     """Serve a simulator on a port of its own for the length of a block."""
     clock = ManualClock(now)
     simulator = Simulator(seed, clock, shape=shape, delays=delays, policy=policy)
-    with serving(simulator) as url, httpx.Client(timeout=30, trust_env=False) as http:
-        yield Simulation(simulator, clock, url, http)
+    with serving(simulator) as url, httpx.Client(timeout=30, trust_env=False) as http, ExitStack() as stack:
+        yield Simulation(simulator, clock, url, http, stack)
