@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from exporter.catalog import DAY, Answer, Bucket, Plan, Row, Window, resource
-from exporter.exposition import Body, Encoder, Family, Format, Type, of_measures
+from exporter.exposition import Body, Encoder, Family, Format, Type, columns_of, of_measures
 from exporter.ledger import Ledger, Release
 from exporter.store import Entry, Store
 
@@ -124,7 +124,7 @@ def _commit(store: Store, ledger: Ledger, now: float) -> None:
 
 
 def _families(ledger: Ledger, now: float) -> list[Family]:
-    return of_measures(("default", face) for face in ledger.faces(now))
+    return of_measures(columns_of("default", ledger.faces(now)))
 
 
 class Library:

@@ -67,11 +67,13 @@ class Service:
         web = self._settings.web
         address = web.listen_address.host, web.listen_address.port
         await self.publisher.publish()
-        gc.collect()
-        gc.freeze()
+        _spare_what_is_there()
         try:
             async with Server(self._app, [address], Security(web.config.file)) as server, asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self.publisher.run(), name="publisher")]
+                tasks = [
+                    group.create_task(self.publisher.run(), name="publisher"),
+                    group.create_task(self._settle(), name="settle"),
+                ]
                 tasks += [
                     group.create_task(self._poll(organization, place * _STAGGER), name=organization.name)
                     for place, organization in enumerate(self.organizations)
@@ -87,6 +89,12 @@ class Service:
     async def _poll(self, organization: Organization, delay: float) -> None:
         await self._clock.sleep(delay)
         await organization.run(self.publisher.notify)
+
+    async def _settle(self) -> None:
+        """Wait for what the first polls bring: most of the memory that this process will ever hold."""
+        while not self.publisher.snapshot.ready:
+            await self._clock.sleep(1.0)
+        _spare_what_is_there()
 
     def _own(self, body: Body, format_: Format) -> Body:
         for organization in self.organizations:
@@ -119,6 +127,12 @@ class Service:
             annex_plan=_annex_plan(settings, self._settings.poll),
             names=self._store.names(settings.name) if self._store else (),
         )
+
+
+def _spare_what_is_there() -> None:
+    """Keep the garbage collector from looking through what stays: with many organizations that is most of its work."""
+    gc.collect()
+    gc.freeze()
 
 
 def _annex_plan(settings: OrganizationSettings, poll: Poll) -> AnnexPlan:

@@ -42,13 +42,17 @@ class Family:
     columns: Sequence[Column] = field(default=())
 
 
-def of_measures(faces: Iterable[tuple[str, Face]]) -> list[Family]:
-    """Return the families of the table, in its order, from pairs of organization and face."""
+def columns_of(organization: str, faces: Sequence[Face]) -> list[tuple[str, Column]]:
+    """Return the columns of an organization's faces, each with the name of its family."""
+    before = (("organization", organization),)
+    windows = {face.window: (("window", face.window),) if face.window else () for face in faces}
+    return [(_name(face), Column(face.rows, face.values, face.shown, before, windows[face.window])) for face in faces]
+
+
+def of_measures(named: Iterable[tuple[str, Column]]) -> list[Family]:
+    """Return the families of the table, in its order, from columns and the names of their families."""
     columns: dict[str, list[Column]] = {}
-    for organization, face in faces:
-        name = _name(face)
-        window = (("window", face.window),) if face.window else ()
-        column = Column(face.rows, face.values, face.shown, (("organization", organization),), window)
+    for name, column in named:
         columns.setdefault(name, []).append(column)
     return [
         Family(family.name, family.help, family.type, columns[family.name])

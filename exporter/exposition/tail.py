@@ -1,5 +1,6 @@
 """The exporter's own metrics, as they end an exposition."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,13 +55,16 @@ class _Source:
         self._name = f"{described.name}_total" if counter else described.name
         self._help = described.documentation
         self._type = Type.COUNTER if counter else Type.GAUGE
+        self._read: list[Callable[[], float]] = []
         self._rows = Rows(tuple(instrument._labelnames), 0)  # noqa: SLF001 - the library tells them nowhere else
 
     def family(self) -> Family:
         """Read every value where the library keeps it: its own way makes an object of each sample."""
-        children: list[tuple[tuple[str, ...], Any]] = list(self._instrument._metrics.items())  # type: ignore[arg-type] # noqa: SLF001
-        for labels, _ in children[len(self._rows) :]:
-            self._rows.add(labels)
-        values = np.array([child._value.get() for _, child in children], np.float64)  # noqa: SLF001
+        there: dict[tuple[str, ...], Any] = self._instrument._metrics  # type: ignore[assignment] # noqa: SLF001
+        if len(there) > len(self._read):
+            for labels, child in list(there.items())[len(self._read) :]:
+                self._rows.add(labels)
+                self._read.append(child._value.get)  # noqa: SLF001
+        values = np.array([read() for read in self._read], np.float64)
         column = Column(self._rows, values, np.ones(len(values), np.bool_))
         return Family(self._name, self._help, self._type, (column,))

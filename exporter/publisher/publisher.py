@@ -6,7 +6,17 @@ from dataclasses import replace
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.exposition import Encoder, ModelUse, OrganizationReport, Snapshot, Spend, merge, of_measures
+from exporter.exposition import (
+    Column,
+    Encoder,
+    ModelUse,
+    OrganizationReport,
+    Snapshot,
+    Spend,
+    columns_of,
+    merge,
+    of_measures,
+)
 from exporter.organization import Organization
 from exporter.publisher import overview
 from exporter.publisher.press import Press
@@ -36,6 +46,7 @@ class Publisher:
         self._store, self._worker, self._clock, self._telemetry = store, worker, clock, telemetry
         self._encoder = Encoder()
         self._press = Press(store, birth_hold)
+        self._columns: dict[tuple[str, str], list[tuple[str, Column]]] = {}
         self._billing: dict[str, tuple[Spend | None, tuple[ModelUse, ...]]] = {}
         self._wake = asyncio.Event()
         self.snapshot = Snapshot()
@@ -76,14 +87,15 @@ class Publisher:
 
     def _make(self, now: float, reports: Sequence[OrganizationReport], *, ready: bool) -> Snapshot:
         self._commit(now)
-        faces = []
+        named = []
         for organization in self._organizations:
             for mirror in organization.mirrors:
                 shown, changed = self._press.faces(mirror, now)
-                faces += [(organization.name, face) for face in shown]
                 if changed:
+                    self._columns[organization.name, mirror.name] = columns_of(organization.name, shown)
                     self._billing.pop(organization.name, None)
-        families = of_measures(faces)
+                named += self._columns[organization.name, mirror.name]
+        families = of_measures(named)
         families += merge(
             family
             for organization in self._organizations
