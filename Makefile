@@ -3,7 +3,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench-state bench-organizations
@@ -27,8 +26,7 @@ run: $(VENV)/.run ## the real thing; needs OPENAI_ADMIN_KEY
 
 test: $(VENV)/.dev lint ## everything: linters, unit tests, real sockets, the real Prometheus
 	@deploy/install/debian.sh
-	@$(PYTEST) -m slow $(ARGS) $(if $(ARGS),|| [ $$? = 5 ])
-	@$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
 
 test-fast: $(VENV)/.dev ## the tests without the slow end-to-end ones
 	@$(BIN)/pytest -m "not slow" $(ARGS)
