@@ -42,11 +42,14 @@ class Family:
     columns: Sequence[Column] = field(default=())
 
 
-def columns_of(organization: str, faces: Sequence[Face]) -> list[tuple[str, Column]]:
+def columns_of(organization: str, faces: Iterable[Face]) -> list[tuple[str, Column]]:
     """Return the columns of an organization's faces, each with the name of its family."""
     before = (("organization", organization),)
-    windows = {face.window: (("window", face.window),) if face.window else () for face in faces}
-    return [(_name(face), Column(face.rows, face.values, face.shown, before, windows[face.window])) for face in faces]
+    named = []
+    for face in faces:
+        after = (("window", face.window),) if face.window else ()
+        named.append((_name(face), Column(face.rows, face.values, face.shown, before, after)))
+    return named
 
 
 def of_measures(named: Iterable[tuple[str, Column]]) -> list[Family]:

@@ -7,7 +7,7 @@ from grafana.dashboards.links import PROJECT_OF_SERIES
 from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, sheet
 from grafana.dashboards.promql import by, by_project, daily_usage, named_daily, owned, usage, window_usage
 from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
-from grafana.dashboards.vocabulary import BYTES, COUNT, HOURS, PROJECT, Column, Query, Sheet, Size, Words
+from grafana.dashboards.vocabulary import BYTES, COUNT, HOURS, PROJECT_NAME, Column, Query, Sheet, Size, Words
 
 _NONE: Final = "none today"
 
@@ -24,7 +24,7 @@ def _per_day(title: str, description: str, measure: str, label: str, size: Size)
 def _projects_per_day(title: str, description: str, measure: str, size: Size) -> PanelBuilder:
     return daily_bars(
         Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
-        Query(owned(named_daily(daily_usage("organization, project_id", measure, model=False))), PROJECT),
+        Query(owned(named_daily(daily_usage("organization, project_id", measure, model=False))), PROJECT_NAME),
         unit=COUNT,
         size=size,
         links=[PROJECT_OF_SERIES],
@@ -166,7 +166,7 @@ def tools() -> Row:
                     "Bytes by project, as of the newest day that OpenAI reports: a level, not a sum over days.",
                     NOTHING,
                 ),
-                Query(owned(by_project(usage("vector_stores_usage_bytes", model=False))), PROJECT),
+                Query(owned(by_project(usage("vector_stores_usage_bytes", model=False))), PROJECT_NAME),
                 unit=BYTES,
                 size=Size(24, 8),
                 interval="1h",

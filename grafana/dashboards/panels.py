@@ -123,7 +123,7 @@ def lines(
     return _finish(panel, words, unit, size, [_range(query, interval) for query in queries])
 
 
-def states(words: Words, query: Query, *, size: Size, meanings: Meanings, interval: str = "") -> PanelBuilder:
+def states(words: Words, query: Query, *, size: Size, meanings: Meanings) -> PanelBuilder:
     """Return a bar for each answer that tells over time which of the meanings it had."""
     panel = (
         statetimeline.Panel()
@@ -136,7 +136,7 @@ def states(words: Words, query: Query, *, size: Size, meanings: Meanings, interv
         .legend(common.VizLegendOptions().show_legend(show_legend=False))
         .tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.SINGLE))
     )
-    return _finish(panel, words, PLAIN, size, [_range(query, interval)])
+    return _finish(panel, words, PLAIN, size, [_range(query, "")])
 
 
 def daily_bars(words: Words, *queries: Query, unit: str, size: Size, links: Sequence[Link] = ()) -> PanelBuilder:

@@ -32,6 +32,7 @@ from grafana.dashboards.vocabulary import (
     DOLLARS,
     OF_BUDGET,
     PLAIN,
+    PROJECT_NAME,
     SHARE,
     YES,
     Column,
@@ -41,7 +42,6 @@ from grafana.dashboards.vocabulary import (
     Style,
     Words,
 )
-from grafana.dashboards.vocabulary import PROJECT as NAME
 
 _BUDGET: Final = select("openai_project_budget_usd", ORGANIZATION, PROJECT)
 _LIMIT: Final = select("openai_project_spend_limit_usd", ORGANIZATION, PROJECT)
@@ -57,7 +57,7 @@ def _share_of(title: str, description: str, bound: str, nothing: str) -> PanelBu
     month = _all_models("openai_window_cost_usd", 'window="month"')
     return figure(
         Words(title, f"{description} All models, whichever are chosen. {amounts.LATE}", nothing),
-        Query(owned(named(f"({amounts.against(month, bound, LABELS)})")), NAME),
+        Query(owned(named(f"({amounts.against(month, bound, LABELS)})")), PROJECT_NAME),
         unit=SHARE,
         size=Size(6, 3),
         steps=OF_BUDGET,
@@ -132,10 +132,13 @@ def _costs() -> Row:
                     f"All models, whichever are chosen. {amounts.LATE}",
                     NOTHING,
                 ),
-                Query(owned(named(_all_models("openai_window_cost_usd", 'window="month"'))), f"{NAME}: month to date"),
-                Query(owned(named(f"max by ({LABELS}) ({_BUDGET})")), f"{NAME}: budget"),
-                Query(owned(named(f"max by ({LABELS}) ({_LIMIT})")), f"{NAME}: limit at OpenAI"),
-                Query(owned(named(f"max by ({LABELS}, alert_id) ({_ALERT})")), f"{NAME}: alert at OpenAI"),
+                Query(
+                    owned(named(_all_models("openai_window_cost_usd", 'window="month"'))),
+                    f"{PROJECT_NAME}: month to date",
+                ),
+                Query(owned(named(f"max by ({LABELS}) ({_BUDGET})")), f"{PROJECT_NAME}: budget"),
+                Query(owned(named(f"max by ({LABELS}) ({_LIMIT})")), f"{PROJECT_NAME}: limit at OpenAI"),
+                Query(owned(named(f"max by ({LABELS}, alert_id) ({_ALERT})")), f"{PROJECT_NAME}: alert at OpenAI"),
                 unit=DOLLARS,
                 size=Size(10, 9),
                 interval="1h",
@@ -218,7 +221,7 @@ def _usage() -> Row:
                     "Bytes as of the newest day that OpenAI reports: a level, not a sum over days.",
                     NOTHING,
                 ),
-                Query(owned(named(by(LABELS, usage("vector_stores_usage_bytes", model=False)))), NAME),
+                Query(owned(named(by(LABELS, usage("vector_stores_usage_bytes", model=False)))), PROJECT_NAME),
                 unit=BYTES,
                 size=Size(12, 8),
                 interval="1h",

@@ -7,8 +7,7 @@ from grafana.dashboards.board import Row
 from grafana.dashboards.panels import lines, sheet
 from grafana.dashboards.promql import ORGANIZATION, PROJECT, accrued, by, named, owned, rate_per_minute, select
 from grafana.dashboards.tokens import LATE, NOTHING
-from grafana.dashboards.vocabulary import COUNT, PLAIN, TIME, Column, Query, Sheet, Size, Style, Words
-from grafana.dashboards.vocabulary import PROJECT as NAME
+from grafana.dashboards.vocabulary import COUNT, PLAIN, PROJECT_NAME, TIME, Column, Query, Sheet, Size, Style, Words
 
 OPT_IN: Final = "limits of projects are not read: a setting that is off by default"
 LABELS: Final = "organization, project_id"
@@ -32,8 +31,8 @@ def rate_limits() -> Row:
         [
             lines(
                 Words("Requests per minute and their limit", f"By model; limits are dashed. {average} {LATE}", NOTHING),
-                Query(owned(named(requests)), f"{NAME}: {{{{model}}}}"),
-                Query(owned(named(limit("requests"))), f"{NAME}: {{{{model}}}}, limit"),
+                Query(owned(named(requests)), f"{PROJECT_NAME}: {{{{model}}}}"),
+                Query(owned(named(limit("requests"))), f"{PROJECT_NAME}: {{{{model}}}}, limit"),
                 unit=COUNT,
                 size=Size(12, 9),
                 interval="5m",
@@ -41,8 +40,8 @@ def rate_limits() -> Row:
             ),
             lines(
                 Words("Tokens per minute and their limit", f"By model; limits are dashed. {average} {LATE}", NOTHING),
-                Query(owned(named(f"({both})")), f"{NAME}: {{{{model}}}}"),
-                Query(owned(named(limit("tokens"))), f"{NAME}: {{{{model}}}}, limit"),
+                Query(owned(named(f"({both})")), f"{PROJECT_NAME}: {{{{model}}}}"),
+                Query(owned(named(limit("tokens"))), f"{PROJECT_NAME}: {{{{model}}}}, limit"),
                 unit=COUNT,
                 size=Size(12, 9),
                 interval="5m",

@@ -35,7 +35,7 @@ from grafana.dashboards.vocabulary import (
     DOLLARS,
     OF_BUDGET,
     PLAIN,
-    PROJECT,
+    PROJECT_NAME,
     SECONDS,
     SHARE,
     YES,
@@ -106,7 +106,7 @@ def _over_time() -> Row:
         [
             daily_bars(
                 Words("Spend per day", f"Costs of each UTC day as last reported, by project. {LATE}", NO_COSTS),
-                Query(owned(named_daily(daily_costs("organization, project_id"))), PROJECT),
+                Query(owned(named_daily(daily_costs("organization, project_id"))), PROJECT_NAME),
                 unit=DOLLARS,
                 size=Size(16, 10),
                 links=[PROJECT_OF_SERIES],

@@ -27,7 +27,7 @@ from grafana.dashboards.promql import (
     window_usage,
 )
 from grafana.dashboards.tokens import IN_RANGE, LATE, NOTHING, PER_DAY, batch_share, share
-from grafana.dashboards.vocabulary import COUNT, PROJECT, SECONDS, SHARE, Query, Size, Words
+from grafana.dashboards.vocabulary import COUNT, PROJECT_NAME, SECONDS, SHARE, Query, Size, Words
 
 _FRESH: Final = ((None, "green"), (300.0, "orange"), (1800.0, "red"))
 _NUMBER: Final = Size(6, 3)
@@ -127,7 +127,7 @@ def _requests() -> Row:
             ),
             ranking(
                 Words("Last 7 days by project", f"Requests to models of the fifteen busiest projects. {LATE}", NOTHING),
-                Query(owned(f"topk(15, {by_project(week)})"), PROJECT),
+                Query(owned(f"topk(15, {by_project(week)})"), PROJECT_NAME),
                 unit=COUNT,
                 size=Size(8, 9),
                 links=[PROJECT_OF_SERIES],

@@ -17,7 +17,7 @@ SHARE: Final = units.PercentUnit
 TIME: Final = units.DateTimeFromNow
 PLAIN: Final = units.NoUnit
 
-PROJECT: Final = "{{project_name}}{{owner}}"
+PROJECT_NAME: Final = "{{project_name}}{{owner}}"
 """A project in a legend; the query gives it the label `owner`."""
 
 ENDPOINT: Final = "{{resource}}{{owner}}"
