@@ -26,6 +26,6 @@ if [ ! -x "$venv/bin/pip" ]; then
   fi
 fi
 echo "installing $requirements"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$requirements"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$requirements"
+"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/build.txt
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
