@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from exporter.catalog import CATALOG, DAY, Branch, Resource
+from exporter.catalog import CATALOG, DAY, ApiFamily, Resource
 
 _ROWS: Final = 10
 """Label sets of each endpoint."""
@@ -28,7 +28,7 @@ def _results(path: str, group_by: tuple[str, ...], scale: int) -> str:
 
 def _result(row: Resource, group_by: tuple[str, ...], number: int, scale: int) -> dict[str, Any]:
     values: dict[str, Any] = {name: _label(name, number) if name in group_by else None for name in row.dimensions}
-    if row.branch is Branch.COSTS:
+    if row.branch is ApiFamily.COSTS:
         return {"object": row.object, "amount": {"value": scale * (number + 1) / 8, "currency": "usd"}, **values}
     return {"object": row.object, **{measure.field: scale * (number + 1) for measure in row.select()}, **values}
 

@@ -10,17 +10,17 @@ from typing import Any, Final
 import httpx
 import structlog
 
-from exporter.catalog import CATALOG, DAY, Branch, Plan, Resource
-from exporter.organization import AnnexPlan, Fresh, Organization, Watch
+from exporter.catalog import CATALOG, DAY, ApiFamily, Plan, Resource
+from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
+from exporter.openai import Client, Throttle, inline
 from exporter.telemetry import Telemetry
-from exporter.upstream import Client, Throttle, inline
 from tests.support.clock import ManualClock
 
 HOUR: Final = 3600
 THREE: Final = ("costs", "completions", "embeddings")
 
-DEFAULT: Final = AnnexPlan(projects=True, spend_limits=True)
-EVERYTHING: Final = AnnexPlan(
+DEFAULT: Final = MetadataPlan(projects=True, spend_limits=True)
+EVERYTHING: Final = MetadataPlan(
     projects=True,
     api_keys=True,
     admin_api_keys=True,
@@ -39,7 +39,7 @@ class Case:
     projects: int
     used: Sequence[str]
     """Resources that have usage."""
-    annex_plan: AnnexPlan
+    metadata_plan: MetadataPlan
     grouped_by_key: bool = False
 
 
@@ -121,7 +121,7 @@ class Server:
 
 
 @dataclass
-class Journal(Watch):
+class Journal(ClientMetrics):
     """A watch that counts by kind of resource, and keeps the longest wait of the costs and usage."""
 
     telemetry: Telemetry
@@ -152,7 +152,7 @@ def _kind(resource: str) -> str:
 
 
 def _plan(row: Resource, *, grouped_by_key: bool) -> Plan:
-    costs = row.branch is Branch.COSTS
+    costs = row.branch is ApiFamily.COSTS
     further = ("api_key_id",) if grouped_by_key and not costs and "api_key_id" in row.dimensions else ()
     return Plan(
         resource=row,
@@ -192,8 +192,8 @@ async def measure(case: Case, hours: int = 2) -> Journal:
         clock=clock,
         telemetry=telemetry,
         run=inline,
-        shelf=Fresh(),
-        annex_plan=case.annex_plan,
+        store=NoStore(),
+        metadata_plan=case.metadata_plan,
     )
     polling = asyncio.create_task(organization.run(lambda: None))
     try:

@@ -21,9 +21,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from exporter.catalog import DAY, Answer, Bucket, Plan, Row, Window, resource
+from exporter.catalog import DAY, Bucket, Plan, PollResult, Row, Window, resource
 from exporter.exposition import Body, Encoder, Family, Format, Type, columns_of, of_measures
-from exporter.ledger import Ledger, Release
+from exporter.ledger import Ledger, PendingRelease
 from exporter.store import Entry, Store
 
 _NOW: Final = 1_795_016_537.0
@@ -94,7 +94,7 @@ def _rows(sets: int, draw: random.Random) -> list[Row]:
     ]
 
 
-def _answers(sets: int) -> tuple[Answer, list[Answer]]:
+def _answers(sets: int) -> tuple[PollResult, list[PollResult]]:
     """Return the answer of a first poll, and those of some that follow it."""
     draw = random.Random(1)
     days = [_TODAY - age * DAY for age in reversed(range(_DAYS))]
@@ -108,11 +108,11 @@ def _answers(sets: int) -> tuple[Answer, list[Answer]]:
             for labels, values in today
         ]
         bucket = Bucket(_TODAY, int(_NOW), (today,))
-        polls.append(Answer(days[-3], _TODAY + DAY, (*unchanged, bucket), _NOW + 60 * number))
-    return Answer(days[0], _TODAY + DAY, tuple(buckets), _NOW), polls
+        polls.append(PollResult(days[-3], _TODAY + DAY, (*unchanged, bucket), _NOW + 60 * number))
+    return PollResult(days[0], _TODAY + DAY, tuple(buckets), _NOW), polls
 
 
-def _adopt(releases: list[Release]) -> None:
+def _adopt(releases: list[PendingRelease]) -> None:
     for release in releases:
         release.adopt()
 
@@ -124,7 +124,7 @@ def _commit(store: Store, ledger: Ledger, now: float) -> None:
 
 
 def _families(ledger: Ledger, now: float) -> list[Family]:
-    return of_measures(columns_of("default", ledger.faces(now)))
+    return of_measures(columns_of("default", ledger.views(now)))
 
 
 class Library:

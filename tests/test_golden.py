@@ -16,9 +16,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from exporter.catalog import CATALOG, Kind, Measure, Resource, accrued_name, today_name, window_name
 from exporter.simulator import keys
 from tests.support.clock import ManualClock
+from tests.support.exporter_harness import NOW, OPENMETRICS, run, stage
 from tests.support.exposed import Exposed
 from tests.support.scripted import add, scripted
-from tests.support.stage import NOW, OPENMETRICS, run, stage
 
 ROOT = Path(__file__).parents[1]
 FILES = {"text": ROOT / "tests/golden/metrics.txt", "openmetrics": ROOT / "tests/golden/metrics.openmetrics.txt"}
@@ -113,7 +113,7 @@ def measures(row: Resource) -> list[Measure]:
     return [measure for measure in row.select() if measure.only is None or not measure.only.negate]
 
 
-def faces(measure: Measure) -> list[str]:
+def views(measure: Measure) -> list[str]:
     """Return the names that a measure is exported under."""
     flows = [window_name(measure), accrued_name(measure)] if measure.kind is Kind.FLOW else []
     return [today_name(measure), *flows]
@@ -127,7 +127,7 @@ def test_every_row_is_exported_golden_and_documented(row: Resource) -> None:
 
     assert 1.0 == scraped.value("openai_exporter_resource_up", resource=row.name)
     for measure in measures(row):
-        for name in faces(measure):
+        for name in views(measure):
             assert f"`{name}`" in document
         assert 0.0 < scraped.sum(today_name(measure))
         assert f"\n{today_name(measure)}{{" in golden
@@ -147,7 +147,7 @@ def test_every_measure_of_the_table_is_documented() -> None:
 def test_a_thirteenth_row_needs_no_other_code() -> None:
     """A row that is added to the table is simulated, polled, exported, configurable and referenced."""
     printed = subprocess.run(
-        [sys.executable, "-m", "tests.support.thirteenth"],
+        [sys.executable, "-m", "tests.support.extra_resource"],
         cwd=ROOT,
         text=True,
         capture_output=True,

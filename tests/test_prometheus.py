@@ -33,7 +33,7 @@ def test_prometheus_stores_what_the_api_reported(tmp_path: Path) -> None:
     with serving(simulator) as url, free_port() as port:
         truth = Truth(url.replace("/v1", "/simulator"))
         fast = {"API__REQUESTS_PER_MINUTE": "6000", "POLL__INTERVAL": "1s", "POLL__COST_INTERVAL": "1s"}
-        run = exporter(port, tmp_path, url, keys.FULL, BIRTH_HOLD="2s", **fast)
+        run = exporter(port, tmp_path, url, keys.FULL, NEW_COUNTER_HOLD="2s", **fast)
         run.start()
         try:
             run.wait_until_serving()

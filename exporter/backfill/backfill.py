@@ -7,10 +7,10 @@ from typing import Final
 from exporter.backfill.history import History
 from exporter.backfill.openmetrics import Writer
 from exporter.backfill.span import Span
-from exporter.catalog import CATALOG, Answer, Branch, Measure, Plan, Resource, today_name
+from exporter.catalog import CATALOG, ApiFamily, Measure, Plan, PollResult, Resource, today_name
 from exporter.clock import Clock
 from exporter.exposition import reference
-from exporter.upstream import Client, NotFound, Priority, negotiate
+from exporter.openai import Client, NotFound, Priority, negotiate
 
 _FAMILIES: Final = {family.name: family for family in reference()}
 
@@ -72,10 +72,10 @@ async def _read(source: Source, plan: Plan, span: Span, clock: Clock, tell: Call
     return [history]
 
 
-async def _ask(client: Client, plan: Plan, span: Span, clock: Clock) -> tuple[Plan, Answer]:
-    priority = Priority.COSTS if plan.resource.branch is Branch.COSTS else Priority.USAGE
+async def _ask(client: Client, plan: Plan, span: Span, clock: Clock) -> tuple[Plan, PollResult]:
+    priority = Priority.COSTS if plan.resource.branch is ApiFamily.COSTS else Priority.USAGE
 
-    async def ask(plan: Plan) -> Answer:
+    async def ask(plan: Plan) -> PollResult:
         start = max(span.start, *(plan.resource.not_before.get(dimension, 0) for dimension in plan.group_by), 0)
         return await client.poll(plan, start, due=clock.monotonic(), priority=priority)
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.backfill.span import Span
-from exporter.catalog import DAY, Answer, Kind, Measure, Plan
-from exporter.ledger import Book, Cells, Ledger, Mask
+from exporter.catalog import DAY, Kind, Measure, Plan, PollResult
+from exporter.ledger import BucketStore, Cells, Ledger, Mask
 from exporter.ledger.columns import as_floats
-from exporter.upstream import MissingBucket
+from exporter.openai import MissingBucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Series:
 class History:
     """The days of one resource of one organization."""
 
-    def __init__(self, plan: Plan, answer: Answer, span: Span) -> None:
+    def __init__(self, plan: Plan, answer: PollResult, span: Span) -> None:
         """Take an answer that begins with the span, under a plan of daily buckets. Raises MissingBucket."""
         days = (answer.end - span.start) // DAY + 1
         ledger = Ledger(replace(plan, lookback_days=days))
@@ -48,7 +48,7 @@ class History:
                 if candidate.name == measure.name:
                     yield from self._of(book, position, measure)
 
-    def _of(self, book: Book, position: int, measure: Measure) -> Iterator[Series]:
+    def _of(self, book: BucketStore, position: int, measure: Measure) -> Iterator[Series]:
         size, days = len(book.rows), self._span.days
         values = np.zeros((len(days), size))
         shown = np.zeros((len(days), size), np.bool_)

@@ -1,24 +1,24 @@
 """The table of everything that OpenAI reports in buckets, and the words that it is written in."""
 
 from exporter.catalog.calendar import DAY, HOUR, MINUTE, Window, day_of, month_start
-from exporter.catalog.plan import WIDTHS, Plan
-from exporter.catalog.table import CATALOG, resource
-from exporter.catalog.words import (
+from exporter.catalog.model import (
     QUANTA,
-    Answer,
-    Branch,
+    ApiFamily,
     Bucket,
-    Extra,
+    ExtraLabel,
     Kind,
+    LabelGroup,
     Measure,
-    Only,
+    PollResult,
     Resource,
     Row,
-    Sheet,
+    RowFilter,
     accrued_name,
     today_name,
     window_name,
 )
+from exporter.catalog.query_plan import WIDTHS, Plan
+from exporter.catalog.resources import CATALOG, resource
 
 __all__ = [
     "CATALOG",
@@ -27,17 +27,17 @@ __all__ = [
     "MINUTE",
     "QUANTA",
     "WIDTHS",
-    "Answer",
-    "Branch",
+    "ApiFamily",
     "Bucket",
-    "Extra",
+    "ExtraLabel",
     "Kind",
+    "LabelGroup",
     "Measure",
-    "Only",
     "Plan",
+    "PollResult",
     "Resource",
     "Row",
-    "Sheet",
+    "RowFilter",
     "Window",
     "accrued_name",
     "day_of",

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.catalog import Answer, Branch, Plan
-from exporter.check.asking import Asking
+from exporter.catalog import ApiFamily, Plan, PollResult
+from exporter.check.advice import explain
+from exporter.check.assessment import judge
 from exporter.check.finding import Finding, Grade
-from exporter.check.judgement import judge
 from exporter.check.lookups import Lookup
-from exporter.check.reading import Reading
-from exporter.check.subject import Subject
-from exporter.check.trouble import explain
+from exporter.check.measurement import Reading
+from exporter.check.patience import PatientObserver
+from exporter.check.target import CheckTarget
 from exporter.clock import Clock
 from exporter.ledger import Coverage
-from exporter.upstream import (
+from exporter.openai import (
     Client,
     MissingBucket,
     MissingScopes,
@@ -31,7 +31,7 @@ from exporter.upstream import (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """What it comes to."""
 
     name: str
@@ -55,38 +55,38 @@ class Verdict:
 
 
 async def examine(
-    subject: Subject, connect: Callable[[Observer], Client], clock: Clock, tell: Callable[[Finding], None]
-) -> Verdict:
+    subject: CheckTarget, connect: Callable[[Observer], Client], clock: Clock, tell: Callable[[Finding], None]
+) -> CheckResult:
     """Ask every endpoint once; `tell` is called with each finding as it comes, `connect` makes the client."""
     examination = _Examination(subject, connect, clock, tell)
     try:
         await examination.run()
     finally:
         await examination.client.aclose()
-    return Verdict(subject.name, tuple(examination.findings))
+    return CheckResult(subject.name, tuple(examination.findings))
 
 
 @dataclass(slots=True)
 class _Examination:
-    subject: Subject
+    subject: CheckTarget
     connect: Callable[[Observer], Client]
     clock: Clock
     tell: Callable[[Finding], None]
     client: Client = field(init=False)
     findings: list[Finding] = field(default_factory=list)
-    _asking: Asking = field(init=False)
+    _observer: PatientObserver = field(init=False)
     _readings: list[Reading] = field(default_factory=list)
     _project: str = ""
     _over: bool = False
     """Whether what happened to one endpoint would happen to all others."""
 
     def __post_init__(self) -> None:
-        self._asking = Asking(self.subject.patience)
-        self.client = self.connect(self._asking)
+        self._observer = PatientObserver(self.subject.patience)
+        self.client = self.connect(self._observer)
         self._project = next(iter(self.subject.project_ids), "")
 
     async def run(self) -> None:
-        plans = sorted(self.subject.plans, key=lambda plan: plan.resource.branch is not Branch.COSTS)
+        plans = sorted(self.subject.plans, key=lambda plan: plan.resource.branch is not ApiFamily.COSTS)
         for plan in plans:
             if not self._over:
                 await self._read(plan)
@@ -107,7 +107,7 @@ class _Examination:
         try:
             accepted, answer, _ = await negotiate(plan, self._ask)
         except NotFound as error:
-            fatal = plan.resource.branch is Branch.COSTS
+            fatal = plan.resource.branch is ApiFamily.COSTS
             words, advice = explain(error, self.subject)
             self._found(Finding(Grade.FAILED if fatal else Grade.UNSUPPORTED, name, words, advice if fatal else ""))
             return
@@ -124,12 +124,12 @@ class _Examination:
         else:
             self._found(Finding(Grade.OK, name, str(reading)))
 
-    async def _ask(self, plan: Plan) -> Answer:
+    async def _ask(self, plan: Plan) -> PollResult:
         now = self.clock.now()
         page = plan.open_end(now) - plan.max_limit * plan.width_seconds
         start = max(plan.lookback_start(now), page)
-        priority = Priority.COSTS if plan.resource.branch is Branch.COSTS else Priority.USAGE
-        answer = await self._asking.wait(self.client.poll(plan, start, due=now, priority=priority))
+        priority = Priority.COSTS if plan.resource.branch is ApiFamily.COSTS else Priority.USAGE
+        answer = await self._observer.wait(self.client.poll(plan, start, due=now, priority=priority))
         if missing := Coverage().audit(plan, answer).missing:
             raise MissingBucket(f"{len(missing)} of the buckets that were asked for are not there")
         return answer
@@ -140,7 +140,7 @@ class _Examination:
             return
         path = lookup.path.format(project=self._project)
         try:
-            answer = await self._asking.wait(
+            answer = await self._observer.wait(
                 self.client.get_json(
                     path, lookup.query, resource=lookup.name, priority=Priority.USAGE, due=self.clock.now()
                 )
@@ -162,7 +162,7 @@ class _Examination:
 
     def _fail(self, grade: Grade, topic: str, error: UpstreamError, consequence: str = "") -> None:
         words, advice = explain(error, self.subject)
-        unanswered = isinstance(error, (NetworkError, Timeout)) and not self._asking.answered
+        unanswered = isinstance(error, (NetworkError, Timeout)) and not self._observer.answered
         refused = isinstance(error, Unauthorized) and (
             self.subject.key_kind.hopeless or not isinstance(error, MissingScopes)
         )

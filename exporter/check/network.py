@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from exporter.check.subject import Subject
-from exporter.upstream import NetworkError
+from exporter.check.target import CheckTarget
+from exporter.openai import NetworkError
 
 _CLOCK_MATTERS: Final = ("expired", "not yet valid")
 
 
-def unreachable(error: NetworkError, subject: Subject) -> tuple[str, str]:
+def unreachable(error: NetworkError, subject: CheckTarget) -> tuple[str, str]:
     """Return what is so and what to do."""
     host = urlsplit(subject.base_url).hostname or subject.base_url
     route = "the proxy (api.proxy)" if subject.proxied else host

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from exporter import __version__
-from exporter.cli.arguments import Arguments, UnknownCommandError, Wish, overview, parse_arguments, usage
+from exporter.cli.arguments import Action, Arguments, UnknownCommandError, overview, parse_arguments, usage
 from exporter.cli.redaction import redact
 
 _CANNOT_START = 2
@@ -31,21 +31,21 @@ def _main(argv: Sequence[str]) -> int:
     try:
         arguments = parse_arguments(argv)
     except UnknownCommandError as error:
-        _complain(str(error))
+        _print_error(str(error))
         return _CANNOT_START
-    match arguments.wish:
-        case Wish.VERSION:
+    match arguments.action:
+        case Action.VERSION:
             sys.stdout.write(f"openai-usage-exporter {__version__}\n")
             return 0
-        case Wish.OVERVIEW:
+        case Action.OVERVIEW:
             sys.stdout.write(overview())
             return 0
-        case Wish.HELP:
+        case Action.HELP:
             from exporter.settings.reference import help_text  # noqa: PLC0415 - the overview has no need of pydantic
 
             sys.stdout.write(f"{usage(arguments.command)}\n{help_text(arguments.command.name)}")
             return 0
-        case Wish.EXECUTE:
+        case Action.EXECUTE:
             return _execute(arguments)
 
 
@@ -62,7 +62,7 @@ def _execute(arguments: Arguments) -> int:
         return arguments.command.execute(settings)
     except SettingsError as error:
         for problem in error.problems:
-            _complain(str(problem))
+            _print_error(str(problem))
         return _CANNOT_START
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -73,6 +73,6 @@ def _execute(arguments: Arguments) -> int:
         return _FAILED
 
 
-def _complain(words: str) -> None:
+def _print_error(words: str) -> None:
     line = "".join(letter if letter.isprintable() else "?" for letter in redact(words))
     sys.stderr.write(f"error: {line}\n")

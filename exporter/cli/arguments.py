@@ -10,7 +10,7 @@ from exporter.cli.commands import COMMANDS, DEFAULT, Command
 _PROGRAM = "openai-usage-exporter"
 
 
-class Wish(Enum):
+class Action(Enum):
     """What the user wants of the command."""
 
     EXECUTE = auto()
@@ -28,7 +28,7 @@ class Arguments:
     """A command line that was understood."""
 
     command: Command
-    wish: Wish
+    action: Action
     words: tuple[str, ...]
     """What stands behind the command."""
 
@@ -39,12 +39,12 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     command = _command(argv[0]) if named else DEFAULT
     words = tuple(argv[1:] if named else argv)
     if {"--help", "-h"} & {*words}:
-        wish = Wish.HELP if named else Wish.OVERVIEW
+        action = Action.HELP if named else Action.OVERVIEW
     elif "--version" in words:
-        wish = Wish.VERSION
+        action = Action.VERSION
     else:
-        wish = Wish.EXECUTE
-    return Arguments(command, wish, words)
+        action = Action.EXECUTE
+    return Arguments(command, action, words)
 
 
 def overview() -> str:

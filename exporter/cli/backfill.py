@@ -25,9 +25,9 @@ from exporter.catalog import DAY
 from exporter.cli.connecting import connect
 from exporter.cli.redaction import redact
 from exporter.clock import SystemClock
+from exporter.openai import Silent, UpstreamError
 from exporter.settings import BackfillSettings, Settings
 from exporter.settings.durations import format_duration
-from exporter.upstream import Silent, UpstreamError
 
 _CANNOT_START: Final = 2
 _JOB: Final = ("job", "instance")
@@ -74,8 +74,8 @@ async def _write(settings: BackfillSettings, span: Span, labels: dict[str, str])
 
 
 def _own_labels(settings: Settings) -> set[str]:
-    sheets = [sheet for each in settings.organizations for plan in each.plans for sheet in plan.sheets]
-    return {name for sheet in sheets for name in sheet.labels}
+    label_groups = [sheet for each in settings.organizations for plan in each.plans for sheet in plan.label_groups]
+    return {name for sheet in label_groups for name in sheet.labels}
 
 
 class _Progress(Silent):

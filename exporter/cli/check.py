@@ -4,12 +4,12 @@ import asyncio
 import sys
 from typing import Final
 
-from exporter.check import Finding, Grade, Subject, Verdict, examine, lookups
+from exporter.check import CheckResult, CheckTarget, Finding, Grade, examine, lookups
 from exporter.cli.connecting import connect
 from exporter.cli.redaction import redact
 from exporter.clock import SystemClock
+from exporter.openai import Client, Observer
 from exporter.settings import Api, OrganizationSettings, Settings
-from exporter.upstream import Client, Observer
 
 _ATTEMPTS: Final = 3
 """How many answers as slow as `api.timeout` allows are waited for."""
@@ -33,7 +33,7 @@ def print_line(line: str) -> None:
     sys.stdout.flush()
 
 
-async def _examine(settings: Settings) -> list[Verdict]:
+async def _examine(settings: Settings) -> list[CheckResult]:
     clock = SystemClock()
     verdicts = []
     for organization in settings.organizations:
@@ -65,11 +65,11 @@ class Printer:
             self._given.add(finding.advice)
 
 
-def _subject(organization: OrganizationSettings, api: Api) -> Subject:
+def _subject(organization: OrganizationSettings, api: Api) -> CheckTarget:
     key, names, limits = organization.key, organization.names, organization.limits
     if key is None:
         raise ValueError(f"organization {organization.name} has no key")
-    return Subject(
+    return CheckTarget(
         name=organization.name,
         base_url=organization.base_url,
         plans=organization.plans,

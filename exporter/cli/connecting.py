@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 
 from exporter.clock import Clock
+from exporter.openai import Client, FallbackClient, Observer, Runner, Throttle, inline
+from exporter.openai.fallback import Told
 from exporter.settings import Api, OrganizationSettings
-from exporter.upstream import Client, LegacyClient, Observer, Runner, Throttle, inline
-from exporter.upstream.legacy import Told
 
 
 def connect(
@@ -28,7 +28,7 @@ def connect(
         raise ValueError(f"organization {organization.name} has no key")
     make: Callable[..., Client] = Client
     if told and not organization.project_scoped:
-        make = partial(LegacyClient, told=told, organization=organization.name)
+        make = partial(FallbackClient, told=told, organization=organization.name)
     return make(
         organization.base_url,
         organization.key.read,

@@ -41,10 +41,10 @@ async def _serve(settings: SimulateSettings, store: Store | None) -> None:
         organizations = tuple(
             replace(organization, admin_key=key, base_url=base_url) for organization in settings.organizations
         )
-        await serve_until_signalled(replace(settings, organizations=organizations), store, _greet)
+        await serve_until_signalled(replace(settings, organizations=organizations), store, _on_listening)
 
 
-def _greet(url: str) -> None:
+def _on_listening(url: str) -> None:
     sys.stdout.write(
         f"A simulated organization:\n  metrics      {url}/metrics\n  status page  {url}/\nCtrl-C ends it.\n"
     )

@@ -5,9 +5,9 @@ from typing import Final
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from exporter.catalog import CATALOG, Branch, Kind, Measure, Resource, accrued_name, today_name, window_name
+from exporter.catalog import CATALOG, ApiFamily, Kind, Measure, Resource, accrued_name, today_name, window_name
+from exporter.collector.metrics import ALL as DESCRIBED
 from exporter.exposition import reference as families
-from exporter.organization.described import ALL as DESCRIBED
 from exporter.settings.sections import WindowSettings
 from exporter.telemetry import ERROR_REASONS, Telemetry
 
@@ -104,8 +104,8 @@ def _window(resource: Resource, measure: Measure) -> Cells:
     if measure.kind is not Kind.FLOW:
         return ()
     settings = WindowSettings()
-    windows = settings.costs if resource.branch is Branch.COSTS else settings.usage
-    shown = resource.branch is Branch.COSTS or measure.requests
+    windows = settings.costs if resource.branch is ApiFamily.COSTS else settings.usage
+    shown = resource.branch is ApiFamily.COSTS or measure.requests
     names = " ".join(window.name for window in windows) if shown else "none"
     return (*_cells(window_name(measure), resource, measure, "window"), names)
 
@@ -117,7 +117,7 @@ def _accrued(resource: Resource, measure: Measure) -> Cells:
 
 
 def _cells(name: str, resource: Resource, measure: Measure, *further: str) -> Cells:
-    sheet = resource.sheets(resource.group_by, [measure])[0]
+    sheet = resource.label_groups(resource.group_by, [measure])[0]
     meaning = measure.help + ("; opt-in: name it in `measures`" if measure.detail else "")
     return f"`{name}`", _TYPES[name], _labels(("organization", *sheet.labels, *further)), meaning
 

@@ -14,13 +14,13 @@ from exporter import __version__
 from exporter.cli.connecting import connect
 from exporter.cli.signals import stopping
 from exporter.clock import Clock, SystemClock
+from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
 from exporter.exposition import Body, Format, Tail
-from exporter.organization import AnnexPlan, Fresh, Organization, Watch
+from exporter.openai import Throttle
 from exporter.publisher import Publisher
 from exporter.settings import OrganizationSettings, Poll, Settings
 from exporter.store import StateUnwritableError, Store
 from exporter.telemetry import Telemetry
-from exporter.upstream import Throttle
 from exporter.web import App, Security, Server
 from exporter.worker import Worker
 
@@ -51,7 +51,7 @@ class Service:
             worker=self._worker,
             clock=self._clock,
             telemetry=self.telemetry,
-            birth_hold=settings.birth_hold,
+            new_counter_hold=settings.new_counter_hold,
         )
         self._app = App(
             snapshot=lambda: self.publisher.snapshot,
@@ -102,7 +102,7 @@ class Service:
         return self._tail.many(body, format_)
 
     def _organization(self, settings: OrganizationSettings) -> Organization:
-        watch = Watch(settings.name, self.telemetry)
+        watch = ClientMetrics(settings.name, self.telemetry)
         throttle = Throttle(self._clock, settings.requests_per_minute)
         client = connect(
             settings,
@@ -122,9 +122,9 @@ class Service:
             clock=self._clock,
             telemetry=self.telemetry,
             run=self._worker.run,
-            shelf=self._store or Fresh(),
+            store=self._store or NoStore(),
             openai_id=self._store.organization(settings.name) if self._store else "",
-            annex_plan=_annex_plan(settings, self._settings.poll),
+            metadata_plan=_metadata_plan(settings, self._settings.poll),
             names=self._store.names(settings.name) if self._store else (),
         )
 
@@ -135,10 +135,10 @@ def _spare_what_is_there() -> None:
     gc.freeze()
 
 
-def _annex_plan(settings: OrganizationSettings, poll: Poll) -> AnnexPlan:
+def _metadata_plan(settings: OrganizationSettings, poll: Poll) -> MetadataPlan:
     names, limits, budgets = settings.names, settings.limits, settings.budgets
     whole = not settings.costs_narrowed
-    return AnnexPlan(
+    return MetadataPlan(
         projects=names.projects,
         api_keys=names.api_keys,
         admin_api_keys=names.admin_api_keys,
@@ -171,7 +171,7 @@ def open_store(path: Path) -> Store | None:
 
 
 async def serve_until_signalled(
-    settings: Settings, store: Store | None, greet: Callable[[str], None] | None = None
+    settings: Settings, store: Store | None, on_listening: Callable[[str], None] | None = None
 ) -> None:
     """Run the exporter until SIGTERM or SIGINT; `greet` is told its address once it listens."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
@@ -180,7 +180,7 @@ async def serve_until_signalled(
         host = settings.web.listen_address.host or "localhost"
         url = f"{server.scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"
         _log.info("serving", url=url, version=__version__)
-        if greet:
-            greet(url)
+        if on_listening:
+            on_listening(url)
         await stop.wait()
         _log.info("stopping")

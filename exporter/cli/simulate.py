@@ -30,11 +30,11 @@ async def _serve(settings: SimulateSettings) -> None:
     address = settings.web.listen_address
     simulator = Simulator(settings.seed, delays=REALISTIC_DELAYS)
     async with serve(simulator, address.host or _EVERYWHERE, address.port) as url:
-        _greet(url)
+        _on_listening(url)
         await stop.wait()
 
 
-def _greet(url: str) -> None:
+def _on_listening(url: str) -> None:
     sys.stdout.write(
         f"A simulated Admin API listens on {url}\n"
         "To see it through the exporter, in another terminal:\n"

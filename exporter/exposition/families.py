@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.catalog import CATALOG, Kind, Measure, accrued_name, today_name, window_name
-from exporter.ledger import Face, Mask, Rows
+from exporter.ledger import Mask, Rows, View
 
 
 class Type(Enum):
@@ -42,11 +42,11 @@ class Family:
     columns: Sequence[Column] = field(default=())
 
 
-def columns_of(organization: str, faces: Iterable[Face]) -> list[tuple[str, Column]]:
+def columns_of(organization: str, views: Iterable[View]) -> list[tuple[str, Column]]:
     """Return the columns of an organization's faces, each with the name of its family."""
     before = (("organization", organization),)
     named = []
-    for face in faces:
+    for face in views:
         after = (("window", face.window),) if face.window else ()
         named.append((_name(face), Column(face.rows, face.values, face.shown, before, after)))
     return named
@@ -116,7 +116,7 @@ def _today_help(measure: Measure, field_name: str) -> str:
     return f"{measure.help}: the current UTC day so far ({field_name})."
 
 
-def _name(face: Face) -> str:
+def _name(face: View) -> str:
     if face.counter:
         return accrued_name(face.measure)
     return window_name(face.measure) if face.window else today_name(face.measure)

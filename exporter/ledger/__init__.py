@@ -1,29 +1,29 @@
 """The mirror of what OpenAI reports, and the counters that are derived from it."""
 
-from exporter.ledger.book import Book, Changes
+from exporter.ledger.buckets import BucketStore, UnsavedChanges
 from exporter.ledger.columns import EXACT, Column, Mask
+from exporter.ledger.counters import Cells, CounterState
 from exporter.ledger.coverage import Audit, Coverage
-from exporter.ledger.faces import Face
-from exporter.ledger.ledger import Applied, Identity, Ledger
-from exporter.ledger.release import Release
-from exporter.ledger.rows import OTHER, Rows
-from exporter.ledger.tally import Cells, Tally
+from exporter.ledger.gauges import View
+from exporter.ledger.label_sets import OTHER, Rows
+from exporter.ledger.ledger import ApplyResult, Identity, Ledger
+from exporter.ledger.pending_release import PendingRelease
 
 __all__ = [
     "EXACT",
     "OTHER",
-    "Applied",
+    "ApplyResult",
     "Audit",
-    "Book",
+    "BucketStore",
     "Cells",
-    "Changes",
     "Column",
+    "CounterState",
     "Coverage",
-    "Face",
     "Identity",
     "Ledger",
     "Mask",
-    "Release",
+    "PendingRelease",
     "Rows",
-    "Tally",
+    "UnsavedChanges",
+    "View",
 ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from exporter.catalog import Answer, Plan
+from exporter.catalog import Plan, PollResult
 
 _LAG = 900
 """Seconds for which the API may be behind with opening its newest buckets."""
@@ -29,7 +29,7 @@ class Coverage:
     gap_until: int = 0
     """End of the newest span that was lost for good."""
 
-    def audit(self, plan: Plan, answer: Answer) -> Audit:
+    def audit(self, plan: Plan, answer: PollResult) -> Audit:
         """Judge an answer before it is applied."""
         width = plan.width_seconds
         held = {bucket.start for bucket in answer.buckets}
@@ -47,15 +47,15 @@ class Coverage:
         missing += [start for start in before if start in self.read]
         return Audit(tuple(sorted(missing)))
 
-    def advance(self, plan: Plan, answer: Answer, audit: Audit) -> None:
+    def advance(self, plan: Plan, answer: PollResult, audit: Audit) -> None:
         """Note what an answer has covered."""
         for bucket in answer.buckets:
             self.read[bucket.start] = answer.received
         if audit.gap:
             self.gap_until = audit.gap[1]
-        unread = [start for start in audit.missing if start not in self.read]
-        if unread:
-            self.until = max(self.until, min(unread))
+        must_redecode = [start for start in audit.missing if start not in self.read]
+        if must_redecode:
+            self.until = max(self.until, min(must_redecode))
         elif answer.buckets:
             newest = answer.buckets[-1]
             self.until = max(self.until, min(newest.end, newest.start + plan.width_seconds, answer.received))

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from exporter.catalog import DAY, Answer, Kind, Measure, Plan, Window, day_of
-from exporter.ledger.book import Book, Revision
+from exporter.catalog import DAY, Kind, Measure, Plan, PollResult, Window, day_of
+from exporter.ledger.buckets import BucketStore, Revision
 from exporter.ledger.columns import Column, as_floats
 from exporter.ledger.coverage import Audit, Coverage
-from exporter.ledger.faces import Face
-from exporter.ledger.release import Release
+from exporter.ledger.gauges import View
+from exporter.ledger.pending_release import PendingRelease
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class ApplyResult:
     """What an answer has done to the ledger."""
 
     changed: bool
@@ -44,10 +44,10 @@ class Ledger:
     """Everything known of one resource, and what of it is published at a given moment."""
 
     plan: Plan
-    books: tuple[Book, ...] = ()
+    books: tuple[BucketStore, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
     digests: dict[int, bytes] = field(default_factory=dict)
-    unread: bool = False
+    must_redecode: bool = False
     """Whether a measure is new, so that every bucket has to be decoded, whatever its digest."""
     last_success: float | None = None
     """Time of the last complete answer, Unix seconds."""
@@ -58,7 +58,7 @@ class Ledger:
     def __post_init__(self) -> None:
         """Open a book for every sheet of the plan."""
         if not self.books:
-            self.books = tuple(Book(sheet, self.plan.max_series) for sheet in self.plan.sheets)
+            self.books = tuple(BucketStore(sheet, self.plan.max_series) for sheet in self.plan.label_groups)
 
     @property
     def identity(self) -> Identity:
@@ -78,7 +78,7 @@ class Ledger:
     @property
     def known(self) -> dict[int, bytes]:
         """Digests of the buckets that need not be decoded again when their bytes are the same."""
-        return {} if self.folded or self.unread else self.digests
+        return {} if self.folded or self.must_redecode else self.digests
 
     def start_of_poll(self, now: float, *, full: bool) -> int:
         """Return the `start_time` of a poll at `now`, Unix seconds: nothing missed is left out."""
@@ -88,7 +88,7 @@ class Ledger:
         start = self.plan.refetch_start(now, self.coverage.until)
         return min(start, lookback) if full else start
 
-    def apply(self, answer: Answer) -> Applied:
+    def apply(self, answer: PollResult) -> ApplyResult:
         """Take over an answer. Buckets that it lacks stay as they were, and are named in the audit."""
         audit = self.coverage.audit(self.plan, answer)
         lookback = self.plan.lookback_start(answer.received)
@@ -101,31 +101,31 @@ class Ledger:
             revision = Revision(revision.up + part.up, revision.down + part.down)
         self.digests |= {bucket.start: bucket.digest for bucket in answer.buckets if bucket.digest}
         self.coverage.advance(self.plan, answer, audit)
-        self.unread = self.unread and not full
-        baseline = [measure for book in self.books if book.cells for measure in book.start_tallies(full=full)]
+        self.must_redecode = self.must_redecode and not full
+        baseline = [measure for book in self.books if book.cells for measure in book.start_counters(full=full)]
         changed = stamps != [book.stamp for book in self.books]
         if changed or self.last_change is None:
             self.last_change = answer.received
         self._expire(min(lookback, int(self.coverage.until)), full=full)
         if not audit.missing:
             self.last_success = answer.received
-        return Applied(changed, audit, revision, tuple(baseline))
+        return ApplyResult(changed, audit, revision, tuple(baseline))
 
-    def faces(self, now: float) -> list[Face]:
+    def views(self, now: float) -> list[View]:
         """Return what is shown at `now`, Unix seconds, in the order of the table."""
         fresh = self.fresh(now)
-        faces = []
+        views = []
         for index, book in enumerate(self.books):
             for position, measure in enumerate(book.sheet.measures):
                 if measure.kind is Kind.LEVEL:
-                    faces += self._level(book, position) if fresh else []
+                    views += self._level(book, position) if fresh else []
                     continue
                 if fresh:
-                    faces += self._gauges(index, position, now)
-                tally = book.tallies[measure.name]
-                shown = ~np.isnan(tally.shown_since)
-                faces.append(Face(measure, book.rows, as_floats(tally.released), shown, counter=True))
-        return faces
+                    views += self._gauges(index, position, now)
+                counter = book.counters[measure.name]
+                shown = ~np.isnan(counter.shown_since)
+                views.append(View(measure, book.rows, as_floats(counter.released), shown, counter=True))
+        return views
 
     def next_change(self, now: float) -> float:
         """Return the next moment, Unix seconds, at which time alone changes the faces."""
@@ -141,17 +141,17 @@ class Ledger:
             moments += [edge + width, edge + 2 * self.plan.interval]
         return min(moment for moment in moments if moment > now)
 
-    def propose(self, now: float, hold: float) -> list[Release]:
+    def propose(self, now: float, hold: float) -> list[PendingRelease]:
         """Return what each counter may show at `now`: new ones start where they were committed, for `hold` seconds."""
         proposals = []
         for book in self.books:
-            for tally in book.tallies.values():
-                fresh = tally.counting & np.isnan(tally.shown_since)
-                if fresh.any() or (tally.accrued != tally.released).any():
-                    shown_since = np.where(fresh, now, tally.shown_since)
+            for counter in book.counters.values():
+                fresh = counter.counting & np.isnan(counter.shown_since)
+                if fresh.any() or (counter.accrued != counter.released).any():
+                    shown_since = np.where(fresh, now, counter.shown_since)
                     due = shown_since + hold <= now
-                    released = np.where(due, tally.accrued, tally.released)
-                    proposals.append(Release(book, tally, released, shown_since))
+                    released = np.where(due, counter.accrued, counter.released)
+                    proposals.append(PendingRelease(book, counter, released, shown_since))
         return proposals
 
     def next_release(self, now: float, hold: float) -> float | None:
@@ -159,17 +159,17 @@ class Ledger:
         ends = [
             float(pending.min()) + hold
             for book in self.books
-            for tally in book.tallies.values()
-            if (pending := tally.shown_since[tally.shown_since + hold > now]).size
+            for counter in book.counters.values()
+            if (pending := counter.shown_since[counter.shown_since + hold > now]).size
         ]
         return min(ends, default=None)
 
     def excess(self) -> dict[str, float]:
         """Return for each flow measure how far its counters stand above what was reported."""
         return {
-            name: float(as_floats(np.array([tally.excess], tally.dtype))[0])
+            name: float(as_floats(np.array([counter.excess], counter.dtype))[0])
             for book in self.books
-            for name, tally in book.tallies.items()
+            for name, counter in book.counters.items()
         }
 
     def fresh(self, now: float) -> bool:
@@ -208,7 +208,7 @@ class Ledger:
             sums[labels[place]] = sums.get(labels[place], 0) + value
         return dict(zip(sums, as_floats(np.array(list(sums.values()), column.dtype)).tolist(), strict=True))
 
-    def _find(self, measure: Measure) -> tuple[Book, int]:
+    def _find(self, measure: Measure) -> tuple[BucketStore, int]:
         return next(
             (book, position)
             for book in self.books
@@ -231,24 +231,24 @@ class Ledger:
         today = day_of(now)
         return self._covered(today) or now < today + 2 * self.plan.interval
 
-    def _gauges(self, index: int, position: int, now: float) -> list[Face]:
+    def _gauges(self, index: int, position: int, now: float) -> list[View]:
         book = self.books[index]
         measure = book.sheet.measures[position]
         today = day_of(now)
         ever = book.ever_known(position)
-        faces = []
+        views = []
         if self._begun(now):
             starts = self._starts(today, today + DAY)
             values = self._sum(index, position, today, today + DAY)
-            faces.append(Face(measure, book.rows, values, ever & ~book.unknown(position, starts)))
+            views.append(View(measure, book.rows, values, ever & ~book.unknown(position, starts)))
         windows = next((windows for owner, windows in self.plan.windows if owner.name == measure.name), ())
-        faces += [
-            Face(measure, book.rows, self._sum(index, position, start, end), ever, window.name)
+        views += [
+            View(measure, book.rows, self._sum(index, position, start, end), ever, window.name)
             for window in windows
             for start, end in [window.span(now, self.plan.width_seconds)]
             if self._tellable(window, start, end, now)
         ]
-        return faces
+        return views
 
     def _tellable(self, window: Window, start: int, end: int, now: float) -> bool:
         width = self.plan.width_seconds
@@ -260,14 +260,14 @@ class Ledger:
             return self.coverage.read.get(end - width, 0) >= end
         return True
 
-    def _level(self, book: Book, position: int) -> list[Face]:
+    def _level(self, book: BucketStore, position: int) -> list[View]:
         measured = [start for start, cells in book.cells.items() if cells.present.any()]
         if not measured:
             return []
         newest = [max(measured)]
         shown = book.ever_known(position) & ~book.unknown(position, newest)
         values = as_floats(book.column(position, newest))
-        return [Face(book.sheet.measures[position], book.rows, values, shown)]
+        return [View(book.sheet.measures[position], book.rows, values, shown)]
 
     def _starts(self, start: int, end: int) -> list[int]:
         return [bucket for bucket in self.coverage.read if start <= bucket < end]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from exporter.clock import Clock
+from exporter.collector import Organization
 from exporter.exposition import (
     Column,
     Encoder,
@@ -17,9 +18,8 @@ from exporter.exposition import (
     merge,
     of_measures,
 )
-from exporter.organization import Organization
-from exporter.publisher import overview
-from exporter.publisher.press import Press
+from exporter.publisher import summary
+from exporter.publisher.commit import CommitCoordinator
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 from exporter.worker import Worker
@@ -39,13 +39,13 @@ class Publisher:
         worker: Worker,
         clock: Clock,
         telemetry: Telemetry,
-        birth_hold: float,
+        new_counter_hold: float,
     ) -> None:
-        """`birth_hold` (seconds): for so long a counter that was not shown before stays where it was committed."""
+        """`new_counter_hold` (seconds): how long a newly shown counter stays at its committed value."""
         self._organizations = organizations
         self._store, self._worker, self._clock, self._telemetry = store, worker, clock, telemetry
         self._encoder = Encoder()
-        self._press = Press(store, birth_hold)
+        self._coordinator = CommitCoordinator(store, new_counter_hold)
         self._columns: dict[tuple[str, str], list[tuple[str, Column]]] = {}
         self._billing: dict[str, tuple[Spend | None, tuple[ModelUse, ...]]] = {}
         self._wake = asyncio.Event()
@@ -83,18 +83,18 @@ class Publisher:
             due.cancel()
 
     def _until_change(self) -> float:
-        return self._press.next_change - self._clock.now()
+        return self._coordinator.next_change - self._clock.now()
 
     def _make(self, now: float, reports: Sequence[OrganizationReport], *, ready: bool) -> Snapshot:
         self._commit(now)
         named = []
         for organization in self._organizations:
-            for mirror in organization.mirrors:
-                shown, changed = self._press.faces(mirror, now)
+            for bucket_job in organization.bucket_jobs:
+                shown, changed = self._coordinator.views(bucket_job, now)
                 if changed:
-                    self._columns[organization.name, mirror.name] = columns_of(organization.name, shown)
+                    self._columns[organization.name, bucket_job.name] = columns_of(organization.name, shown)
                     self._billing.pop(organization.name, None)
-                named += self._columns[organization.name, mirror.name]
+                named += self._columns[organization.name, bucket_job.name]
         families = of_measures(named)
         families += merge(
             family
@@ -106,19 +106,21 @@ class Publisher:
         return Snapshot(self._encoder.encode(families), tuple(told), now, ready)
 
     def _commit(self, now: float) -> None:
-        desks = [mirror for organization in self._organizations for mirror in organization.mirrors]
+        tracked_ledgers = [
+            bucket_job for organization in self._organizations for bucket_job in organization.bucket_jobs
+        ]
         mirrored = {organization.name: organization.openai_id for organization in self._organizations}
         names = [name for organization in self._organizations for name in organization.names_to_save()]
-        if self._press.commit(desks, mirrored, now, names):
+        if self._coordinator.commit(tracked_ledgers, mirrored, now, names):
             for organization in self._organizations:
                 organization.names_saved()
-        self._telemetry.state_writable.set(self._press.writable)
+        self._telemetry.state_writable.set(self._coordinator.writable)
         if self._store:
             self._telemetry.state_size_bytes.set(self._store.size)
 
     def _tell(self, organization: Organization, report: OrganizationReport, now: float) -> OrganizationReport:
         billing = self._billing.get(organization.name)
         if billing is None:
-            ledgers = [mirror.ledger for mirror in organization.mirrors]
-            billing = self._billing[organization.name] = overview.spend(ledgers, now), overview.models(ledgers, now)
+            ledgers = [bucket_job.ledger for bucket_job in organization.bucket_jobs]
+            billing = self._billing[organization.name] = summary.spend(ledgers, now), summary.models(ledgers, now)
         return replace(report, spend=billing[0], models=billing[1])

@@ -3,8 +3,8 @@
 from exporter.settings.addresses import Address
 from exporter.settings.credentials import GivenKey, KeyFile, KeySource, KeyUnavailableError
 from exporter.settings.errors import Problem, SettingsError
-from exporter.settings.loading import load
-from exporter.settings.moments import Moment
+from exporter.settings.load import load
+from exporter.settings.points_in_time import PointInTime
 from exporter.settings.resolved import BackfillSettings, Names, OrganizationSettings, Settings, SimulateSettings
 from exporter.settings.sections import Api, Budgets, LimitSettings, Log, Poll, Web
 
@@ -19,9 +19,9 @@ __all__ = [
     "KeyUnavailableError",
     "LimitSettings",
     "Log",
-    "Moment",
     "Names",
     "OrganizationSettings",
+    "PointInTime",
     "Poll",
     "Problem",
     "Settings",

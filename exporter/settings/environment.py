@@ -5,16 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
 
-from exporter.settings.commands import PREFIX
 from exporter.settings.errors import Problem
-from exporter.settings.leaves import Leaf
+from exporter.settings.model import PREFIX
+from exporter.settings.options import Option
 
 _SERVICE_LINK: Final = re.compile(
     rf"{PREFIX}(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_PROTO|_PORT|_ADDR)?)"
 )
 
 
-def unknown_variables(known: Iterable[Leaf], environ: Mapping[str, str]) -> Iterator[Problem]:
+def unknown_variables(known: Iterable[Option], environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each variable under the prefix that sets nothing; values are not repeated."""
     table = {leaf.variable: leaf for leaf in known if leaf.source != "flag"}
     for name in sorted(environ):
@@ -27,7 +27,7 @@ def unknown_variables(known: Iterable[Leaf], environ: Mapping[str, str]) -> Iter
             yield Problem(name, f"{leaf.dotted} can be set in the YAML file only: name it with {PREFIX}CONFIG__FILE")
 
 
-def _words(name: str, table: Mapping[str, Leaf]) -> str:
+def _words(name: str, table: Mapping[str, Option]) -> str:
     if _SERVICE_LINK.fullmatch(name):
         return (
             "unknown setting; Kubernetes makes such variables for a Service of the name openai-exporter: "

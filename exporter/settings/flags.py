@@ -5,14 +5,14 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from exporter.settings.errors import Problem
-from exporter.settings.leaves import Leaf, Shape
+from exporter.settings.options import Option, Shape
 
 _TRUTHS: Final = ("true", "false")
 _SECRETS: Final = ("key", "key-file", "secret", "token", "password")
 _FILE_ONLY: Final = "can be set in the YAML file only: name it with --config.file"
 
 
-def read_flags(known: Iterable[Leaf], words: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
+def read_flags(known: Iterable[Option], words: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
     """Return what the flags set, as a nested mapping, and what is wrong with them.
 
     Values are strings, or lists of strings for lists and maps; no message repeats one.
@@ -34,7 +34,7 @@ def read_flags(known: Iterable[Leaf], words: Sequence[str]) -> tuple[dict[str, A
             problems.append(Problem(flag, _unknown(flag, table) if leaf is None else _FILE_ONLY))
             continue
         if not equals:
-            if leaf.shape is Shape.TRUTH and (not rest or rest[0] not in _TRUTHS):
+            if leaf.shape is Shape.BOOL and (not rest or rest[0] not in _TRUTHS):
                 value = "true"
             elif rest and not rest[0].startswith("--"):
                 value = rest.pop(0)
@@ -45,7 +45,7 @@ def read_flags(known: Iterable[Leaf], words: Sequence[str]) -> tuple[dict[str, A
     return _nested(values), problems
 
 
-def _set(values: dict[tuple[str, ...], str | list[str]], leaf: Leaf, value: str) -> None:
+def _set(values: dict[tuple[str, ...], str | list[str]], leaf: Option, value: str) -> None:
     if leaf.shape in {Shape.LIST, Shape.MAP}:
         collected = values.setdefault(leaf.path, [])
         if isinstance(collected, list) and value:

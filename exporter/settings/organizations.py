@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from exporter.settings.fields import BaseUrl, FilePath, Rate, Some, Text, not_empty
 from exporter.settings.resources import Resources
 from exporter.settings.sections import Budgets, Section
+from exporter.settings.types import BaseUrl, FilePath, NonEmptyTexts, Rate, Text, not_empty
 
 
 class OrganizationSection(Section):
@@ -18,7 +18,7 @@ class OrganizationSection(Section):
     """File with the admin key; read again when it changes"""
     admin_key_env: Text | None = None
     """Name of the environment variable with the admin key"""
-    project_ids: Some | None = None
+    project_ids: NonEmptyTexts | None = None
     """Only these projects"""
     organization_id: Text | None = None
     """For the header OpenAI-Organization"""

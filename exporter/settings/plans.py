@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exporter.catalog import CATALOG, DAY, WIDTHS, Branch, Kind, Measure, Plan, Resource, Window
+from exporter.catalog import CATALOG, DAY, WIDTHS, ApiFamily, Kind, Measure, Plan, Resource, Window
 from exporter.settings.durations import format_duration
 from exporter.settings.errors import Problem
 from exporter.settings.resources import Resources, ResourceSettings
@@ -37,7 +37,7 @@ class Planner:
         settings = self.shared.of(row.name).overridden(self.own.of(row.name))
         if settings.enabled is False:
             return None
-        costs = row.branch is Branch.COSTS
+        costs = row.branch is ApiFamily.COSTS
         measures = self._measures(row, settings)
         plan = Plan(
             resource=row,
@@ -104,7 +104,7 @@ class Planner:
     def _windows(self, plan: Plan, settings: ResourceSettings) -> Iterator[tuple[Measure, tuple[Window, ...]]]:
         flows = [measure for measure in plan.measures if measure.kind is Kind.FLOW]
         if settings.windows is None:
-            costs = plan.resource.branch is Branch.COSTS
+            costs = plan.resource.branch is ApiFamily.COSTS
             shared = self.windows.costs if costs else self.windows.usage
             windows = tuple(window for window in dict.fromkeys(shared) if not unfit(window, plan))
             if not costs and self.windows.usage_measures == "requests":
@@ -148,5 +148,5 @@ def _coarser(plan: Plan) -> str:
 def _remedy(plan: Plan) -> str:
     if plan.width != _DAILY:
         return "use a shorter window, or a coarser bucket_width"
-    setting = "poll.cost_lookback_days" if plan.resource.branch is Branch.COSTS else "poll.lookback_days"
+    setting = "poll.cost_lookback_days" if plan.resource.branch is ApiFamily.COSTS else "poll.lookback_days"
     return f"use a shorter window, or raise {setting}"

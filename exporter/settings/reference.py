@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from exporter.catalog import CATALOG
-from exporter.settings.commands import COMMANDS, PREFIX
-from exporter.settings.leaves import Leaf, Shape, leaves
+from exporter.settings.model import COMMANDS, PREFIX
+from exporter.settings.options import Option, Shape, options
 from exporter.settings.organizations import OrganizationSection
 from exporter.settings.resources import FILTERS
 
@@ -53,7 +53,7 @@ status is 2. One file serves all commands.
 
 def help_text(command: str) -> str:
     """Return the flags of a command, for a terminal. Raises KeyError."""
-    known = tuple(_folded(leaves(COMMANDS[command])))
+    known = tuple(_folded(options(COMMANDS[command])))
     own = [leaf for leaf in known if leaf.source == "flag"]
     parts = [_help_section("Flags of this command", own)] if own else []
     parts.append(_help_section("Settings", [leaf for leaf in known if leaf.source is None]))
@@ -66,7 +66,7 @@ def help_text(command: str) -> str:
 
 def markdown() -> str:
     """Return docs/settings.md."""
-    shared = tuple(leaves(COMMANDS["run"]))
+    shared = tuple(options(COMMANDS["run"]))
     general = [leaf for leaf in shared if leaf.source is None and leaf.path[0] != "resources"]
     resources = [leaf for leaf in _folded(shared) if leaf.path[:2] == ("resources", _ANY)]
     parts = [
@@ -103,7 +103,7 @@ def markdown() -> str:
         _ORGANIZATIONS_EXAMPLE,
     ]
     for command, model in COMMANDS.items():
-        if own := [leaf for leaf in leaves(model) if leaf.source == "flag"]:
+        if own := [leaf for leaf in options(model) if leaf.source == "flag"]:
             parts += [
                 f"## Flags of `{command}`\n",
                 _table(
@@ -138,7 +138,7 @@ organizations:
 """
 
 
-def _folded(known: Iterable[Leaf]) -> Iterator[Leaf]:
+def _folded(known: Iterable[Option]) -> Iterator[Option]:
     """Yield the settings, one in place of those of all resources."""
     for leaf in known:
         if leaf.path[0] != "resources":
@@ -147,24 +147,24 @@ def _folded(known: Iterable[Leaf]) -> Iterator[Leaf]:
             yield replace(leaf, path=("resources", _ANY, *leaf.path[2:]))
 
 
-def _of_organization() -> Iterator[Leaf]:
-    yield from (leaf for leaf in leaves(OrganizationSection) if leaf.path[0] != "resources")
+def _of_organization() -> Iterator[Option]:
+    yield from (leaf for leaf in options(OrganizationSection) if leaf.path[0] != "resources")
     what = "What differs, member by member as in the section Resources"
-    yield Leaf(path=("resources",), shape=Shape.MAP, default="", required=False, description=what, source=None)
+    yield Option(path=("resources",), shape=Shape.MAP, default="", required=False, description=what, source=None)
 
 
-def _help_section(title: str, known: Iterable[Leaf]) -> str:
+def _help_section(title: str, known: Iterable[Option]) -> str:
     return f"{title}:\n" + "".join(_help_entry(leaf) for leaf in known)
 
 
-def _help_entry(leaf: Leaf) -> str:
-    words = {Shape.ONE: " VALUE", Shape.TRUTH: "[=true|false]", Shape.LIST: " VALUE ...", Shape.MAP: " KEY=VALUE ..."}
+def _help_entry(leaf: Option) -> str:
+    words = {Shape.ONE: " VALUE", Shape.BOOL: "[=true|false]", Shape.LIST: " VALUE ...", Shape.MAP: " KEY=VALUE ..."}
     default = f" (default: {leaf.default})" if leaf.default else ""
     text = textwrap.fill(leaf.description + default, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return f"  {leaf.flag}{words[leaf.shape]}\n{text}\n"
 
 
-def _settings_table(known: Iterable[Leaf]) -> str:
+def _settings_table(known: Iterable[Option]) -> str:
     return _table(
         ("setting", "flag", "environment", "default", "meaning"),
         (
@@ -179,14 +179,14 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-def _default_cell(leaf: Leaf) -> str:
+def _default_cell(leaf: Option) -> str:
     if leaf.required:
         return "required"
     return f"`{leaf.default}`" if leaf.default else ""
 
 
 def _default(command: str, dotted: str) -> str:
-    return next(leaf.default for leaf in leaves(COMMANDS[command]) if leaf.dotted == dotted)
+    return next(leaf.default for leaf in options(COMMANDS[command]) if leaf.dotted == dotted)
 
 
 if __name__ == "__main__":

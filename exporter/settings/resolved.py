@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.catalog import Branch, Plan
+from exporter.catalog import ApiFamily, Plan
 from exporter.settings.credentials import KeySource
-from exporter.settings.moments import Moment
+from exporter.settings.points_in_time import PointInTime
 from exporter.settings.sections import Api, Budgets, LimitSettings, Log, Poll, Web
 
 
@@ -55,7 +55,7 @@ class OrganizationSettings:
     @property
     def costs_narrowed(self) -> bool:
         """Whether the costs are those of some projects only: then the organization's limits do not compare to them."""
-        costs = (plan for plan in self.plans if plan.resource.branch is Branch.COSTS)
+        costs = (plan for plan in self.plans if plan.resource.branch is ApiFamily.COSTS)
         return any(parameter == "project_ids" for plan in costs for parameter, _ in plan.filters)
 
 
@@ -68,7 +68,7 @@ class Settings:
     poll: Poll
     log: Log
     state_path: Path
-    birth_hold: float
+    new_counter_hold: float
     """Seconds."""
     organizations: tuple[OrganizationSettings, ...]
 
@@ -77,8 +77,8 @@ class Settings:
 class BackfillSettings(Settings):
     """What `backfill` gets."""
 
-    since: Moment
-    until: Moment | None
+    since: PointInTime
+    until: PointInTime | None
     output: Path
     """`-` for standard output."""
     step: float

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from pydantic import create_model
 
 from exporter.catalog import CATALOG
-from exporter.settings.fields import Count, Duration, Some, Text, Texts, Windows
 from exporter.settings.sections import Section
+from exporter.settings.types import Count, Duration, NonEmptyTexts, Text, Texts, Windows
 
 
 class ResourceSettings(Section):
@@ -17,7 +17,7 @@ class ResourceSettings(Section):
     """Whether the resource is polled at all; on by default"""
     group_by: Texts | None = None
     """Dimensions that become labels; by default those of the catalog, [] for none"""
-    measures: Some | None = None
+    measures: NonEmptyTexts | None = None
     """Names of measures, default, or all; detail measures are exported only when they are named here"""
     windows: Windows | None = None
     """Windows of all chosen measures, [] for none; by default windows.costs or windows.usage where they fit"""
@@ -27,25 +27,25 @@ class ResourceSettings(Section):
     """From the start of a poll to the start of the next; by default poll.interval or poll.cost_interval"""
     max_series: Count | None = None
     """Label sets; by default max_series"""
-    project_ids: Some | None = None
+    project_ids: NonEmptyTexts | None = None
     """Filter: only these projects"""
-    user_ids: Some | None = None
+    user_ids: NonEmptyTexts | None = None
     """Filter: only these users"""
-    api_key_ids: Some | None = None
+    api_key_ids: NonEmptyTexts | None = None
     """Filter: only these API keys"""
-    models: Some | None = None
+    models: NonEmptyTexts | None = None
     """Filter: only these models, under the names that usage reports"""
     batch: bool | None = None
     """Filter: true for batch jobs only, false for all others"""
-    sizes: Some | None = None
+    sizes: NonEmptyTexts | None = None
     """Filter: only these image sizes"""
-    sources: Some | None = None
+    sources: NonEmptyTexts | None = None
     """Filter: only these sources of images"""
-    vector_store_ids: Some | None = None
+    vector_store_ids: NonEmptyTexts | None = None
     """Filter: only these vector stores"""
-    context_levels: Some | None = None
+    context_levels: NonEmptyTexts | None = None
     """Filter: only these context levels"""
-    line_items: Some | None = None
+    line_items: NonEmptyTexts | None = None
     """Filter: only these line items"""
 
     def filters(self) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from exporter.catalog import Window
 from exporter.settings.addresses import Address
-from exporter.settings.fields import (
+from exporter.settings.types import (
     BaseUrl,
     Count,
     Dollars,

@@ -13,13 +13,13 @@ from urllib.parse import unquote
 from exporter.catalog import CATALOG
 from exporter.clock import Clock, SystemClock
 from exporter.simulator.answers import Answer, ApiError, json_answer, unknown_url
-from exporter.simulator.call import Call
 from exporter.simulator.control import control
 from exporter.simulator.delivery import Delivering, Receive, Scope, Send
 from exporter.simulator.faults import UNSUPPORTED, Fault, Faults, alter, rate_limited, replacement
 from exporter.simulator.keys import CREDENTIALS, MANAGEMENT, USAGE, Credential, redacted
 from exporter.simulator.organization import Shape
 from exporter.simulator.policy import Policy
+from exporter.simulator.request import Request
 from exporter.simulator.scenario import ALL, Scenario
 from exporter.simulator.throttle import Throttle
 from exporter.simulator.world import World
@@ -35,7 +35,7 @@ _RATELIMIT_HEADERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoggedRequest:
     """A line of the request log."""
 
     time: float
@@ -68,7 +68,7 @@ class Simulator:
         self._clock = clock or SystemClock()
         self.policy = policy or Policy()
         self.faults = Faults()
-        self.requests: deque[Request] = deque(maxlen=_LOGGED)
+        self.requests: deque[LoggedRequest] = deque(maxlen=_LOGGED)
         given = dict(delays or {})
         everywhere = given.pop(ALL, 0.0)
         lags = {row.name: everywhere for row in CATALOG} | given
@@ -104,7 +104,7 @@ class Simulator:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI 3)."""
-        call = Call(
+        call = Request(
             scope["method"],
             scope["path"],
             scope["query_string"].decode("ascii", "replace"),
@@ -116,7 +116,7 @@ class Simulator:
             answer = control(self, call) if call.parts[0] == "simulator" else self.answer(call)
         await self._delivering.deliver(answer, receive, send, bodyless=call.method == "HEAD")
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Request) -> Answer:
         """Return the response to a request for the API."""
         now = self.now()
         credential = CREDENTIALS.get(call.key)
@@ -136,14 +136,16 @@ class Simulator:
         for fault in faults:
             alter(answer, fault, now, gzip_accepted="gzip" in call.headers.get("accept-encoding", ""))
         kind = credential.kind if credential else "unknown" if call.key else "none"
-        self.requests.append(Request(now, call.method, call.path, call.query_string, kind, answer.status, request_id))
+        self.requests.append(
+            LoggedRequest(now, call.method, call.path, call.query_string, kind, answer.status, request_id)
+        )
         return answer
 
     @staticmethod
     def _replaced(faults: list[Fault], now: float) -> Answer | None:
         return next((answer for fault in faults if (answer := replacement(fault, now))), None)
 
-    def _real(self, call: Call, credential: Credential | None, faults: list[Fault], now: float) -> Answer:
+    def _real(self, call: Request, credential: Credential | None, faults: list[Fault], now: float) -> Answer:
         try:
             if credential is None:
                 raise _unauthorized(call.key)
@@ -153,7 +155,7 @@ class Simulator:
         except ApiError as error:
             return error.answer()
 
-    def _routed(self, call: Call, credential: Credential, faults: list[Fault], now: float) -> Answer:
+    def _routed(self, call: Request, credential: Credential, faults: list[Fault], now: float) -> Answer:
         parts = [unquote(part) for part in call.parts]
         if parts[0] == "v1":
             del parts[0]

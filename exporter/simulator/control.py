@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from exporter.simulator.answers import Answer, ApiError, Json, json_answer
-from exporter.simulator.call import Call
 from exporter.simulator.faults import KINDS, Fault
 from exporter.simulator.query import Query
+from exporter.simulator.request import Request
 from exporter.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ ACTIONS: Final = (
 _LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
 
 
-def control(simulator: "Simulator", call: Call) -> Answer:
+def control(simulator: "Simulator", call: Request) -> Answer:
     """Answer a request to `/simulator...`: 400 says what was wrong with it."""
     if not call.client.startswith(_LOOPBACK) or "origin" in call.headers:
         return json_answer({"error": "the simulator is controlled from this machine only, and by no browser"}, 403)
@@ -50,7 +50,7 @@ def control(simulator: "Simulator", call: Call) -> Answer:
     return json_answer(content)
 
 
-def _content(simulator: "Simulator", call: Call) -> Json | None:
+def _content(simulator: "Simulator", call: Request) -> Json | None:
     given = msgspec.json.decode(call.body) if call.body else {}
     query = call.query
     scenario = simulator.scenarios[query.whole("organization") or 0]

@@ -7,12 +7,12 @@ from itertools import product
 from random import Random
 from typing import Final
 
-from exporter.catalog import CATALOG, HOUR, Branch, Resource
+from exporter.catalog import CATALOG, HOUR, ApiFamily, Resource
+from exporter.simulator.activity import NOMINAL
 from exporter.simulator.forms import form_of
 from exporter.simulator.organization import Organization, Project
-from exporter.simulator.pace import NOMINAL
 from exporter.simulator.prices import QUANTUM, STORAGE, LineItem, line_items
-from exporter.simulator.recipes import Dimension, Recipe, recipes
+from exporter.simulator.workloads import Dimension, Workload, workloads
 
 Values = list[int]
 
@@ -76,7 +76,7 @@ def streams(organization: Organization, resource: Resource, projects: Sequence[P
     dense = bool(organization.shape.models)
     return tuple(
         stream
-        for number, recipe in enumerate(recipes(resource, organization.shape.models))
+        for number, recipe in enumerate(workloads(resource, organization.shape.models))
         for project in projects
         if organization.projects.index(project) < recipe.projects
         for stream in _project_streams(
@@ -86,7 +86,7 @@ def streams(organization: Organization, resource: Resource, projects: Sequence[P
 
 
 def _project_streams(
-    random: Random, recipe: Recipe, project: Project, resource: Resource, *, dense: bool
+    random: Random, recipe: Workload, project: Project, resource: Resource, *, dense: bool
 ) -> Iterator[Stream]:
     own = {name: values for name, values in recipe.choices.items() if name in resource.dimensions}
     if "vector_store_id" in resource.dimensions:
@@ -108,7 +108,7 @@ def _project_streams(
 
 
 def _stream(
-    random: Random, recipe: Recipe, project: Project, resource: Resource, dimensions: Mapping[str, Dimension]
+    random: Random, recipe: Workload, project: Project, resource: Resource, dimensions: Mapping[str, Dimension]
 ) -> Stream:
     form = form_of(resource)
     model, tier = (_text(dimensions.get(name)) for name in ("model", "service_tier"))
@@ -141,7 +141,7 @@ def _text(dimension: Dimension) -> str | None:
     return dimension if isinstance(dimension, str) else None
 
 
-def _averages(random: Random, recipe: Recipe, components: Sequence[str]) -> tuple[int, ...]:
+def _averages(random: Random, recipe: Workload, components: Sequence[str]) -> tuple[int, ...]:
     return tuple(
         round(average * (64 if average == 1 else random.randint(40, 90)))
         for average in (recipe.averages.get(component, 0.0) for component in components)
@@ -150,7 +150,7 @@ def _averages(random: Random, recipe: Recipe, components: Sequence[str]) -> tupl
 
 def usage_resources() -> tuple[Resource, ...]:
     """Return the rows of the table that are usage."""
-    return tuple(resource for resource in CATALOG if resource.branch is Branch.USAGE)
+    return tuple(resource for resource in CATALOG if resource.branch is ApiFamily.USAGE)
 
 
 def storage_items(resource: Resource) -> tuple[LineItem, ...]:

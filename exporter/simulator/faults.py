@@ -9,7 +9,7 @@ from re import search
 from typing import Any, Final
 
 from exporter.simulator.answers import Answer, ApiError, Delivery, html_answer, json_answer
-from exporter.simulator.spoil import SPOILERS
+from exporter.simulator.corruption import CORRUPTIONS
 
 _BILLING_CODES: Final = (
     "insufficient_quota",
@@ -265,5 +265,5 @@ _ALTERING: Final[Mapping[str, Callable[[Answer, Fault, float], None]]] = {
 UNSUPPORTED: Final = "unsupported"
 """The path is answered as one that does not exist."""
 
-KINDS: Final = frozenset({*_REPLACING, *_ALTERING, *SPOILERS, UNSUPPORTED})
+KINDS: Final = frozenset({*_REPLACING, *_ALTERING, *CORRUPTIONS, UNSUPPORTED})
 """Every kind of fault there is."""

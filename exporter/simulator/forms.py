@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from exporter.catalog import Branch, Kind, Resource
+from exporter.catalog import ApiFamily, Kind, Resource
 
 _MODALITIES: Final = ("text", "audio", "image")
 _UNCACHED: Final = tuple(f"input_{modality}_tokens" for modality in _MODALITIES)
@@ -71,8 +71,8 @@ class Form:
 
 
 @cache
-def _form(fields: tuple[str, ...], branch: Branch, *, level: bool) -> Form:
-    if branch is Branch.COSTS:
+def _form(fields: tuple[str, ...], branch: ApiFamily, *, level: bool) -> Form:
+    if branch is ApiFamily.COSTS:
         return Form(("amount", "quantity"), ("amount", "quantity"), {}, extras=("currency",))
     if set(_LANGUAGE) <= set(fields):
         sums = {name: tuple(_LANGUAGE.index(part) for part in parts) for name, parts in _SUMS.items()}

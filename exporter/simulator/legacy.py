@@ -3,14 +3,14 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from exporter.catalog import CATALOG, DAY, Branch, day_of
+from exporter.catalog import CATALOG, DAY, ApiFamily, day_of
 from exporter.simulator.answers import ApiError, Json
-from exporter.simulator.books import Books
-from exporter.simulator.call import Call
 from exporter.simulator.keys import Credential
 from exporter.simulator.policy import Policy
 from exporter.simulator.prices import DOLLAR
 from exporter.simulator.query import Query
+from exporter.simulator.request import Request
+from exporter.simulator.usage_log import UsageLog
 
 GRANTED: Final = 100_000
 """Dollars of the credit grants."""
@@ -29,12 +29,12 @@ _EMPTY_LISTS: Final = (
 class Legacy:
     """Answers the legacy endpoints of one organization."""
 
-    def __init__(self, books: Books, policy: Policy) -> None:
+    def __init__(self, books: UsageLog, policy: Policy) -> None:
         """Take the books and the switches."""
         self._books = books
         self._policy = policy
 
-    def content(self, parts: list[str], call: Call, now: float, credential: Credential) -> Json | None:
+    def content(self, parts: list[str], call: Request, now: float, credential: Credential) -> Json | None:
         """Return what is at a path, None where nothing is. Raises ApiError."""
         match parts:
             case ["dashboard", "billing", ("credit_grants" | "usage" | "subscription") as name]:
@@ -121,7 +121,7 @@ class Legacy:
 
     def _usage_rows(self, day: int, now: float) -> list[Json]:
         organization = self._books.organization
-        row = next(row for row in CATALOG if row.branch is Branch.USAGE and "batch" in row.dimensions)
+        row = next(row for row in CATALOG if row.branch is ApiFamily.USAGE and "batch" in row.dimensions)
         names = {project.id: project.name for project in organization.projects}
         rows = []
         for key, values in self._books.rows(row.name, day, day + DAY, now).items():

@@ -7,7 +7,7 @@ from string import ascii_letters, digits
 from typing import Final
 
 from exporter.catalog import DAY
-from exporter.simulator.pace import RHYTHMS, Pace, Rhythm
+from exporter.simulator.activity import RHYTHMS, Activity, Rhythm
 
 FOUNDED: Final = 1672617600
 """Monday 2023-01-02, the first day of every simulated organization (Unix seconds)."""
@@ -107,8 +107,8 @@ class Project:
     api_keys: list[ApiKey] = field(default_factory=list)
     vector_stores: list[str] = field(default_factory=list)
     rhythms: dict[str, Rhythm] = field(default_factory=dict)
-    pace: Pace = field(default_factory=Pace)
-    premium: Pace = field(default_factory=Pace)
+    pace: Activity = field(default_factory=Activity)
+    premium: Activity = field(default_factory=Activity)
     """Multiple of the list price that the project pays."""
     _known: dict[tuple[str, int], int] = field(default_factory=dict, repr=False)
 

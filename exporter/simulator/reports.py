@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from exporter.catalog import Branch, Resource
+from exporter.catalog import ApiFamily, Resource
 from exporter.simulator.answers import Answer, ApiError, Json, number
-from exporter.simulator.books import Books, Key, Rows
+from exporter.simulator.corruption import corrupt
 from exporter.simulator.demand import Values
 from exporter.simulator.faults import Fault
 from exporter.simulator.forms import Form, form_of
@@ -18,8 +18,8 @@ from exporter.simulator.paging import BucketPage, bucket_page
 from exporter.simulator.policy import Policy
 from exporter.simulator.prices import DOLLAR, QUANTUM
 from exporter.simulator.query import Query
-from exporter.simulator.recipes import Dimension
-from exporter.simulator.spoil import spoil
+from exporter.simulator.usage_log import Key, Rows, UsageLog
+from exporter.simulator.workloads import Dimension
 
 _DEFAULT_LIMITS: Final = {"1d": 7, "1h": 24, "1m": 60}
 _KEPT_BYTES: Final = 64 * 2**20
@@ -53,7 +53,7 @@ class Selection:
 class Reports:
     """Answers the bucket endpoints of one organization from its books."""
 
-    def __init__(self, books: Books, policy: Policy) -> None:
+    def __init__(self, books: UsageLog, policy: Policy) -> None:
         """Take the books and the switches."""
         self._books = books
         self._policy = policy
@@ -84,7 +84,7 @@ class Reports:
             "next_page": str(page.next) if page.next else None,
         }
         for fault in faults:
-            content = spoil(content, fault, query)
+            content = corrupt(content, fault, query)
         return Answer(200, msgspec.json.encode(content), headers)
 
     def bucket(self, resource: Resource, selection: Selection, span: tuple[int, int], as_of: float) -> Json:
@@ -95,7 +95,7 @@ class Reports:
         if self._policy.iso_times:
             bucket["start_time_iso"] = datetime.fromtimestamp(start, UTC).isoformat()
             bucket["end_time_iso"] = datetime.fromtimestamp(end, UTC).isoformat()
-        shape, form = _cost_row if resource.branch is Branch.COSTS else _usage_row, form_of(resource)
+        shape, form = _cost_row if resource.branch is ApiFamily.COSTS else _usage_row, form_of(resource)
         bucket["results"] = [shape(resource, form, key, values, self._books.units) for key, values in summed.items()]
         return bucket
 
@@ -136,7 +136,7 @@ class Reports:
         return Selection(tuple(sorted(query.choices("group_by", resource.dimensions))), tuple(filters))
 
     def _check_costs(self, resource: Resource, query: Query, selection: Selection) -> None:
-        if resource.branch is not Branch.COSTS:
+        if resource.branch is not ApiFamily.COSTS:
             return
         by_project = "project_id" in selection.group_by or bool(query.texts("project_ids"))
         if not self._policy.costs_by_user_and_project and by_project and "user_id" in selection.group_by:

@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from exporter.catalog import CATALOG, DAY, WIDTHS, Branch, day_of, resource
+from exporter.catalog import CATALOG, DAY, WIDTHS, ApiFamily, day_of, resource
 from exporter.simulator.answers import Json, number
-from exporter.simulator.books import Books, Entry, Key, Revision
 from exporter.simulator.delays import Delay
 from exporter.simulator.forms import form_of
 from exporter.simulator.limits import RateLimit, SpendAlert, SpendLimit
 from exporter.simulator.organization import Project
 from exporter.simulator.prices import DOLLAR, QUANTUM
-from exporter.simulator.recipes import Dimension
 from exporter.simulator.reports import Selection
+from exporter.simulator.usage_log import Entry, Key, Revision, UsageLog
+from exporter.simulator.workloads import Dimension
 from exporter.simulator.world import World
 
 Match = Mapping[str, Dimension | int]
@@ -37,7 +37,7 @@ class Scenario:
         self._paused: dict[str, int] = {}
 
     @property
-    def _books(self) -> Books:
+    def _books(self) -> UsageLog:
         return self._world.books
 
     def project(self, given: str | int) -> Project:
@@ -69,7 +69,7 @@ class Scenario:
         """
         row = resource(name)
         form = form_of(row)
-        if row.branch is Branch.COSTS:
+        if row.branch is ApiFamily.COSTS:
             given = {
                 "amount": _parts(values.get("amount", 0), DOLLAR),
                 "quantity": _parts(values.get("quantity", 0), QUANTUM),
@@ -252,7 +252,7 @@ class Scenario:
                     for place, label in enumerate((*row.dimensions, *form.extras))
                     if label in wanted or label in form.extras
                 },
-                "values": _money(values) if row.branch is Branch.COSTS else form.figures(values),
+                "values": _money(values) if row.branch is ApiFamily.COSTS else form.figures(values),
             }
             for at in range(start, end, seconds)
             for key, values in selection.regroup(row, self._books.rows(name, at, min(at + seconds, end), now)).items()

@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 
 from exporter.catalog import Plan
-from exporter.ledger import Changes, Ledger, Release
-from exporter.store import shelf
+from exporter.ledger import Ledger, PendingRelease, UnsavedChanges
+from exporter.store import ledgers
 from exporter.store.codec import DAMAGE
 from exporter.store.file import Lock, StateInUseError, StateUnwritableError, open_database, put_back, set_aside
 
@@ -42,7 +42,7 @@ class Entry:
     organization: str
     ledger: Ledger
     refusal: Refusal = field(default_factory=Refusal)
-    releases: Sequence[Release] = ()
+    releases: Sequence[PendingRelease] = ()
 
 
 class Store:
@@ -66,7 +66,7 @@ class Store:
         return sum(part.stat().st_size for part in parts if part.exists())
 
     def organization(self, name: str) -> str:
-        """Return which OpenAI organization the name was last seen to mirror, or nothing."""
+        """Return which OpenAI organization the name was last seen to bucket_job, or nothing."""
         row = self._database.execute("SELECT openai_id FROM organizations WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else ""
 
@@ -96,7 +96,7 @@ class Store:
         A file whose content cannot be read is set aside; what had been loaded from it goes into the new one.
         """
         try:
-            ledger = shelf.read(self._database, organization, plan)
+            ledger = ledgers.read(self._database, organization, plan)
         except (sqlite3.DatabaseError, *DAMAGE) as error:
             self._begin_anew(f"{organization}, {plan.resource.name}: {error}")
             ledger = Ledger(plan)
@@ -121,7 +121,7 @@ class Store:
             )
             for entry in saved:
                 refused = json.dumps(entry.refusal.dimensions), entry.refusal.at
-                shelf.write(self._database, entry.organization, entry.ledger, refused, entry.releases)
+                ledgers.write(self._database, entry.organization, entry.ledger, refused, entry.releases)
             self._database.execute("COMMIT")
         except BaseException as error:
             if self._database.in_transaction:
@@ -131,7 +131,7 @@ class Store:
             raise
         for entry in saved:
             for book in entry.ledger.books:
-                book.changes = Changes(everything=False, rows_from=len(book.rows))
+                book.changes = UnsavedChanges(everything=False, rows_from=len(book.rows))
 
     def close(self) -> None:
         """Close the file and let others have it."""
@@ -156,4 +156,4 @@ class Store:
         set_aside(self._path, reason)
         self._database = open_database(self._path)
         for book in (book for loaded in self._loaded for book in loaded.books):
-            book.changes = Changes()
+            book.changes = UnsavedChanges()

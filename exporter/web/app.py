@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from exporter.exposition.snapshot import Body, Format, Snapshot
-from exporter.web.member import Content, gzip_member, plain
+from exporter.web.gzip_body import Content, gzip_member, plain
 from exporter.web.negotiation import accepts_gzip, exposition_format
 from exporter.web.status import CONTENT_SECURITY_POLICY, status_page
 
@@ -29,7 +29,7 @@ _PAGE_HEADERS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """One answer, before it is sent."""
 
     status: HTTPStatus
@@ -57,7 +57,7 @@ class App:
         answer = await self._answer(scope)
         await deliver(answer, send, with_body=scope["method"] != "HEAD")
 
-    async def _answer(self, scope: Scope) -> Answer:
+    async def _answer(self, scope: Scope) -> Response:
         path = scope["path"]
         if path not in ("/", "/metrics", "/-/healthy", "/-/ready"):
             return words(HTTPStatus.NOT_FOUND, "Not found. There are /, /metrics, /-/healthy and /-/ready.\n")
@@ -74,29 +74,29 @@ class App:
             case _:
                 return words(HTTPStatus.OK, "Healthy.\n")
 
-    def _readiness(self) -> Answer:
+    def _readiness(self) -> Response:
         if self.snapshot().ready:
             return words(HTTPStatus.OK, "Ready.\n")
         return words(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: the first polls are not decided yet.\n")
 
-    def _metrics(self, scope: Scope) -> Answer:
+    def _metrics(self, scope: Scope) -> Response:
         wanted = exposition_format(header(scope, b"accept"))
         body = self.own(self.snapshot().bodies.get(wanted, Body()), wanted)
         return _negotiated(scope, wanted.value, body, self.tail(wanted), vary="Accept, Accept-Encoding")
 
-    async def _status(self, scope: Scope) -> Answer:
+    async def _status(self, scope: Scope) -> Response:
         """Render and compress on a thread, one page at a time: many organizations must not hold up a scrape."""
         async with self._rendering:
             return await asyncio.to_thread(self._page, scope, self.snapshot(), self.now())
 
-    def _page(self, scope: Scope, snapshot: Snapshot, now: float) -> Answer:
+    def _page(self, scope: Scope, snapshot: Snapshot, now: float) -> Response:
         page = status_page(snapshot, version=self.version, now=now).encode("utf-8", "replace")
         return _negotiated(scope, _PAGE, Body(), page, _PAGE_HEADERS, vary="Accept-Encoding")
 
 
-def words(status: HTTPStatus, text: str, headers: Headers = ()) -> Answer:
+def words(status: HTTPStatus, text: str, headers: Headers = ()) -> Response:
     """Return an answer in plain text."""
-    return Answer(status, _WORDS, plain(Body(), text.encode()), headers)
+    return Response(status, _WORDS, plain(Body(), text.encode()), headers)
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -105,7 +105,7 @@ def header(scope: Scope, name: bytes) -> str:
     return ",".join(value.decode("latin-1") for key, value in pairs if key == name)
 
 
-async def deliver(answer: Answer, send: Send, *, with_body: bool) -> None:
+async def deliver(answer: Response, send: Send, *, with_body: bool) -> None:
     """Send the answer, no faster than the client reads."""
     headers = (
         ("Content-Type", answer.content_type),
@@ -132,8 +132,8 @@ def _nothing() -> Iterator[bytes]:
 
 def _negotiated(
     scope: Scope, content_type: str, body: Body, tail: bytes, headers: Headers = (), *, vary: str
-) -> Answer:
+) -> Response:
     varied = (("Vary", vary), *headers)
     if accepts_gzip(header(scope, b"accept-encoding")):
-        return Answer(HTTPStatus.OK, content_type, gzip_member(body, tail), (("Content-Encoding", "gzip"), *varied))
-    return Answer(HTTPStatus.OK, content_type, plain(body, tail), varied)
+        return Response(HTTPStatus.OK, content_type, gzip_member(body, tail), (("Content-Encoding", "gzip"), *varied))
+    return Response(HTTPStatus.OK, content_type, plain(body, tail), varied)

@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from exporter.catalog.calendar import DAY, day_of
-from exporter.web.words import date, dollars, dollars_element, iso_date
+from exporter.web.formatting import date, dollars, dollars_element, iso_date
 
 _HEIGHT: Final = 100.0
 _STEP: Final = 10

@@ -16,7 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from exporter.web.member import PIECE
+from exporter.web.gzip_body import PIECE
 
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
@@ -46,7 +46,7 @@ class Phase(Enum):
 
 
 @dataclass(slots=True)
-class Place:
+class Slot:
     """One open connection, by the transport of its socket."""
 
     transport: asyncio.BaseTransport
@@ -60,28 +60,28 @@ class Gate:
     """The open connections, and which of them goes when there are too many."""
 
     limits: Limits
-    places: dict[asyncio.BaseTransport, Place] = field(default_factory=dict)
+    slots: dict[asyncio.BaseTransport, Slot] = field(default_factory=dict)
 
-    def admit(self, transport: asyncio.BaseTransport, now: float) -> Place:
+    def admit(self, transport: asyncio.BaseTransport, now: float) -> Slot:
         """Give the connection a place; one too many closes the longest idle, else the slowest to ask, else itself."""
-        if len(self.places) >= self.limits.connections:
+        if len(self.slots) >= self.limits.connections:
             self._close(self._dispensable() or transport)
-        place = self.places[transport] = Place(transport, since=now)
-        return place
+        slot = self.slots[transport] = Slot(transport, since=now)
+        return slot
 
     def leave(self, transport: asyncio.BaseTransport) -> None:
         """Give the place back."""
-        self.places.pop(transport, None)
+        self.slots.pop(transport, None)
 
     def close(self) -> None:
         """Cut every connection off."""
-        for transport in tuple(self.places):
+        for transport in tuple(self.slots):
             self._close(transport)
 
     def _dispensable(self) -> asyncio.BaseTransport | None:
         for phase in (Phase.IDLE, Phase.REQUEST):
-            places = (place for place in self.places.values() if place.phase is phase)
-            if oldest := min(places, key=lambda place: place.since, default=None):
+            slots = (slot for slot in self.slots.values() if slot.phase is phase)
+            if oldest := min(slots, key=lambda slot: slot.since, default=None):
                 return oldest.transport
         return None
 
@@ -106,7 +106,7 @@ class Connection(H11Protocol):
     admits: Callable[[Any], bool] | None = None
     """Whether the client's certificate, as `getpeercert` tells it, is one of those that may come in."""
 
-    _place: Place | None = None
+    _slot: Slot | None = None
     _deadline: asyncio.TimerHandle | None = None
     _cycle: object = None
 
@@ -114,22 +114,22 @@ class Connection(H11Protocol):
         """Start the clock."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=PIECE)
-        if self._place is None:
-            self._place = self.gate.admit(transport, self.loop.time())
+        if self._slot is None:
+            self._slot = self.gate.admit(transport, self.loop.time())
         if self.admits and not self.admits(transport.get_extra_info("peercert")):
             cut_off(transport)
         self._enter(Phase.REQUEST)
 
-    def seated(self, place: Place) -> None:
+    def seated(self, slot: Slot) -> None:
         """Take over the place of the handshake."""
-        self._place = place
+        self._slot = slot
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
         super().connection_lost(exc)
         self._stop_clock()
-        if self._place:
-            self.gate.leave(self._place.transport)
+        if self._slot:
+            self.gate.leave(self._slot.transport)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -153,7 +153,7 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             return
         phase, cycle = self._phase(), self.cycle
-        if self._place and (phase is not self._place.phase or cycle is not self._cycle):
+        if self._slot and (phase is not self._slot.phase or cycle is not self._cycle):
             self._cycle = cycle
             self._enter(phase)
 
@@ -172,9 +172,9 @@ class Connection(H11Protocol):
         limits = self.gate.limits
         seconds = {Phase.REQUEST: limits.request, Phase.ANSWER: limits.answer, Phase.IDLE: limits.idle}[phase]
         self._deadline = self.loop.call_later(seconds, cut_off, self.transport)
-        if self._place:
-            self._place.phase = phase
-            self._place.since = self.loop.time()
+        if self._slot:
+            self._slot.phase = phase
+            self._slot.since = self.loop.time()
 
     def _stop_clock(self) -> None:
         if self._deadline:

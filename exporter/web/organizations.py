@@ -5,8 +5,8 @@ from typing import Final
 
 from exporter.exposition.snapshot import ModelUse, OrganizationReport, ResourceReport, Spend
 from exporter.web.chart import daily_chart, share_bar
-from exporter.web.troubles import State, organization_state, resource_state, resource_troubles
-from exporter.web.words import ago, clock, dollars_element, duration, name, quantity_element, text_of
+from exporter.web.formatting import ago, clock, dollars_element, duration, name, quantity_element, text_of
+from exporter.web.problems import State, organization_state, resource_state, resource_troubles
 
 _TOP: Final = 10
 """Line items and models that are shown, whatever the snapshot holds."""

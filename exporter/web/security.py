@@ -88,7 +88,7 @@ class Security:
         return _stamps((self._path, *files))
 
 
-class Guard:
+class AuthMiddleware:
     """An ASGI application before another: asks for the password and adds the configured headers to every answer.
 
     Health and readiness are told without a password: probes have none, and there is nothing to learn from them.

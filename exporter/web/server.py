@@ -13,7 +13,7 @@ import uvicorn
 from exporter.web.address import Address, listeners
 from exporter.web.app import Application
 from exporter.web.connection import Gate, Limits, connection_factory
-from exporter.web.security import Guard, Security
+from exporter.web.security import AuthMiddleware, Security
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -93,7 +93,7 @@ class Server:
 
     def _configuration(self, app: Application) -> uvicorn.Config:
         return uvicorn.Config(
-            cast("ASGI3Application", Guard(app, self._security)),
+            cast("ASGI3Application", AuthMiddleware(app, self._security)),
             interface="asgi3",
             http=connection_factory(self._gate, self._security.tls_context, self._security.admits),
             ws="none",

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from exporter.exposition.snapshot import OrganizationReport, Snapshot
+from exporter.web.formatting import ago, clock, name, several, text_of
 from exporter.web.organizations import badge, organization_section, overview
-from exporter.web.troubles import State, Trouble, resource_state, troubles
-from exporter.web.words import ago, clock, name, several, text_of
+from exporter.web.problems import State, Trouble, resource_state, troubles
 
 _STYLE: Final = Path(__file__).with_name("status.css").read_text(encoding="utf-8")
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from exporter.catalog import CATALOG, Branch
+from exporter.catalog import CATALOG, ApiFamily
 from grafana.dashboards.promql import ORGANIZATION, by, daily_usage, select
 from grafana.dashboards.vocabulary import Query
 
-USAGE_RESOURCES: Final = "|".join(row.name for row in CATALOG if row.branch is Branch.USAGE)
+USAGE_RESOURCES: Final = "|".join(row.name for row in CATALOG if row.branch is ApiFamily.USAGE)
 """As a regular expression for the label `resource`."""
 
 CALLS: Final = (

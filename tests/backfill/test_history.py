@@ -7,9 +7,9 @@ import pytest
 
 from exporter.backfill.history import History
 from exporter.backfill.span import Span
-from exporter.catalog import DAY, Answer, Bucket, Plan, Row
-from exporter.upstream import MissingBucket
-from tests.support.upstream import TODAY, plan
+from exporter.catalog import DAY, Bucket, Plan, PollResult, Row
+from exporter.openai import MissingBucket
+from tests.support.scripted_api import TODAY, plan
 
 Days = dict[int, list[Row]]
 """Rows by how many days ago they are."""
@@ -18,13 +18,13 @@ Days = dict[int, list[Row]]
 def history(wanted: Plan, days: Days, *, length: int = 5, absent: tuple[int, ...] = ()) -> History:
     """Return the history of so many days before today, and today."""
     start = TODAY - length * DAY
-    empty = tuple([()] * (len(wanted.sheets) - 1))
+    empty = tuple([()] * (len(wanted.label_groups) - 1))
     buckets = tuple(
         Bucket(TODAY - ago * DAY, TODAY - (ago - 1) * DAY, (days.get(ago, []), *empty))
         for ago in range(length, -1, -1)
         if ago not in absent
     )
-    answer = Answer(start, TODAY + DAY, buckets, TODAY + 60.0)
+    answer = PollResult(start, TODAY + DAY, buckets, TODAY + 60.0)
     return History(wanted, answer, Span(start, TODAY, TODAY, DAY))
 
 

@@ -11,7 +11,7 @@ from exporter.backfill.span import Span
 from exporter.catalog import DAY, HOUR
 from exporter.exposition import Family, Type
 from tests.support.openmetrics import families_of
-from tests.support.upstream import TODAY
+from tests.support.scripted_api import TODAY
 
 SPAN = Span(TODAY - 2 * DAY, TODAY, TODAY, 12 * HOUR)
 FAMILY = Family("openai_cost_usd", 'Money, "in" dollars.', Type.GAUGE)

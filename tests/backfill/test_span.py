@@ -4,7 +4,7 @@ import pytest
 
 from exporter.backfill import SpanError, span_of
 from exporter.catalog import DAY, HOUR
-from tests.support.upstream import TODAY
+from tests.support.scripted_api import TODAY
 
 NOON = TODAY + 12 * HOUR
 

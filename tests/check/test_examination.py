@@ -9,7 +9,7 @@ from exporter.catalog import CATALOG
 from exporter.check import Grade, lookups
 from exporter.simulator import Shape, keys
 from tests.support.checkup import PLANS, Checkup, checkup
-from tests.support.upstream import plan
+from tests.support.scripted_api import plan
 
 USAGE = [row.name for row in CATALOG if row.name != "costs"]
 

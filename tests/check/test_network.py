@@ -97,11 +97,11 @@ def test_proxy_denies() -> None:
 def test_not_tls() -> None:
     """A port that does not speak TLS."""
 
-    def greet(connection: socket.socket) -> None:
+    def on_listening(connection: socket.socket) -> None:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    with listening(greet) as port:
+    with listening(on_listening) as port:
         assert "127.0.0.1 does not speak TLS as it should" in examined(Checkup(f"https://127.0.0.1:{port}/v1"))
 
 

@@ -8,32 +8,32 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import main
-from exporter.cli.arguments import UnknownCommandError, Wish, parse_arguments
+from exporter.cli.arguments import Action, UnknownCommandError, parse_arguments
 from exporter.cli.commands import COMMANDS
 from exporter.settings import Problem, Settings, SettingsError
-from exporter.settings.commands import COMMANDS as SETTINGS
+from exporter.settings.model import COMMANDS as SETTINGS
 
 _SECRET = "sk-admin-never-to-be-shown"
 
 
 @pytest.mark.parametrize(
-    ("argv", "command", "wish", "words"),
+    ("argv", "command", "action", "words"),
     [
-        ([], "run", Wish.EXECUTE, ()),
-        (["--web.listen-address", ":1"], "run", Wish.EXECUTE, ("--web.listen-address", ":1")),
-        (["check", "--log.level=debug"], "check", Wish.EXECUTE, ("--log.level=debug",)),
-        (["--help"], "run", Wish.OVERVIEW, ("--help",)),
-        (["run", "-h"], "run", Wish.HELP, ("-h",)),
-        (["demo", "--version"], "demo", Wish.VERSION, ("--version",)),
+        ([], "run", Action.EXECUTE, ()),
+        (["--web.listen-address", ":1"], "run", Action.EXECUTE, ("--web.listen-address", ":1")),
+        (["check", "--log.level=debug"], "check", Action.EXECUTE, ("--log.level=debug",)),
+        (["--help"], "run", Action.OVERVIEW, ("--help",)),
+        (["run", "-h"], "run", Action.HELP, ("-h",)),
+        (["demo", "--version"], "demo", Action.VERSION, ("--version",)),
     ],
 )
 def test_the_command_comes_first_and_is_run_by_default(
-    argv: list[str], command: str, wish: Wish, words: tuple[str, ...]
+    argv: list[str], command: str, action: Action, words: tuple[str, ...]
 ) -> None:
     """The first word is the command, unless it is a flag."""
     arguments = parse_arguments(argv)
 
-    assert (command, wish, words) == (arguments.command.name, arguments.wish, arguments.words)
+    assert (command, action, words) == (arguments.command.name, arguments.action, arguments.words)
 
 
 def test_an_unknown_command_is_not_repeated() -> None:
@@ -145,8 +145,8 @@ def test_the_command_gets_the_settings_and_gives_the_exit_status(monkeypatch: py
     command = _Commands()
     monkeypatch.setitem(sys.modules, "exporter.cli.metrics", command)
 
-    assert main(["metrics", "--birth-hold", "0"]) == 7
-    assert [0] == [settings.birth_hold for settings in command.given]
+    assert main(["metrics", "--new-counter-hold", "0"]) == 7
+    assert [0] == [settings.new_counter_hold for settings in command.given]
 
 
 @pytest.mark.usefixtures("logging_restored")

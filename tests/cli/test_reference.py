@@ -8,8 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalog import CATALOG
 from exporter.cli import main
+from exporter.collector.metrics import ALL
 from exporter.exposition import Format, reference, render
-from exporter.organization.described import ALL
 from exporter.telemetry import Telemetry
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lives import Lives, lived
+from tests.support.restarts import Lives, lived
 
 
 @pytest.fixture(scope="session")

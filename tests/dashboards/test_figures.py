@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import pytest
 
 from exporter.catalog import DAY
-from tests.support.audit import Books, week
+from tests.support.audit import UsageLog, week
 from tests.support.dashboards import Asking, dashboard
-from tests.support.lives import BUDGETS, INTERVAL, NOW, PROJECT, PROJECT_BUDGET, SPAN, TODAY, Lives
+from tests.support.restarts import BUDGETS, INTERVAL, NOW, PROJECT, PROJECT_BUDGET, SPAN, TODAY, Lives
 from tests.support.warehouse import Reply
 
 pytestmark = pytest.mark.slow
@@ -22,13 +22,13 @@ MODEL = "gpt-5.5-2026-04-23"
 Chosen = Mapping[str, str | tuple[str, ...]]
 
 
-class Desk:
+class LedgerHarness:
     """Where the dashboards' figures and the books lie side by side."""
 
     def __init__(self, lives: Lives) -> None:
         self._prometheus = lives.prometheus
         first, second = lives.simulators["weeks"].scenarios
-        self.acme, self.globex = Books(first), Books(second)
+        self.acme, self.globex = UsageLog(first), UsageLog(second)
         self.media_lab = first.project(PROJECT).id
 
     def shown(self, uid: str, panel: str, ref: str = "A", chosen: Chosen | None = None) -> Reply:
@@ -49,9 +49,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(lives: Lives) -> Desk:
+def desk(lives: Lives) -> LedgerHarness:
     """Open the books."""
-    return Desk(lives)
+    return LedgerHarness(lives)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def desk(lives: Lives) -> Desk:
         ("This month", MONTH, NOW),
     ],
 )
-def test_spend_is_what_was_spent(desk: Desk, panel: str, since: float, until: float) -> None:
+def test_spend_is_what_was_spent(desk: LedgerHarness, panel: str, since: float, until: float) -> None:
     """All organizations and projects together."""
     assert pytest.approx(desk.both(since, until)) == desk.spend(panel).value
 
 
-def test_spend_of_what_is_chosen(desk: Desk) -> None:
+def test_spend_of_what_is_chosen(desk: LedgerHarness) -> None:
     """One organization, one project, one model: each narrows the figure."""
     by_item = desk.acme.dollars(*week(NOW), by="line_item")
     of_model = sum(dollars for item, dollars in by_item.items() if MODEL in item)
@@ -84,7 +84,7 @@ def test_spend_of_what_is_chosen(desk: Desk) -> None:
     )
 
 
-def test_two_choices_are_the_sum_of_each(desk: Desk) -> None:
+def test_two_choices_are_the_sum_of_each(desk: LedgerHarness) -> None:
     """Several values mean any of them."""
     models = (MODEL, "gpt-5-mini-2025-08-07")
     each = [desk.spend("Last 7 days", chosen={"model": (model,)}).value for model in models]
@@ -95,14 +95,14 @@ def test_two_choices_are_the_sum_of_each(desk: Desk) -> None:
     )
 
 
-def test_the_month_is_projected(desk: Desk) -> None:
+def test_the_month_is_projected(desk: LedgerHarness) -> None:
     """Month to date, and the mean of the last six whole days for each of the 12.25 days that are left."""
     month, mean = desk.both(MONTH), desk.both(TODAY - 6 * DAY, TODAY) / 6
 
     assert pytest.approx(month + mean * 12.25) == desk.spend("Projected month").value
 
 
-def test_budgets_and_limits_are_shares_of_the_whole_month(desk: Desk) -> None:
+def test_budgets_and_limits_are_shares_of_the_whole_month(desk: LedgerHarness) -> None:
     """By organization, and whatever project is chosen."""
     months = {"acme": desk.acme.dollars(MONTH, NOW)[""], "globex": desk.globex.dollars(MONTH, NOW)[""]}
     chosen = {"project": (desk.media_lab,)}
@@ -117,7 +117,7 @@ def test_budgets_and_limits_are_shares_of_the_whole_month(desk: Desk) -> None:
     assert limits
 
 
-def test_projected_shares_are_of_each_organization(desk: Desk) -> None:
+def test_projected_shares_are_of_each_organization(desk: LedgerHarness) -> None:
     """The table tells the month's end against the budget."""
     month, mean = desk.acme.dollars(MONTH, NOW)[""], desk.acme.dollars(TODAY - 6 * DAY, TODAY)[""] / 6
     table = "Organizations, budgets and limits"
@@ -128,7 +128,7 @@ def test_projected_shares_are_of_each_organization(desk: Desk) -> None:
     assert BUDGETS == desk.spend(table, "D").last("organization")
 
 
-def test_projects_are_told_by_name(desk: Desk) -> None:
+def test_projects_are_told_by_name(desk: LedgerHarness) -> None:
     """The table has a row for every project with its name, its money and its budget."""
     chosen = {"organization": ("acme",)}
     week_costs = desk.spend("Projects", "A", chosen)
@@ -143,7 +143,7 @@ def test_projects_are_told_by_name(desk: Desk) -> None:
     )
 
 
-def test_each_day_has_its_bar(desk: Desk) -> None:
+def test_each_day_has_its_bar(desk: LedgerHarness) -> None:
     """A bar stands at the midnight that begins its day; today's grows; yesterday's holds what came late."""
     days: dict[float, float] = {}
     for _, points in desk.spend("Spend per day", chosen={"organization": ("acme",)}).series:
@@ -157,7 +157,7 @@ def test_each_day_has_its_bar(desk: Desk) -> None:
     assert pytest.approx(truth) == days
 
 
-def test_movers_differ_most_from_the_week_before(desk: Desk) -> None:
+def test_movers_differ_most_from_the_week_before(desk: LedgerHarness) -> None:
     """The project that pays three times the price since a week leads, with the difference as money."""
     project = desk.shown("openai-project", "Change against last week", chosen={"project": (desk.media_lab,)}).value
     now = desk.acme.dollars(*week(NOW), by="project_id")[desk.media_lab]
@@ -169,7 +169,7 @@ def test_movers_differ_most_from_the_week_before(desk: Desk) -> None:
     assert PROJECT == max(movers.series, key=lambda series: series[1][-1][1])[0]["project_name"]
 
 
-def test_models_are_read_from_line_items(desk: Desk) -> None:
+def test_models_are_read_from_line_items(desk: LedgerHarness) -> None:
     """Tiers and modalities of a model are its money too; tools and storage name no model."""
     by_item = desk.acme.dollars(*week(NOW), by="line_item")
     shown = desk.spend("Models, last 7 days", chosen={"organization": ("acme",)}).last("model")
@@ -179,7 +179,7 @@ def test_models_are_read_from_line_items(desk: Desk) -> None:
     assert pytest.approx(sum(by_item.values())) == sum(shown.values())
 
 
-def test_what_was_reported_in_the_range(desk: Desk) -> None:
+def test_what_was_reported_in_the_range(desk: LedgerHarness) -> None:
     """Counters tell what came in since a week ago, no more and no less."""
     spent = desk.acme.dollars(NOW - SPAN - LATE_COSTS, NOW - LATE_COSTS)[""]
     tokens = desk.acme.used("completions", "input_tokens", NOW - SPAN - LATE_USAGE, NOW - LATE_USAGE, by="model")
@@ -189,7 +189,7 @@ def test_what_was_reported_in_the_range(desk: Desk) -> None:
     assert pytest.approx(tokens) == (desk.shown("openai-usage", "Models in this time range", "B", chosen).last("model"))
 
 
-def test_usage_is_what_was_used(desk: Desk) -> None:
+def test_usage_is_what_was_used(desk: LedgerHarness) -> None:
     """Requests and tokens of today and of seven days, by endpoint and in all."""
     chosen = {"organization": ("globex",)}
     today = desk.globex.used("completions", "num_model_requests", TODAY, NOW)[""]
@@ -203,7 +203,7 @@ def test_usage_is_what_was_used(desk: Desk) -> None:
     assert days == desk.shown("openai-usage", "Last 7 days by endpoint", chosen=chosen).value
 
 
-def test_shares_of_cache_and_batch(desk: Desk) -> None:
+def test_shares_of_cache_and_batch(desk: LedgerHarness) -> None:
     """Cached input by all input; requests in batches by all requests."""
     chosen = {"organization": ("acme",)}
     span = NOW - SPAN - LATE_USAGE, NOW - LATE_USAGE
@@ -218,7 +218,7 @@ def test_shares_of_cache_and_batch(desk: Desk) -> None:
     )
 
 
-def test_unit_costs(desk: Desk) -> None:
+def test_unit_costs(desk: LedgerHarness) -> None:
     """Money of a model by its requests, and by its tokens."""
     chosen = {"organization": ("acme",)}
     by_item = desk.acme.dollars(*week(NOW), by="line_item")
@@ -234,7 +234,7 @@ def test_unit_costs(desk: Desk) -> None:
     assert pytest.approx(spent / tokens * 1e6) == desk.spend("Costs of tokens", "C", chosen).last("model")[MODEL]
 
 
-def test_freshness_goes_by_the_last_poll(desk: Desk) -> None:
+def test_freshness_goes_by_the_last_poll(desk: LedgerHarness) -> None:
     """Everything was read at the last scrape but names and limits; one request failed on the way."""
     since = desk.shown("openai-exporter", "Endpoints", "B", {"organization": ("acme",)}).last("resource")
 
@@ -245,7 +245,7 @@ def test_freshness_goes_by_the_last_poll(desk: Desk) -> None:
     assert desk.shown("openai-exporter", "Counters above the ledger").last("measure")["moderations_requests"] > 0
 
 
-def test_other_currencies_stay_apart(desk: Desk) -> None:
+def test_other_currencies_stay_apart(desk: LedgerHarness) -> None:
     """Euros are told as euros, with the project's name."""
     ((labels, points),) = desk.spend("Costs in other currencies").series
 

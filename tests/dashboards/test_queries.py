@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.support.dashboards import Asking, Dashboard, Target, dashboard, dashboards
-from tests.support.lives import EMPTY, INTERVAL, LIVES, NOW, PROJECT, SPAN, Lives
+from tests.support.restarts import EMPTY, INTERVAL, LIVES, NOW, PROJECT, SPAN, Lives
 from tests.support.warehouse import Reply
 
 pytestmark = pytest.mark.slow

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from exporter.catalog import DAY, Answer, Bucket, Plan, day_of, resource
-from exporter.ledger import Book, Ledger, Tally
-from exporter.publisher.press import Press
-from exporter.store import Refusal, Store, shelf
+from exporter.catalog import DAY, Bucket, Plan, PollResult, day_of, resource
+from exporter.ledger import BucketStore, CounterState, Ledger
+from exporter.publisher.commit import CommitCoordinator
+from exporter.store import Refusal, Store, ledgers
 from tests.support.exactness import Labels, MeasureModel, Model
 
 HOLD = 150.0
@@ -49,7 +49,7 @@ def plan(*, lookback_days: int = 4, optional: bool = True, grouped: bool = True)
 
 
 @dataclass
-class Desk:
+class LedgerHarness:
     """What the press needs to know of a ledger."""
 
     ledger: Ledger
@@ -97,8 +97,8 @@ class Counters(RuleBasedStateMachine):
     def open(self) -> None:
         """Begin a life of the process with what is on disk."""
         self.store = Store(self.path)
-        self.press = Press(self.store, HOLD)
-        self.desk = Desk(self.store.load("default", self.plan))
+        self.coordinator = CommitCoordinator(self.store, HOLD)
+        self.desk = LedgerHarness(self.store.load("default", self.plan))
         self.synced_day: int | None = None
         self.model = self.committed.restarted()
 
@@ -138,7 +138,7 @@ class Counters(RuleBasedStateMachine):
         """Time passes without a poll: more than the refetch window, more than the look-back."""
         self.now += days * DAY
 
-    def answer(self, *, repeated: bool, without: int | None = None) -> tuple[Answer, bool]:
+    def answer(self, *, repeated: bool, without: int | None = None) -> tuple[PollResult, bool]:
         """Return what the API answers to the next poll, and whether it is a complete sync."""
         ledger = self.desk.ledger
         wanted_full = self.synced_day != day_of(self.now)
@@ -151,7 +151,7 @@ class Counters(RuleBasedStateMachine):
                 row for key, held in self.truth.get(day, {}).items() for row in self.rows(key, held, repeated=repeated)
             ]
             buckets.append(Bucket(day, min(day + DAY, int(self.now)), (rows,)))
-        return Answer(start, day_of(self.now) + DAY, tuple(buckets), self.now), wanted_full
+        return PollResult(start, day_of(self.now) + DAY, tuple(buckets), self.now), wanted_full
 
     def rows(self, key: Labels, held: Reported, *, repeated: bool) -> Iterator[tuple[Labels, tuple[float | None, ...]]]:
         """Write a row down as the API would, maybe in two parts."""
@@ -183,7 +183,7 @@ class Counters(RuleBasedStateMachine):
         assert bool(applied.audit.missing) == hole
         self.took(answer, complete=not hole and answer.start <= self.plan.lookback_start(self.now))
 
-    def took(self, answer: Answer, *, complete: bool) -> None:
+    def took(self, answer: PollResult, *, complete: bool) -> None:
         """Tell the model what was applied."""
         self.desk.unsaved = True
         views: dict[str, dict[int, dict[Labels, float | None]]] = {m.name: {} for m in self.plan.measures}
@@ -199,15 +199,15 @@ class Counters(RuleBasedStateMachine):
     @rule()
     def publish(self) -> None:
         """The state is committed and a scrape sees the result."""
-        self.press.commit([self.desk], {}, self.now)
+        self.coordinator.commit([self.desk], {}, self.now)
         self.model.publish(self.now)
         self.committed = deepcopy(self.model)
         self.compare()
 
     def compare(self) -> None:
         """See that every counter shows what the model says, and the excess too."""
-        faces, _ = self.press.faces(self.desk, self.now)
-        for face in faces:
+        views, _ = self.coordinator.views(self.desk, self.now)
+        for face in views:
             if face.counter:
                 shown = {
                     key: value
@@ -224,7 +224,7 @@ class Counters(RuleBasedStateMachine):
     def end(self, end: str) -> None:
         """The process ends: what was not committed is lost, also for the model. Another one begins."""
         if end == "crash after the commit":
-            self.press.commit([self.desk], {}, self.now)
+            self.coordinator.commit([self.desk], {}, self.now)
             self.model.publish(self.now)
             self.committed = deepcopy(self.model)
         self.store.close()
@@ -276,56 +276,60 @@ def planted(owner: type | object, name: str, defect: Callable[..., object]) -> I
 
 
 def _commit_after_publish() -> AbstractContextManager[None]:
-    def commit(press: Press, desks: list[Desk], _mirrored: dict[str, str], now: float) -> bool:
-        for desk in desks:
+    def commit(
+        coordinator: CommitCoordinator, tracked_ledgers: list[LedgerHarness], _mirrored: dict[str, str], now: float
+    ) -> bool:
+        for desk in tracked_ledgers:
             for release in desk.ledger.propose(now, HOLD):
                 release.adopt()
-        press._shown.clear()
+        coordinator._shown.clear()
         return True
 
-    return planted(Press, "commit", commit)
+    return planted(CommitCoordinator, "commit", commit)
 
 
 def _expired_days_are_dropped() -> AbstractContextManager[None]:
-    sound = Book.expire
+    sound = BucketStore.expire
 
-    def expire(book: Book, horizon: int, *, full: bool) -> None:
+    def expire(book: BucketStore, horizon: int, *, full: bool) -> None:
         for position, measure in enumerate(book.sheet.measures):
-            tally = book.tallies[measure.name]
+            counter = book.counters[measure.name]
             for start, cells in book.cells.items():
                 if start < horizon:
-                    tally.flow = tally.flow - tally.contribution(start, cells.fit(len(book.rows)).values[position])
+                    counter.flow = counter.flow - counter.contribution(
+                        start, cells.fit(len(book.rows)).values[position]
+                    )
         sound(book, horizon, full=full)
 
-    return planted(Book, "expire", expire)
+    return planted(BucketStore, "expire", expire)
 
 
 def _baseline_on_a_partial_sync() -> AbstractContextManager[None]:
-    sound = Book.start_tallies
-    return planted(Book, "start_tallies", lambda book, full: sound(book, full=True))  # noqa: ARG005
+    sound = BucketStore.start_counters
+    return planted(BucketStore, "start_counters", lambda book, full: sound(book, full=True))  # noqa: ARG005
 
 
 def _first_value_wins() -> AbstractContextManager[None]:
-    sound = Book._replace
+    sound = BucketStore._replace
 
-    def replace_once(book: Book, start: int, *rest: object) -> None:
+    def replace_once(book: BucketStore, start: int, *rest: object) -> None:
         if start not in book.cells:
             sound(book, start, *rest)  # type: ignore[arg-type] # handed on as it came
 
-    return planted(Book, "_replace", replace_once)
+    return planted(BucketStore, "_replace", replace_once)
 
 
 def _release_is_not_durable() -> AbstractContextManager[None]:
-    sound = shelf.write
-    return planted(shelf, "write", lambda *saved: sound(*saved[:-1], ()))  # type: ignore[call-arg]
+    sound = ledgers.write
+    return planted(ledgers, "write", lambda *saved: sound(*saved[:-1], ()))  # type: ignore[call-arg]
 
 
 def _expired_days_are_counted_again() -> AbstractContextManager[None]:
-    def expire(tally: Tally, horizon: int) -> None:
-        for start in [start for start in tally.base if start < horizon]:
-            del tally.base[start]
+    def expire(counter: CounterState, horizon: int) -> None:
+        for start in [start for start in counter.base if start < horizon]:
+            del counter.base[start]
 
-    return planted(Tally, "expire", expire)
+    return planted(CounterState, "expire", expire)
 
 
 def _growth_is_shown_at_once_after_a_restart() -> AbstractContextManager[None]:

@@ -7,14 +7,14 @@ import pytest
 
 from exporter.catalog import DAY, resource
 from exporter.store import Store
-from tests.support.ledgers import HOLD, NOW, TODAY, YESTERDAY, A, B, Desk, plan
+from tests.support.ledger_harness import HOLD, NOW, TODAY, YESTERDAY, A, B, LedgerHarness, plan
 
 CACHED = "completions_input_cached_tokens"
 
 
 def test_what_is_older_than_the_exporter_is_history() -> None:
     """The first complete sync is shown by gauges, not by counters."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(TODAY, A, 100)
     applied = desk.poll()
     desk.wait()
@@ -26,7 +26,7 @@ def test_what_is_older_than_the_exporter_is_history() -> None:
 
 def test_growth_of_the_day_of_the_baseline_is_flow() -> None:
     """A bucket that was there contributes what it has grown by since."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(TODAY, A, 100)
     desk.poll()
     desk.wait()
@@ -38,7 +38,7 @@ def test_growth_of_the_day_of_the_baseline_is_flow() -> None:
 
 def test_a_partial_answer_is_no_baseline() -> None:
     """Where a bucket is missing, the counters wait for a complete sync."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(YESTERDAY, A, 100)
     desk.report(TODAY, A, 10)
     assert () == desk.poll(without=[YESTERDAY - DAY]).baseline
@@ -51,7 +51,7 @@ def test_a_partial_answer_is_no_baseline() -> None:
 
 def test_a_poll_of_the_newest_days_is_no_baseline() -> None:
     """A sync that does not reach back over the look-back cannot know what is history."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(TODAY, A, 100)
     applied = desk.ledger.apply(desk.answer(since=YESTERDAY))
 
@@ -65,7 +65,7 @@ def test_a_poll_of_the_newest_days_is_no_baseline() -> None:
 )
 def test_another_identity_has_another_baseline(tmp_path: Path, change: dict[str, object]) -> None:
     """What was counted under another grouping, filter or width says nothing of this one."""
-    desk = Desk(store=Store(tmp_path / "state.db"))
+    desk = LedgerHarness(store=Store(tmp_path / "state.db"))
     desk.report(TODAY, A, 100)
     desk.poll()
     desk.restart(replace(desk.plan, **change))  # type: ignore[arg-type] # fields of a plan
@@ -79,7 +79,7 @@ def test_another_identity_has_another_baseline(tmp_path: Path, change: dict[str,
 def test_the_order_of_group_by_and_filters_is_no_part_of_the_identity(tmp_path: Path) -> None:
     """The same settings written in another order go on where they were."""
     filters = (("project_ids", "a"), ("project_ids", "b"))
-    desk = Desk(plan(filters=filters), Store(tmp_path / "state.db"))
+    desk = LedgerHarness(plan(filters=filters), Store(tmp_path / "state.db"))
     desk.report(TODAY, A, 100)
     desk.poll()
     desk.restart(replace(desk.plan, filters=filters[::-1], group_by=desk.plan.group_by[::-1]))
@@ -91,7 +91,7 @@ def test_the_order_of_group_by_and_filters_is_no_part_of_the_identity(tmp_path: 
 
 def test_a_measure_that_is_switched_on_begins_then(tmp_path: Path) -> None:
     """It has a baseline of its own, and the others go on."""
-    desk = Desk(store=Store(tmp_path / "state.db"))
+    desk = LedgerHarness(store=Store(tmp_path / "state.db"))
     desk.report(TODAY, A, 100)
     desk.poll()
     desk.report(TODAY, A, 150)
@@ -111,7 +111,7 @@ def test_a_measure_that_is_switched_on_begins_then(tmp_path: Path) -> None:
 
 def test_an_optional_measure_begins_with_its_first_value() -> None:
     """While the API leaves the field out there is nothing to begin with, and no series."""
-    desk = Desk(plan(measures=[CACHED]))
+    desk = LedgerHarness(plan(measures=[CACHED]))
     desk.report(TODAY, A, None)
     assert () == desk.poll().baseline
     assert {} == desk.shown()
@@ -127,7 +127,7 @@ def test_an_optional_measure_begins_with_its_first_value() -> None:
 
 def test_a_row_of_the_baseline_that_gets_its_value_later_tells_history() -> None:
     """The row was there, its value unknown: what it says at last is what it may have been all along."""
-    desk = Desk(plan(measures=[CACHED]))
+    desk = LedgerHarness(plan(measures=[CACHED]))
     desk.report(YESTERDAY, A, None)
     desk.report(TODAY, B, 1)
     desk.poll()
@@ -142,7 +142,7 @@ def test_a_row_of_the_baseline_that_gets_its_value_later_tells_history() -> None
 
 def test_an_empty_organization_is_a_baseline() -> None:
     """Nothing is a value too: the first usage ever is counted from its first token."""
-    desk = Desk()
+    desk = LedgerHarness()
     assert (desk.first,) == desk.poll().baseline
     desk.report(TODAY, A, 10)
     desk.poll()
@@ -154,7 +154,7 @@ def test_an_empty_organization_is_a_baseline() -> None:
 
 def test_a_longer_lookback_brings_history_and_no_flow(tmp_path: Path) -> None:
     """Buckets that are older than the baseline's oldest one feed gauges only."""
-    desk = Desk(plan(lookback_days=2), Store(tmp_path / "state.db"))
+    desk = LedgerHarness(plan(lookback_days=2), Store(tmp_path / "state.db"))
     desk.report(TODAY - 4 * DAY, A, 1000)
     desk.report(TODAY, A, 10)
     desk.poll()
@@ -172,7 +172,7 @@ def test_a_longer_lookback_brings_history_and_no_flow(tmp_path: Path) -> None:
 
 def test_the_baseline_outlives_the_process(tmp_path: Path) -> None:
     """A restart is no new beginning."""
-    desk = Desk(store=Store(tmp_path / "state.db"), now=NOW)
+    desk = LedgerHarness(store=Store(tmp_path / "state.db"), now=NOW)
     desk.report(TODAY, A, 100)
     desk.poll()
     desk.restart()

@@ -6,12 +6,12 @@ import pytest
 
 from exporter.catalog import DAY
 from exporter.store import StateUnwritableError, Store
-from tests.support.ledgers import HOLD, TODAY, YESTERDAY, A, B, Desk, costs, dollars, plan
+from tests.support.ledger_harness import HOLD, TODAY, YESTERDAY, A, B, LedgerHarness, costs, dollars, plan
 
 
-def begun(**settings: object) -> Desk:
+def begun(**settings: object) -> LedgerHarness:
     """Return a desk after its baseline, with one row that is shown."""
-    desk = Desk(**settings)  # type: ignore[arg-type] # fields of a desk
+    desk = LedgerHarness(**settings)  # type: ignore[arg-type] # fields of a desk
     desk.report(TODAY, A, 100)
     desk.report(YESTERDAY, A, 1000)
     desk.poll()
@@ -108,9 +108,9 @@ def test_the_end_of_a_hold_is_a_moment_to_publish_at() -> None:
     desk.report(TODAY, B, 42)
     desk.poll()
     born = desk.now
-    desk.faces()
+    desk.views()
 
-    assert born + HOLD == desk.press.next_change
+    assert born + HOLD == desk.coordinator.next_change
 
 
 def test_after_a_restart_counters_are_shown_where_they_were_committed(tmp_path: Path) -> None:
@@ -249,13 +249,13 @@ def test_without_any_state_counters_start_at_zero_with_the_process() -> None:
     desk.report(TODAY, A, 160)
     desk.poll()
 
-    assert not desk.press.writable
+    assert not desk.coordinator.writable
     assert [{A: 50.0}, {A: 10.0}] == [before, desk.shown()]
 
 
 def test_money_is_counted_to_the_last_digit() -> None:
     """Sums are exact, whatever the order of the rows; floats are made when all is added up."""
-    desk = Desk(costs())
+    desk = LedgerHarness(costs())
     row = ("a", "gpt")
     desk.poll()
     for day, amount in ((TODAY, "0.1"), (YESTERDAY, "0.2")):

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter.catalog import DAY, HOUR, MINUTE, Answer
+from exporter.catalog import DAY, HOUR, MINUTE, PollResult
 from exporter.ledger import Audit
 from exporter.store import Store
-from tests.support.ledgers import TODAY, YESTERDAY, A, Desk, plan
+from tests.support.ledger_harness import TODAY, YESTERDAY, A, LedgerHarness, plan
 
 
-def covered() -> Desk:
+def covered() -> LedgerHarness:
     """Return a desk that has read its look-back."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(TODAY, A, 100)
     desk.poll()
     return desk
@@ -21,7 +21,7 @@ def covered() -> Desk:
 
 def test_the_first_poll_reads_the_whole_lookback() -> None:
     """Also when a poll of the newest days was wanted."""
-    desk = Desk()
+    desk = LedgerHarness()
 
     assert TODAY - 4 * DAY == desk.ledger.start_of_poll(desk.now, full=False)
 
@@ -72,7 +72,7 @@ def test_days_that_expire_stay_counted() -> None:
 
 def test_a_day_that_expired_is_not_counted_again_when_it_is_read_again(tmp_path: Path) -> None:
     """A look-back that shrinks and grows re-reads days that were folded in."""
-    desk = Desk(plan(lookback_days=7), Store(tmp_path / "state.db"))
+    desk = LedgerHarness(plan(lookback_days=7), Store(tmp_path / "state.db"))
     desk.poll()
     desk.report(TODAY - 5 * DAY, A, 100)
     desk.report(TODAY, A, 1)
@@ -90,7 +90,7 @@ def test_a_day_that_expired_is_not_counted_again_when_it_is_read_again(tmp_path:
 
 def test_a_day_that_was_missed_is_read_although_the_lookback_has_left_it() -> None:
     """Days are let go of only once they were read after an outage: what they gained is flow."""
-    desk = Desk(plan(lookback_days=2, refetch_days=1))
+    desk = LedgerHarness(plan(lookback_days=2, refetch_days=1))
     desk.report(TODAY, A, 100)
     desk.poll()
     desk.now += 5 * DAY
@@ -140,8 +140,8 @@ def test_a_missing_bucket_is_asked_for_until_it_comes() -> None:
 
 def test_an_answer_without_any_bucket_covers_nothing() -> None:
     """All of its days are missing, but for the one that has just begun."""
-    desk = Desk()
-    applied = desk.ledger.apply(Answer(TODAY - DAY, TODAY + DAY, (), desk.now))
+    desk = LedgerHarness()
+    applied = desk.ledger.apply(PollResult(TODAY - DAY, TODAY + DAY, (), desk.now))
 
     assert Audit(missing=(YESTERDAY,)) == applied.audit
     assert () == applied.baseline
@@ -153,7 +153,7 @@ def test_right_after_midnight_an_answer_may_be_empty() -> None:
     desk = covered()
     until = desk.ledger.coverage.until
     midnight = TODAY + DAY
-    applied = desk.ledger.apply(Answer(midnight, midnight + DAY, (), midnight + 5.0))
+    applied = desk.ledger.apply(PollResult(midnight, midnight + DAY, (), midnight + 5.0))
 
     assert Audit() == applied.audit
     assert until == desk.ledger.coverage.until
@@ -161,7 +161,7 @@ def test_right_after_midnight_an_answer_may_be_empty() -> None:
 
 def test_a_bucket_that_has_just_opened_may_be_missing_for_a_while() -> None:
     """The API opens its newest buckets some minutes late: that is no fault of the answer."""
-    desk = Desk(plan(width="1m"))
+    desk = LedgerHarness(plan(width="1m"))
     desk.report(desk.now // MINUTE * MINUTE - 60 * MINUTE, A, 1)
     newest = range(int(desk.now // MINUTE * MINUTE) - 10 * MINUTE, int(desk.now) + MINUTE, MINUTE)
 
@@ -173,7 +173,7 @@ def test_a_bucket_that_has_just_opened_may_be_missing_for_a_while() -> None:
 
 def test_today_may_be_missing_only_until_it_has_been_read() -> None:
     """What was there once is expected ever after."""
-    desk = Desk(plan(width="1h"))
+    desk = LedgerHarness(plan(width="1h"))
     hour = int(desk.now // HOUR * HOUR)
     desk.report(hour, A, 1)
     desk.poll()
@@ -202,7 +202,7 @@ def test_buckets_whose_bytes_did_not_change_are_read_all_the_same() -> None:
     answer = desk.answer()
     unchanged = [type(bucket)(bucket.start, bucket.end, None) for bucket in answer.buckets]
     desk.now += 60
-    applied = desk.ledger.apply(Answer(answer.start, answer.end, tuple(unchanged), desk.now))
+    applied = desk.ledger.apply(PollResult(answer.start, answer.end, tuple(unchanged), desk.now))
 
     assert not applied.changed
     assert desk.now == desk.ledger.last_success == desk.ledger.coverage.read[TODAY]
@@ -211,7 +211,7 @@ def test_buckets_whose_bytes_did_not_change_are_read_all_the_same() -> None:
 @pytest.mark.parametrize(("value", "expected"), [(50, (0, 1)), (150, (1, 0)), (100, (0, 0))])
 def test_revisions_of_closed_buckets_are_told_by_direction(value: int, expected: tuple[int, int]) -> None:
     """A closed bucket that was read after its end, and says another thing now, was revised."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(YESTERDAY, A, 100)
     desk.report(TODAY, A, 1)
     desk.poll()

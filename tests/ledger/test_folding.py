@@ -4,15 +4,15 @@ from pathlib import Path
 
 from exporter.catalog import DAY
 from exporter.store import Store
-from tests.support.ledgers import TODAY, YESTERDAY, A, B, C, Desk, plan
+from tests.support.ledger_harness import TODAY, YESTERDAY, A, B, C, LedgerHarness, plan
 
 OTHER = ("other", "other")
 D = ("d", "m")
 
 
-def crowded(**changes: object) -> Desk:
+def crowded(**changes: object) -> LedgerHarness:
     """Return a desk with room for two label sets and three of them, the last the smallest."""
-    desk = Desk(plan(max_series=2), **changes)  # type: ignore[arg-type] # fields of a desk
+    desk = LedgerHarness(plan(max_series=2), **changes)  # type: ignore[arg-type] # fields of a desk
     desk.report(TODAY, C, 5)
     desk.report(TODAY, A, 100)
     desk.report(YESTERDAY, B, 50)
@@ -43,7 +43,7 @@ def test_what_is_folded_is_counted() -> None:
 
 def test_later_the_first_that_come_are_admitted() -> None:
     """Places are not taken away from those who have them, however small they are."""
-    desk = Desk(plan(max_series=2))
+    desk = LedgerHarness(plan(max_series=2))
     desk.report(TODAY, A, 1)
     desk.poll()
     desk.report(TODAY, B, 2)
@@ -92,7 +92,7 @@ def test_a_set_that_is_admitted_later_begins_with_its_present_sum() -> None:
 
 def test_history_moves_with_a_set_that_is_admitted_while_days_of_the_baseline_are_kept() -> None:
     """What was history under `other` is history under its own name: neither counter rises by it."""
-    desk = Desk(plan(max_series=2))
+    desk = LedgerHarness(plan(max_series=2))
     desk.report(TODAY - 4 * DAY, A, 100)
     desk.report(TODAY, B, 50)
     desk.report(TODAY, C, 5)
@@ -114,7 +114,7 @@ def test_history_moves_with_a_set_that_is_admitted_while_days_of_the_baseline_ar
 
 def test_with_no_bucket_left_in_the_lookback_a_series_is_forgotten() -> None:
     """Gauge, counter and its place under max_series."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(TODAY, A, 100)
     desk.report(TODAY, B, 1)
     desk.poll()
@@ -131,7 +131,7 @@ def test_with_no_bucket_left_in_the_lookback_a_series_is_forgotten() -> None:
 
 def test_a_forgotten_series_is_kept_until_its_counter_has_shown_all() -> None:
     """What accrued under a hold, or while the state could not be written, is shown first."""
-    desk = Desk(hold=30 * DAY)
+    desk = LedgerHarness(hold=30 * DAY)
     desk.report(TODAY, A, 100)
     desk.poll()
     desk.report(TODAY, A, 140)
@@ -153,7 +153,7 @@ def test_a_forgotten_series_is_kept_until_its_counter_has_shown_all() -> None:
 
 def test_a_series_that_comes_back_after_it_was_forgotten_begins_anew() -> None:
     """From 0, and shown there first."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(TODAY, A, 100)
     desk.poll()
     for age in range(1, 6):

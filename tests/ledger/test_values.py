@@ -3,7 +3,7 @@
 from itertools import permutations
 
 from exporter.catalog import DAY, QUANTA
-from tests.support.ledgers import NOW, TODAY, YESTERDAY, A, B, Desk, costs, dollars, plan, with_windows
+from tests.support.ledger_harness import NOW, TODAY, YESTERDAY, A, B, LedgerHarness, costs, dollars, plan, with_windows
 
 CACHED = "completions_input_cached_tokens"
 ROW = ("a", "gpt-5, input")
@@ -11,7 +11,7 @@ ROW = ("a", "gpt-5, input")
 
 def test_negative_amounts_are_kept() -> None:
     """A credit lowers the day's sum, and the counter stands still."""
-    desk = Desk(with_windows(costs(), "2d"))
+    desk = LedgerHarness(with_windows(costs(), "2d"))
     desk.report(TODAY, ROW, dollars("2"))
     desk.poll()
     desk.now += DAY
@@ -26,7 +26,7 @@ def test_negative_amounts_are_kept() -> None:
 
 def test_a_missing_optional_field_is_unknown_and_no_series() -> None:
     """Zero would be a claim."""
-    desk = Desk(plan(measures=["completions_input_tokens", CACHED]))
+    desk = LedgerHarness(plan(measures=["completions_input_tokens", CACHED]))
     desk.report(TODAY, A, 10, None)
     desk.report(TODAY, B, 10, 4)
     desk.poll()
@@ -38,7 +38,7 @@ def test_a_missing_optional_field_is_unknown_and_no_series() -> None:
 
 def test_a_field_that_is_known_on_other_days_is_unknown_today() -> None:
     """The window has what is known; today, where the row is there without it, has nothing."""
-    desk = Desk(with_windows(plan(measures=[CACHED]), "2d"))
+    desk = LedgerHarness(with_windows(plan(measures=[CACHED]), "2d"))
     desk.report(YESTERDAY, A, 40)
     desk.report(TODAY, A, None)
     desk.poll()
@@ -48,9 +48,9 @@ def test_a_field_that_is_known_on_other_days_is_unknown_today() -> None:
 
 def test_other_money_has_a_metric_of_its_own() -> None:
     """Never a sum of dollars and anything else."""
-    desk = Desk(costs())
+    desk = LedgerHarness(costs())
     assert [("cost_usd",), ("cost_other_currency",)] == [
-        tuple(measure.name for measure in sheet.measures) for sheet in desk.plan.sheets
+        tuple(measure.name for measure in sheet.measures) for sheet in desk.plan.label_groups
     ]
     desk.report(TODAY, ROW, dollars("1.5"))
     desk.report(TODAY, (*ROW, "eur"), dollars("2.5"), sheet=1)
@@ -69,7 +69,7 @@ def test_unchanged_money_never_changes_a_published_digit() -> None:
     amounts = ["0.1", "0.2", "0.3", "1", "7.123456789012345678901234567891"]
     sums = set()
     for order in permutations(amounts):
-        desk = Desk(costs())
+        desk = LedgerHarness(costs())
         answer = desk.answer()
         rows = [(ROW, (dollars(amount),)) for amount in order]
         buckets = [*answer.buckets[:-1], type(answer.buckets[-1])(TODAY, int(NOW), (rows, []))]
@@ -82,7 +82,7 @@ def test_unchanged_money_never_changes_a_published_digit() -> None:
 
 def test_money_far_below_a_cent_adds_up() -> None:
     """A million parts that a float would round away."""
-    desk = Desk(costs())
+    desk = LedgerHarness(costs())
     answer = desk.answer()
     rows = [(ROW, (dollars("1000000000"),)), *[(ROW, (dollars("0.00000001"),))] * 1000]
     buckets = [*answer.buckets[:-1], type(answer.buckets[-1])(TODAY, int(NOW), (rows, []))]
@@ -93,7 +93,7 @@ def test_money_far_below_a_cent_adds_up() -> None:
 
 def test_a_change_of_presence_alone_is_a_change() -> None:
     """A row with nothing but zeros is there or is not: gauges differ in whether they know."""
-    desk = Desk()
+    desk = LedgerHarness()
     desk.report(TODAY, A, 0)
     assert desk.poll().changed
     assert not desk.poll().changed

@@ -2,7 +2,7 @@
 
 from exporter.catalog import DAY
 from tests.support.clock import ManualClock
-from tests.support.stage import TODAY, run, simulated, stage
+from tests.support.exporter_harness import TODAY, run, simulated, stage
 
 
 def test_the_day_rolls_over_on_time_even_right_after_a_publish() -> None:

@@ -10,8 +10,8 @@ from exporter.catalog import DAY, day_of
 from exporter.exposition import Snapshot
 from exporter.simulator import Shape, keys
 from tests.support.clock import ManualClock
+from tests.support.exporter_harness import NOW, TODAY, Stage, run, simulated, stage
 from tests.support.exposed import Exposed
-from tests.support.stage import NOW, TODAY, Stage, run, simulated, stage
 
 EMBEDDINGS = "openai_embeddings_requests"
 ACCRUED = "openai_accrued_embeddings_requests_total"
@@ -147,7 +147,7 @@ def test_without_a_hold_a_counter_appears_at_its_value() -> None:
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
-        hasty = environ(BIRTH_HOLD="0s")
+        hasty = environ(NEW_COUNTER_HOLD="0s")
         async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=hasty) as on:
             use(on, 5)
             await on.advance_to(NOW + 302)
@@ -162,7 +162,7 @@ def test_stale_gauges_vanish_on_time_and_counters_stand() -> None:
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
-        stale = environ(POLL__STALE_AFTER="10m", BIRTH_HOLD="0s", POLL__INTERVAL="5m")
+        stale = environ(POLL__STALE_AFTER="10m", NEW_COUNTER_HOLD="0s", POLL__INTERVAL="5m")
         async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=stale) as on:
             use(on, 5)
             await on.advance_to(NOW + 1502)
@@ -204,7 +204,11 @@ def test_counters_stand_still_while_the_state_cannot_be_written(tmp_path: Path) 
         clock = ManualClock(NOW)
         state = tmp_path / "state.db"
         async with stage(
-            simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=environ(BIRTH_HOLD="0s"), state=state
+            simulated(clock, shape=QUIET),
+            clock,
+            only=("embeddings",),
+            environ=environ(NEW_COUNTER_HOLD="0s"),
+            state=state,
         ) as on:
             use(on, 5)
             await on.advance(310)

@@ -109,7 +109,7 @@ def _exporter(folder: Path, url: str) -> Iterator[int]:
     document = {
         "api": {"requests_per_minute": 60_000},
         "poll": {"interval": "1s", "cost_interval": "5s"},
-        "birth_hold": "2s",
+        "new_counter_hold": "2s",
         "state": {"path": str(folder / "state.db")},
         "resources": off,
         "organizations": [

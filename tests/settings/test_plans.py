@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.catalog import CATALOG, Branch, Kind, Plan
+from exporter.catalog import CATALOG, ApiFamily, Kind, Plan
 from exporter.settings import load
 
 _KEY = {"OPENAI_ADMIN_KEY": "sk-admin-example"}
@@ -23,7 +23,7 @@ def test_every_row_of_the_catalog_has_its_default_plan() -> None:
 
     assert [row.name for row in CATALOG] == list(plans)
     for plan in plans.values():
-        costs = plan.resource.branch is Branch.COSTS
+        costs = plan.resource.branch is ApiFamily.COSTS
         assert (set(plan.resource.group_by), (), "1d") == (set(plan.group_by), plan.filters, plan.width)
         assert plan.resource.select() == plan.measures
         assert (300 if costs else 60, 62 if costs else 31, 3) == (plan.interval, plan.lookback_days, plan.refetch_days)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings.commands import COMMANDS
-from exporter.settings.leaves import leaves
+from exporter.settings.model import COMMANDS
+from exporter.settings.options import options
 from exporter.settings.reference import help_text, markdown
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -22,7 +22,7 @@ def test_the_document_is_what_the_settings_say() -> None:
 def test_every_setting_is_described(command: str) -> None:
     """None is without words, and the help shows each flag with its default."""
     text = help_text(command)
-    for leaf in leaves(COMMANDS[command]):
+    for leaf in options(COMMANDS[command]):
         assert leaf.description, leaf.dotted
         if leaf.source != "file" and leaf.path[0] != "resources":
             assert leaf.flag in text

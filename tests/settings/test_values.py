@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from exporter.settings.addresses import Address, parse_address
 from exporter.settings.durations import format_duration, parse_duration
-from exporter.settings.moments import Moment, parse_moment
+from exporter.settings.points_in_time import PointInTime, parse_point_in_time
 from exporter.settings.sizes import format_size, parse_size
 from exporter.settings.urls import is_loopback, parse_base_url, parse_proxy
 
@@ -168,8 +168,8 @@ def test_loopback_is_what_the_machine_alone_can_reach() -> None:
 
 def test_moments_are_spans_before_now_or_dates() -> None:
     """A span depends on now, a date does not."""
-    assert 10.0 == parse_moment("90s").at(100.0)
-    assert 1769817600.0 == parse_moment("2026-01-31").at(100.0)
-    assert Moment(ago=5.0) == parse_moment(Moment(ago=5.0))
+    assert 10.0 == parse_point_in_time("90s").at(100.0)
+    assert 1769817600.0 == parse_point_in_time("2026-01-31").at(100.0)
+    assert PointInTime(ago=5.0) == parse_point_in_time(PointInTime(ago=5.0))
     with pytest.raises(ValueError, match="expects a span before now such as 90d, or a UTC date"):
-        parse_moment("yesterday")
+        parse_point_in_time("yesterday")

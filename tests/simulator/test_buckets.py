@@ -85,12 +85,12 @@ def test_pages_show_the_instant_of_the_first(fresh: Simulation) -> None:
     fresh.clock.pass_by(3600)
     fresh.simulator.scenario.add_usage("completions", {"num_model_requests": 10**9}, time=TODAY + 60)
     second = fresh.page("usage/completions", **ask, page=first["next_page"])
-    anew = fresh.page("usage/completions", start_time=TODAY)
+    resets_counters = fresh.page("usage/completions", start_time=TODAY)
 
     assert [(TODAY, int(NOW))] == spans(second)
     assert second["data"][0]["results"][0]["num_model_requests"] < 10**9
-    assert [(TODAY, int(NOW) + 3600)] == spans(anew)
-    assert anew["data"][0]["results"][0]["num_model_requests"] > 10**9
+    assert [(TODAY, int(NOW) + 3600)] == spans(resets_counters)
+    assert resets_counters["data"][0]["results"][0]["num_model_requests"] > 10**9
 
 
 def test_cursors_have_the_documented_form(steady: Simulation) -> None:

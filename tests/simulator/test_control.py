@@ -3,8 +3,8 @@
 import pytest
 
 from exporter.simulator import Simulator, keys
-from exporter.simulator.call import Call
 from exporter.simulator.control import ACTIONS, control
+from exporter.simulator.request import Request
 from tests.support.simulation import DAY, NOW, TODAY, Json, Simulation
 
 
@@ -157,4 +157,4 @@ def test_browsers_do_not_control(steady: Simulation) -> None:
 @pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403), ("", 403)])
 def test_only_this_machine_controls(client: str, status: int) -> None:
     """Control is for loopback addresses."""
-    assert status == control(Simulator(1), Call("GET", "/simulator", "", {}, client=client)).status
+    assert status == control(Simulator(1), Request("GET", "/simulator", "", {}, client=client)).status

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.catalog import CATALOG, Branch, Kind, Resource, resource
+from exporter.catalog import CATALOG, ApiFamily, Kind, Resource, resource
 from exporter.simulator import Shape
 from tests.support.simulation import DAY, NOW, TODAY, Json, Simulation, simulation
 
-FLOWS = [row for row in CATALOG if row.branch is Branch.USAGE and row.measures[0].kind is Kind.FLOW]
+FLOWS = [row for row in CATALOG if row.branch is ApiFamily.USAGE and row.measures[0].kind is Kind.FLOW]
 LANGUAGE = [row for row in CATALOG if "batch" in row.dimensions]
 
 
@@ -226,13 +226,13 @@ def test_truth_is_what_the_answers_say(steady: Simulation) -> None:
 
 
 def _figure(shown: dict[str, Json], row: Resource) -> object:
-    if row.branch is Branch.COSTS:
+    if row.branch is ApiFamily.COSTS:
         return shown["amount"]["value"], shown["amount"]["currency"]
     return [shown[measure.field] for measure in row.measures]
 
 
 def _true(each: dict[str, Json], row: Resource) -> object:
-    if row.branch is Branch.COSTS:
+    if row.branch is ApiFamily.COSTS:
         return float(each["values"]["amount"]), each["dimensions"]["currency"]
     return [each["values"][measure.field] for measure in row.measures]
 

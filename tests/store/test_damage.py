@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.store import Store
-from tests.support.ledgers import TODAY, A, Desk
+from tests.support.ledger_harness import TODAY, A, LedgerHarness
 from tests.support.states import tell
 
 CONTENT = {
@@ -40,7 +40,7 @@ DAMAGE = {
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Desk]]:
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[LedgerHarness]]:
     """Return a state file in which nothing is wrong, and the desks that left it."""
     path = tmp_path_factory.mktemp("sound") / "state.db"
     return path, tell(path)
@@ -49,7 +49,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Desk]]:
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize(("table", "column"), [(table, name) for table, names in CONTENT.items() for name in names])
 def test_damaged_content_never_keeps_the_exporter_from_running(
-    sound: tuple[Path, list[Desk]], tmp_path: Path, table: str, column: str, damage: str
+    sound: tuple[Path, list[LedgerHarness]], tmp_path: Path, table: str, column: str, damage: str
 ) -> None:
     """Either the value makes no difference, or the file is set aside: polls are applied and published in any case."""
     path = tmp_path / "state.db"
@@ -66,13 +66,15 @@ def test_damaged_content_never_keeps_the_exporter_from_running(
         store = Store(path)
         store.names("default")
         store.organization("default")
-        desks = [Desk(told.plan, store, told.now, reported=deepcopy(told.reported)) for told in sound[1]]
-        for desk in desks:
+        tracked_ledgers = [
+            LedgerHarness(told.plan, store, told.now, reported=deepcopy(told.reported)) for told in sound[1]
+        ]
+        for desk in tracked_ledgers:
             store.refusal("default", desk.name)
-        desks[0].report(TODAY, A, 5, 5)
-        for desk in desks:
+        tracked_ledgers[0].report(TODAY, A, 5, 5)
+        for desk in tracked_ledgers:
             desk.poll()
             desk.wait()
-        assert all(desk.faces() for desk in desks)
-        assert all(desk.press.writable for desk in desks)
+        assert all(desk.views() for desk in tracked_ledgers)
+        assert all(desk.coordinator.writable for desk in tracked_ledgers)
         store.close()

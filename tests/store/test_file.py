@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from exporter.cli.service import open_store
 from exporter.store import StateInUseError, StateUnwritableError, Store
 from exporter.store.schema import APPLICATION_ID, VERSION
-from tests.support.ledgers import TODAY, YESTERDAY, A, Desk, costs, dollars
+from tests.support.ledger_harness import TODAY, YESTERDAY, A, LedgerHarness, costs, dollars
 from tests.support.processes import without_privileges
 
 
@@ -43,20 +43,20 @@ def test_what_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with capture_logs() as logs:
         store = Store(path)
-    desk = Desk(store=store)
+    desk = LedgerHarness(store=store)
     desk.report(TODAY, A, 1)
     desk.poll()
     store.close()
 
     assert [content] == [aside.read_bytes() for aside in kept_aside(path)]
     assert ["state file set aside: counters start anew"] == [line["event"] for line in logs]
-    assert desk.press.writable
+    assert desk.coordinator.writable
 
 
 def test_a_damaged_page_is_found_when_the_file_is_opened(tmp_path: Path) -> None:
     """Not in the middle of the night."""
     path = tmp_path / "state.db"
-    desk = Desk(store=Store(path))
+    desk = LedgerHarness(store=Store(path))
     for number in range(90):
         desk.report(TODAY, ("a", f"model-{number}" * 40), 1)
     desk.poll()
@@ -89,7 +89,7 @@ def test_what_was_read_before_damage_was_found_goes_into_the_new_file(tmp_path: 
     """One damaged ledger does not cost the others their counters."""
     path = tmp_path / "state.db"
     store = Store(path)
-    money, tokens = Desk(costs(), store), Desk(store=store)
+    money, tokens = LedgerHarness(costs(), store), LedgerHarness(store=store)
     money.report(TODAY, ("a", "gpt"), dollars("1"))
     tokens.report(TODAY, A, 100)
     for desk in (money, tokens):
@@ -211,7 +211,7 @@ def test_the_file_says_whose_it_is(tmp_path: Path) -> None:
 
 def test_history_is_read_back_as_it_was(tmp_path: Path) -> None:
     """To the last digit, unknown values and absent rows included."""
-    desk = Desk(costs(), Store(tmp_path / "state.db"))
+    desk = LedgerHarness(costs(), Store(tmp_path / "state.db"))
     desk.report(YESTERDAY, ("a", "gpt"), dollars("0.000000000000000000000000000007"))
     desk.report(TODAY, ("b", "gpt"), dollars("-123456789012345678901234567890.1"))
     desk.poll()

@@ -20,7 +20,7 @@ from tests.support.processes import Child, exporter, free_port, until, without_p
 pytestmark = pytest.mark.slow
 
 SETTINGS = {
-    "BIRTH_HOLD": "0",
+    "NEW_COUNTER_HOLD": "0",
     "POLL__INTERVAL": "1s",
     "POLL__COST_INTERVAL": "1s",
     "API__REQUESTS_PER_MINUTE": "30000",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.catalog import DAY, Answer
+from exporter.catalog import DAY, PollResult
 from exporter.store import Name, Refusal, Store
-from tests.support.ledgers import TODAY, YESTERDAY, A, B, Desk, costs, dollars, plan
+from tests.support.ledger_harness import TODAY, YESTERDAY, A, B, LedgerHarness, costs, dollars, plan
 
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 
@@ -44,9 +44,9 @@ def rows(path: Path, table: str, columns: str = "rowid, start") -> set[tuple[obj
     return found
 
 
-def desk_of(store: Store, **changes: object) -> Desk:
+def desk_of(store: Store, **changes: object) -> LedgerHarness:
     """Return a desk that has read five days of one row."""
-    desk = Desk(plan(**changes), store)  # type: ignore[arg-type] # fields of a plan
+    desk = LedgerHarness(plan(**changes), store)  # type: ignore[arg-type] # fields of a plan
     for age in range(5):
         desk.report(TODAY - age * DAY, A, 100)
     desk.poll()
@@ -55,17 +55,17 @@ def desk_of(store: Store, **changes: object) -> Desk:
 
 def test_a_snapshot_of_several_ledgers_is_one_transaction(store: Store, path: Path) -> None:
     """A crash leaves all of it or nothing."""
-    desks = [desk_of(store), Desk(costs(), store)]
-    desks[1].report(TODAY, ("a", "gpt"), dollars("1"))
-    desks[1].poll()
-    for desk in desks:
+    tracked_ledgers = [desk_of(store), LedgerHarness(costs(), store)]
+    tracked_ledgers[1].report(TODAY, ("a", "gpt"), dollars("1"))
+    tracked_ledgers[1].poll()
+    for desk in tracked_ledgers:
         desk.now += 60
-    desks[0].report(TODAY, A, 105)
-    desks[1].report(TODAY, ("a", "gpt"), dollars("2"))
+    tracked_ledgers[0].report(TODAY, A, 105)
+    tracked_ledgers[1].report(TODAY, ("a", "gpt"), dollars("2"))
     before = commits(path)
-    for desk in desks:
+    for desk in tracked_ledgers:
         desk.poll(publish=False)
-    desks[0].press.commit(desks, {"default": "org-1"}, desks[0].now)
+    tracked_ledgers[0].coordinator.commit(tracked_ledgers, {"default": "org-1"}, tracked_ledgers[0].now)
 
     assert before + 1 == commits(path)
 
@@ -107,7 +107,7 @@ def test_a_poll_without_news_writes_no_values(store: Store, path: Path) -> None:
 
 def test_a_few_changes_among_many_series_are_cheap_to_write(store: Store, path: Path) -> None:
     """A poll that changes 2 % of today's rows writes today, not the look-back."""
-    desk = Desk(plan(max_series=5000, lookback_days=20), store)
+    desk = LedgerHarness(plan(max_series=5000, lookback_days=20), store)
     sets = [("a", f"model-{number}") for number in range(1000)]
     for age in range(20):
         for number, labels in enumerate(sets):
@@ -176,13 +176,13 @@ def test_another_identity_takes_the_place_of_the_old_one(store: Store, path: Pat
 
 
 def test_organizations_names_and_refusals_are_kept(path: Path) -> None:
-    """Whom the state mirrors, what things were called, and what the API refused."""
+    """Whom the state bucket_jobs, what things were called, and what the API refused."""
     store = Store(path)
     desk = desk_of(store)
     desk.refusal = Refusal(("batch",), 17.5)
     desk.unsaved = True
     names = [Name("default", "project", "a", {"name": 'Äpöllo "1"'}), Name("default", "user", "u", {})]
-    desk.press.commit([desk], {"default": "org-1"}, desk.now, names)
+    desk.coordinator.commit([desk], {"default": "org-1"}, desk.now, names)
     store.close()
     again = Store(path)
 
@@ -199,7 +199,7 @@ def test_organizations_names_and_refusals_are_kept(path: Path) -> None:
 def test_measures_that_are_switched_off_leave_the_file(store: Store, path: Path) -> None:
     """And come back as new ones: with a baseline of their own."""
     both = ["completions_input_tokens", "completions_requests"]
-    desk = Desk(plan(measures=both), store)
+    desk = LedgerHarness(plan(measures=both), store)
     desk.report(TODAY, A, 100, 1)
     desk.poll()
     desk.restart(plan(measures=both[:1]))
@@ -229,7 +229,7 @@ def test_a_save_that_goes_wrong_leaves_no_transaction_open(store: Store) -> None
 def test_a_measure_that_is_switched_on_has_every_bucket_decoded_once(store: Store) -> None:
     """What was read before is still known to have been read, until a complete sync has read all of it again."""
     both = ["completions_input_tokens", "completions_requests"]
-    desk = Desk(plan(measures=both[:1]), store)
+    desk = LedgerHarness(plan(measures=both[:1]), store)
     desk.report(TODAY, A, 100)
     desk.ledger.apply(_with_digests(desk.answer()))
     desk.unsaved = True
@@ -244,5 +244,5 @@ def test_a_measure_that_is_switched_on_has_every_bucket_decoded_once(store: Stor
     assert read == desk.ledger.known
 
 
-def _with_digests(answer: Answer) -> Answer:
+def _with_digests(answer: PollResult) -> PollResult:
     return replace(answer, buckets=tuple(replace(bucket, digest=b"digest") for bucket in answer.buckets))

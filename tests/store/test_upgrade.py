@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.publisher.press import Press
+from exporter.publisher.commit import CommitCoordinator
 from exporter.store import StateUnwritableError, Store, file
 from exporter.store.schema import MIGRATIONS, VERSION
-from tests.support.ledgers import Desk
+from tests.support.ledger_harness import LedgerHarness
 from tests.support.states import NAME, ORGANIZATION, REFUSAL, dump, restore, tell
 
 FOLDER = Path(__file__).parent
@@ -27,17 +27,17 @@ def test_a_state_of_every_version_goes_on_where_it_was_left(tmp_path: Path, vers
     assert [NAME] == store.names("default")
     assert REFUSAL == store.refusal("default", "completions")
     for end in told:
-        desk = Desk(end.plan, store, end.now)
+        desk = LedgerHarness(end.plan, store, end.now)
         desk.publish()
-        assert end.faces() == desk.faces()
+        assert end.views() == desk.views()
         assert end.ledger.excess() == desk.ledger.excess()
         assert end.ledger.coverage == desk.ledger.coverage
-        end.press = Press(None, end.hold)
+        end.coordinator = CommitCoordinator(None, end.hold)
         desk.reported = end.reported
         assert () == desk.poll().baseline
         for each in (end, desk):
             each.wait(1000)
-        assert end.faces() == desk.faces()
+        assert end.views() == desk.views()
     store.close()
 
 

@@ -8,7 +8,7 @@ from exporter.simulator import Scenario
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class UsageLog:
     """The books of one organization."""
 
     scenario: Scenario

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from exporter.catalog import CATALOG, Plan
-from exporter.check import Finding, Grade, Lookup, Subject, Verdict, examine, lookups
+from exporter.check import CheckResult, CheckTarget, Finding, Grade, Lookup, examine, lookups
+from exporter.openai import Client, Observer, Throttle
 from exporter.simulator import Shape, Simulator, keys, serving
-from exporter.upstream import Client, Observer, Throttle
-from tests.support.hasty import HastyClock
-from tests.support.upstream import plan
+from tests.support.scripted_api import plan
+from tests.support.skipping_clock import HastyClock
 
 PLANS = tuple(plan(row) for row in CATALOG)
 LOOKUPS = lookups(projects=True, organization_limits=True)
@@ -33,7 +33,7 @@ class Checkup:
     patience: float = 10.0
     told: list[Finding] = field(default_factory=list)
 
-    def run(self) -> Verdict:
+    def run(self) -> CheckResult:
         """Examine, and return the verdict."""
         clock = HastyClock()
 
@@ -50,7 +50,7 @@ class Checkup:
                 observer=observer,
             )
 
-        subject = Subject(
+        subject = CheckTarget(
             name="research",
             base_url=self.url,
             plans=tuple(self.plans),

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from exporter.catalog import CATALOG, Kind, accrued_name, today_name, window_name
-from exporter.organization.described import ALL as DESCRIBED
-from exporter.organization.described import Described
+from exporter.collector.metrics import ALL as DESCRIBED
+from exporter.collector.metrics import MetricDesc
 from exporter.telemetry import Telemetry
 
 TARGET_LABELS: Final = frozenset({"job", "instance", "pod"})
@@ -29,8 +29,8 @@ def optional() -> dict[str, str]:
     for row in CATALOG:
         for measure in row.measures:
             if measure.detail:
-                faces = (today_name, window_name, accrued_name) if measure.kind is Kind.FLOW else (today_name,)
-                reasons |= {face(measure): "a detail measure: exported only when asked for" for face in faces}
+                views = (today_name, window_name, accrued_name) if measure.kind is Kind.FLOW else (today_name,)
+                reasons |= {face(measure): "a detail measure: exported only when asked for" for face in views}
             elif row.name != "costs" and not measure.requests and measure.kind is Kind.FLOW:
                 reasons[window_name(measure)] = "only requests have windows unless windows.usage_measures is all"
     return reasons
@@ -49,7 +49,7 @@ def _of_catalog() -> dict[str, frozenset[str]]:
     return labels
 
 
-def _labels(described: Described) -> frozenset[str]:
+def _labels(described: MetricDesc) -> frozenset[str]:
     return frozenset((*described.labels, *described.optional))
 
 

@@ -22,7 +22,7 @@ HOLD = 6
 """Seconds for which a counter is shown before it rises: six scrapes, for a busy machine."""
 
 SETTINGS = {
-    "BIRTH_HOLD": f"{HOLD}s",
+    "NEW_COUNTER_HOLD": f"{HOLD}s",
     "POLL__INTERVAL": "1s",
     "POLL__COST_INTERVAL": "1s",
     "API__REQUESTS_PER_MINUTE": "30000",

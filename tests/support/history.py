@@ -130,13 +130,13 @@ class History:
 
         `delay`: for times of events, after how many seconds they are reported. `since`: the day on which it began.
         """
-        faces = self._faces(rate, delay, since)
-        known = faces["known"] > 0
+        views = self._faces(rate, delay, since)
+        known = views["known"] > 0
         shown: dict[tuple[str, str], NDArray[np.float64]] = {
-            (f"openai_{measure}", ""): faces["today"],
-            (f"openai_accrued_{measure}_total", ""): faces["total"],
+            (f"openai_{measure}", ""): views["today"],
+            (f"openai_accrued_{measure}_total", ""): views["total"],
         }
-        shown |= {(f"openai_window_{measure}", window): faces[window] for window in windows}
+        shown |= {(f"openai_window_{measure}", window): views[window] for window in windows}
         for (name, window), column in shown.items():
             values = [float(value) if seen else None for value, seen in zip(column, known, strict=True)]
             self.put(name, {**labels, "window": window} if window else labels, values)
@@ -166,7 +166,7 @@ class History:
         by_day = np.zeros(days[-1] + 2)
         polled = ~_inside(scrapes, (*self.down, *self.unreachable))
         names = ("known", "today", "total", "yesterday", "7d", "30d", "month", "previous_month")
-        faces = {name: np.zeros(len(scrapes)) for name in names}
+        views = {name: np.zeros(len(scrapes)) for name in names}
         place, baseline, seen = 0, 0.0, 0.0
         for index, now in enumerate(scrapes):
             while polled[index] and place < len(order) and visible[order[place]] <= now:
@@ -186,9 +186,9 @@ class History:
                 ("previous_month", before, first),
                 ("known", today - 30, today + 1),
             ):
-                faces[name][index] = by_day[start:end].sum()
-            faces["total"][index] = seen - baseline
-        return faces
+                views[name][index] = by_day[start:end].sum()
+            views["total"][index] = seen - baseline
+        return views
 
     def _watch(self) -> None:
         times = self.times

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from exporter.catalog import CATALOG, DAY, Branch, Resource, day_of
+from exporter.catalog import CATALOG, DAY, ApiFamily, Resource, day_of
 from exporter.clock import Clock
 from exporter.simulator import Shape, Simulator
 
@@ -35,7 +35,7 @@ def add(simulator: Simulator, row: Resource, project: int, times: int, time: flo
     }
     values: dict[str, int | str] = (
         {"amount": f"{times}.25"}
-        if row.branch is Branch.COSTS
+        if row.branch is ApiFamily.COSTS
         else {measure.field: times * place for place, measure in enumerate(row.select(), 1)}
     )
     simulator.scenario.add_usage(row.name, values, dimensions | {"project_id": project}, time=time)

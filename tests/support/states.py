@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter.catalog import Plan
 from exporter.store import Name, Refusal, Store
-from tests.support.ledgers import TODAY, YESTERDAY, A, B, C, Desk, costs, dollars, plan
+from tests.support.ledger_harness import TODAY, YESTERDAY, A, B, C, LedgerHarness, costs, dollars, plan
 
 ORGANIZATION = "org-of-the-story"
 NAME = Name("default", "project", "a", {"name": "Apollo", "status": "active"})
@@ -29,11 +29,11 @@ def plans() -> tuple[Plan, Plan, Plan]:
     )
 
 
-def tell(path: Path) -> list[Desk]:
+def tell(path: Path) -> list[LedgerHarness]:
     """Let the story happen, with its state at a path; return where it ends."""
     store = Store(path)
-    desks = [Desk(each, store) for each in plans()]
-    completions, money, level = desks
+    tracked_ledgers = [LedgerHarness(each, store) for each in plans()]
+    completions, money, level = tracked_ledgers
     completions.refusal = REFUSAL
     completions.report(YESTERDAY, A, 1000, 400)
     completions.report(TODAY, B, 50, None)
@@ -41,20 +41,20 @@ def tell(path: Path) -> list[Desk]:
     money.report(YESTERDAY, PAID, dollars("12.000000000000000000000000000001"))
     money.report(TODAY, (*PAID, "eur"), dollars("3.5"), sheet=1)
     level.report(TODAY, ("a",), 7_000_000)
-    _poll(desks)
+    _poll(tracked_ledgers)
     completions.report(YESTERDAY, A, 1100, 440)
     completions.report(TODAY, C, 8, 1)
     money.report(YESTERDAY, PAID, dollars("12.5"))
     money.report(TODAY, PAID, dollars("0.1"))
-    _poll(desks, 150)
+    _poll(tracked_ledgers, 150)
     completions.report(YESTERDAY, A, 1030, 410)
     money.report(TODAY, PAID, dollars("0.05"))
-    _poll(desks, 150)
+    _poll(tracked_ledgers, 150)
     money.report(TODAY, ("b", "gpt-5, input"), dollars("0.7"))
-    _poll(desks, 60)
+    _poll(tracked_ledgers, 60)
     store.save([], {"default": ORGANIZATION}, [NAME])
     store.close()
-    return desks
+    return tracked_ledgers
 
 
 def dump(path: Path) -> Iterable[str]:
@@ -74,8 +74,8 @@ def restore(script: Path, path: Path) -> None:
     database.close()
 
 
-def _poll(desks: Iterable[Desk], seconds: float = 0.0) -> None:
-    for desk in desks:
+def _poll(tracked_ledgers: Iterable[LedgerHarness], seconds: float = 0.0) -> None:
+    for desk in tracked_ledgers:
         desk.now += seconds
         desk.poll()
 

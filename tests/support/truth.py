@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from exporter.catalog import CATALOG, DAY, Branch, Kind, Measure, Resource, accrued_name, day_of
+from exporter.catalog import CATALOG, DAY, ApiFamily, Kind, Measure, Resource, accrued_name, day_of
 from tests.support.prometheus import Labels
 
 Series = tuple[str, Labels]
@@ -99,4 +99,4 @@ def _labels(resource: Resource, dimensions: Mapping[str, Any]) -> Labels:
 
 
 def _value(resource: Resource, measure: Measure, values: Mapping[str, Any]) -> Fraction:
-    return Fraction(str(values["amount" if resource.branch is Branch.COSTS else measure.field]))
+    return Fraction(str(values["amount" if resource.branch is ApiFamily.COSTS else measure.field]))

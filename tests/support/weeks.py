@@ -12,8 +12,8 @@ import yaml
 
 from exporter.catalog import CATALOG
 from exporter.cli.service import Service
+from exporter.collector import Poller
 from exporter.exposition import Format
-from exporter.organization import Poller
 from exporter.settings import load
 from exporter.simulator import Simulator, keys
 from exporter.simulator.server import serve

@@ -10,13 +10,13 @@ import pytest
 from exporter.catalog import CATALOG, DAY, window_name
 from exporter.exposition.snapshot import OrganizationReport, Snapshot
 from exporter.simulator import keys
-from exporter.web.words import date
+from exporter.web.formatting import date
 from tests.support.browser import Browser, browser
 from tests.support.clock import ManualClock
+from tests.support.exporter_harness import NOW, TODAY, Stage, run, simulated, stage
 from tests.support.exposed import Exposed
 from tests.support.reports import HOSTILE, organization, troubled
 from tests.support.site import NOON, Site, serving
-from tests.support.stage import NOW, TODAY, Stage, run, simulated, stage
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,0 +1,27 @@
+"""One organization: what is polled when, and what becomes of the answers."""
+
+from exporter.collector.bucket_job import BucketJob, LedgerStore, NoStore
+from exporter.collector.client_metrics import ClientMetrics
+from exporter.collector.metadata import MetadataPlan
+from exporter.collector.metrics import ALL, MetricDesc
+from exporter.collector.organization import Organization, OrganizationChanged
+from exporter.collector.poller import Job, Poller, Source, Status
+from exporter.collector.schedule import Outcome, Schedule
+
+__all__ = [
+    "ALL",
+    "BucketJob",
+    "ClientMetrics",
+    "Job",
+    "LedgerStore",
+    "MetadataPlan",
+    "MetricDesc",
+    "NoStore",
+    "Organization",
+    "OrganizationChanged",
+    "Outcome",
+    "Poller",
+    "Schedule",
+    "Source",
+    "Status",
+]

@@ -1,0 +1,167 @@
+"""One row of the table, mirrored: asks for buckets, applies them to the ledger, and gives up refused groupings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from exporter.catalog import DAY, ApiFamily, Plan, PollResult, day_of
+from exporter.clock import Clock
+from exporter.collector.poller import Status
+from exporter.collector.schedule import Outcome
+from exporter.ledger import ApplyResult, Identity, Ledger
+from exporter.openai import Client, MissingBucket, Observer, Priority, Runner, UpstreamError, negotiate
+from exporter.store import Refusal
+from exporter.telemetry import Telemetry
+
+_PRIORITIES = {ApiFamily.COSTS: Priority.COSTS, ApiFamily.USAGE: Priority.USAGE}
+
+
+class LedgerStore(Protocol):
+    """Where ledgers are kept between two lives of the process."""
+
+    def load(self, organization: str, plan: Plan) -> Ledger:
+        """Return the saved ledger of a plan, or a new one."""
+        ...
+
+    def refusal(self, organization: str, resource: str) -> Refusal:
+        """Return what the API last refused to group a resource by."""
+        ...
+
+
+class NoStore:
+    """No memory: every ledger is new."""
+
+    def load(self, organization: str, plan: Plan) -> Ledger:  # noqa: ARG002 # nothing is kept for anybody
+        """Return a new ledger."""
+        return Ledger(plan)
+
+    def refusal(self, organization: str, resource: str) -> Refusal:  # noqa: ARG002 # likewise
+        """Return that nothing was refused."""
+        return Refusal()
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """What the mirrors of one organization share."""
+
+    organization: str
+    client: Client
+    observer: Observer
+    clock: Clock
+    telemetry: Telemetry
+    run: Runner
+    """Does work on the thread that owns the ledgers."""
+    admit: Callable[[PollResult], None]
+    """Raises UpstreamError when an answer is another organization's."""
+
+
+class BucketJob:
+    """Keeps one ledger in step with what OpenAI reports."""
+
+    counts = True
+
+    def __init__(self, plan: Plan, context: JobContext, store: LedgerStore) -> None:
+        """Take up the ledger where it was left, under what the API last accepted of the plan's grouping."""
+        self.organization = context.organization
+        self.name = plan.resource.name
+        self.interval = plan.interval
+        self.priority = _PRIORITIES[plan.resource.branch]
+        self.status = Status()
+        self._wanted = plan
+        self._context = context
+        self._log = structlog.get_logger("poll").bind(organization=context.organization, resource=self.name)
+        self._synced_day: int | None = None
+        self.refusal = store.refusal(context.organization, self.name)
+        if not set(self.refusal.dimensions) <= set(plan.group_by):
+            self.refusal = Refusal()
+        self.ledger = store.load(context.organization, _without(plan, self.refusal.dimensions))
+        self.unsaved = False
+        """Whether the ledger has changed since it was last saved."""
+        self._report()
+
+    async def poll(self, due: float) -> Outcome:
+        """Ask for everything that may have changed, and apply it."""
+        now = self._context.clock.now()
+        retried = bool(self.refusal.dimensions) and now >= self.refusal.at + DAY
+        plan, answer = await self._negotiate(self._wanted if retried else self.ledger.plan, now, due)
+        try:
+            self._context.admit(answer)
+        except UpstreamError as refused:
+            self._context.observer.error(self.name, refused)
+            raise
+        applied = await self._context.run(lambda: self._apply(plan, answer, now if retried else None))
+        self._tell(applied)
+        if applied.audit.missing:
+            error = MissingBucket(f"{len(applied.audit.missing)} of the buckets that were asked for are not there")
+            self._context.observer.error(self.name, error)
+            raise error
+        if answer.start <= plan.lookback_start(answer.received):
+            self._synced_day = day_of(now)
+        return Outcome.DATA if self.ledger.series else Outcome.EMPTY
+
+    async def _negotiate(self, plan: Plan, now: float, due: float) -> tuple[Plan, PollResult]:
+        async def ask(plan: Plan) -> PollResult:
+            start, known = await self._context.run(partial(self._reach, plan, now))
+            return await self._context.client.poll(
+                plan, start, due=due, priority=self.priority, known=known, held=self.ledger.digests
+            )
+
+        answered, answer, refused = await negotiate(plan, ask)
+        if refused:
+            self._log.warning(
+                "the API refuses this grouping: a label is left out, and asked for again in a day",
+                asked=self._wanted.group_by,
+                answered=answered.group_by,
+                error=str(refused),
+            )
+        return answered, answer
+
+    def _reach(self, plan: Plan, now: float) -> tuple[int, dict[int, bytes]]:
+        if Identity.of(plan) != self.ledger.identity:
+            return plan.lookback_start(now), {}
+        return self.ledger.start_of_poll(now, full=self._synced_day != day_of(now)), self.ledger.known
+
+    def _apply(self, plan: Plan, answer: PollResult, retried: float | None) -> ApplyResult:
+        regrouped = Identity.of(plan) != self.ledger.identity
+        if regrouped or answer.resets_counters:
+            self.ledger = Ledger(plan)
+        if regrouped or retried:
+            refused = tuple(name for name in self._wanted.group_by if name not in plan.group_by)
+            self.refusal = Refusal(refused, answer.received)
+        applied = self.ledger.apply(answer)
+        self.unsaved = True
+        self._report()
+        return applied
+
+    def _report(self) -> None:
+        ledger, labels = self.ledger, (self.organization, self.name)
+        telemetry = self._context.telemetry
+        telemetry.series.labels(*labels).set(ledger.series)
+        telemetry.series_folded.labels(*labels).set(ledger.folded)
+        for measure, excess in ledger.excess().items():
+            telemetry.accrued_excess.labels(*labels, measure).set(excess)
+        self.status.last_success, self.status.last_change = ledger.last_success, ledger.last_change
+        gap = ledger.coverage.gap_until
+        lookback = ledger.plan.lookback_start(self._context.clock.now())
+        for reason, present in (("gap", gap > lookback), ("group_by_refused", bool(self.refusal.dimensions))):
+            (self.status.degraded.add if present else self.status.degraded.discard)(reason)
+
+    def _tell(self, applied: ApplyResult) -> None:
+        labels = self.organization, self.name
+        revisions = self._context.telemetry.revisions
+        revisions.labels(*labels, "up").inc(applied.revision.up)
+        revisions.labels(*labels, "down").inc(applied.revision.down)
+        if applied.baseline:
+            self._log.info(
+                "counters begin: what was reported until now is history",
+                measures=[measure.name for measure in applied.baseline],
+            )
+        if applied.audit.gap:
+            self._log.error("a span was lost: it was never read and is served no more", span=applied.audit.gap)
+
+
+def _without(plan: Plan, dimensions: tuple[str, ...]) -> Plan:
+    return plan.regrouped(tuple(dimension for dimension in plan.group_by if dimension not in dimensions))

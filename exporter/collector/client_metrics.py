@@ -1,0 +1,53 @@
+"""What the client tells of its requests, written into the exporter's own metrics."""
+
+from collections.abc import Callable
+
+import structlog
+
+from exporter.collector.poller import Status
+from exporter.openai import UpstreamError
+from exporter.telemetry import Telemetry
+
+
+class ClientMetrics:
+    """The observer of one organization's client."""
+
+    def __init__(self, organization: str, telemetry: Telemetry) -> None:
+        self._organization = organization
+        self._telemetry = telemetry
+        self._log = structlog.get_logger("poll").bind(organization=organization)
+        self.statuses: dict[str, Status] = {}
+        """Of every job by its name."""
+        self.refused: Callable[[], None] = lambda: None
+        """Called when all endpoints are silenced: a refusal shows at once, for the retry may be minutes away."""
+
+    def request(self, resource: str) -> None:
+        """Count a request."""
+        self._telemetry.api_requests.labels(self._organization, resource).inc()
+
+    def error(self, resource: str, error: UpstreamError) -> None:
+        """Count an attempt that failed."""
+        self._telemetry.api_errors.labels(self._organization, resource, error.reason).inc()
+        if error.pauses_organization:
+            self._silenced(resource, error)
+
+    def legacy(self, resource: str, *, standing_in: bool) -> None:
+        """Take note of whether the legacy billing endpoints stand in for a resource's own."""
+        if status := self.statuses.get(resource):
+            (status.degraded.add if standing_in else status.degraded.discard)("legacy")
+
+    def duration(self, seconds: float) -> None:
+        """Observe how long an attempt took."""
+        self._telemetry.api_request_duration_seconds.labels(self._organization).observe(seconds)
+
+    def waited(self, resource: str, seconds: float) -> None:
+        """Count the time that a request stood in the queue."""
+        self._telemetry.throttle_wait_seconds.labels(self._organization, resource).inc(seconds)
+
+    def _silenced(self, resource: str, error: UpstreamError) -> None:
+        if (refused := self.statuses.get(resource)) and (refused.up or not refused.decided):
+            self._log.warning("every endpoint is silent for a while", resource=resource, error=str(error))
+        for name, status in self.statuses.items():
+            if name == resource or not status.decided:
+                status.decided, status.up, status.error, status.advice = True, False, str(error), error.advice
+        self.refused()

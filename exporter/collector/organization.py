@@ -1,0 +1,171 @@
+"""One organization: its client, its ledgers, and the jobs that keep them in step."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+
+from exporter.catalog import Plan, PollResult
+from exporter.clock import Clock
+from exporter.collector.bucket_job import BucketJob, JobContext, LedgerStore
+from exporter.collector.client_metrics import ClientMetrics
+from exporter.collector.label_index import LabelIndex
+from exporter.collector.metadata import Metadata, MetadataPlan
+from exporter.collector.metadata_jobs import MetadataContext
+from exporter.collector.name_cache import NameCache
+from exporter.collector.poller import Job, Poller, Source
+from exporter.exposition import OrganizationReport, ResourceReport
+from exporter.openai import Client, Forbidden, Runner, Throttle
+from exporter.store import Name
+from exporter.telemetry import Telemetry
+
+
+class OrganizationChanged(Forbidden):  # named as its base is
+    """The key belongs to another organization than the one that the state bucket_jobs."""
+
+    advice_text = (
+        "Give the key of the organization that this state belongs to; "
+        "for another organization use another name, or another state.path."
+    )
+
+
+class Organization:
+    """Everything about one organization that lives as long as the process."""
+
+    def __init__(
+        self,
+        name: str,
+        plans: Sequence[Plan],
+        *,
+        client: Client,
+        throttle: Throttle,
+        watch: ClientMetrics,
+        clock: Clock,
+        telemetry: Telemetry,
+        run: Runner,
+        store: LedgerStore,
+        openai_id: str = "",
+        metadata_plan: MetadataPlan | None = None,
+        names: Iterable[Name] = (),
+    ) -> None:
+        """`openai_id` and `names` are what the state remembers: of the header `openai-organization`, and of names."""
+        self.name = name
+        self.openai_id = openai_id
+        self._client, self._throttle, self._clock, self._telemetry = client, throttle, clock, telemetry
+        self._log = structlog.get_logger("poll").bind(organization=name)
+        context = JobContext(name, client, watch, clock, telemetry, run, self._admit)
+        for plan in plans:
+            telemetry.begin(name, plan.resource.name, buckets=True)
+        self.bucket_jobs = [BucketJob(plan, context, store) for plan in plans]
+        self._memory = NameCache(name, names)
+        metadata_plan = metadata_plan or MetadataPlan()
+        shown = LabelIndex(self.bucket_jobs)
+        beside = MetadataContext(
+            name, client, watch, clock, run, self._memory, shown, metadata_plan.personal_data, self._settled
+        )
+        metadata = Metadata(metadata_plan, beside)
+        for job in metadata.jobs:
+            telemetry.begin(name, job.name, buckets=False)
+        self.jobs: list[Job] = [*self.bucket_jobs, *metadata.jobs]
+        self.sources: list[Source] = metadata.sources
+        self._watch = watch
+        watch.statuses = {job.name: job.status for job in self.jobs}
+        self._show()
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything with buckets has been polled once, with whatever result: names may come later."""
+        return all(job.status.decided for job in self.jobs if job.counts)
+
+    async def run(self, polled: Callable[[], None]) -> None:
+        """Poll until cancelled; `polled` is called after every poll and every refusal that silences all endpoints."""
+
+        def decided() -> None:
+            self._show()
+            polled()
+
+        self._watch.refused = decided
+        async with asyncio.TaskGroup() as group:
+            for job in self.jobs:
+                poller = Poller(self.name, job, self._clock, self._telemetry, decided)
+                group.create_task(poller.run(), name=f"{self.name}/{job.name}")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def names_to_save(self) -> list[Name]:
+        """Return what has been learned and is not in the state. Called on the thread that owns the ledgers."""
+        return self._memory.unsaved()
+
+    def names_saved(self) -> None:
+        """Take note that all of that is in the state."""
+        self._memory.saved()
+
+    def report(self) -> OrganizationReport:
+        """Return how every job is doing, and the request rate. What was spent is not known here."""
+        ledgers = {bucket_job.name: bucket_job.ledger for bucket_job in self.bucket_jobs}
+        return OrganizationReport(
+            self.name,
+            tuple(
+                ResourceReport(
+                    name=job.name,
+                    decided=job.status.decided,
+                    up=job.status.up,
+                    series=ledgers[job.name].series if job.name in ledgers else 0,
+                    interval=job.status.interval,
+                    last_success=job.status.last_success,
+                    last_change=job.status.last_change,
+                    error=job.status.error,
+                    advice=job.status.advice,
+                    degraded=tuple(sorted(job.status.degraded)),
+                )
+                for job in self.jobs
+            ),
+            requests_per_minute=self._throttle.requests_per_minute,
+            paused_until=self._throttle.paused_until,
+        )
+
+    def refresh(self) -> None:
+        """Bring the metrics of the moment up to date: called when they are about to be read."""
+        telemetry = self._telemetry
+        telemetry.throttle_requests_per_minute.labels(self.name).set(self._throttle.requests_per_minute)
+        if (paused_until := self._throttle.paused_until) is not None:
+            telemetry.throttle_paused_until_timestamp_seconds.labels(self.name).set(paused_until)
+
+    def _settled(self) -> bool:
+        return all(bucket_job.status.decided for bucket_job in self.bucket_jobs)
+
+    def _show(self) -> None:
+        telemetry = self._telemetry
+        telemetry.throttle_paused_until_timestamp_seconds.labels(self.name)
+        for job in self.jobs:
+            labels, status = (self.name, job.name), job.status
+            telemetry.resource_up.labels(*labels).set(status.up)
+            telemetry.poll_interval_seconds.labels(*labels).set(status.interval or job.interval)
+            for gauge, time in (
+                (telemetry.last_success_timestamp_seconds, status.last_success),
+                (telemetry.last_change_timestamp_seconds, status.last_change),
+            ):
+                if time is not None:
+                    gauge.labels(*labels).set(time)
+            for reason in status.shown_degraded | status.degraded:
+                telemetry.resource_degraded.labels(*labels, reason).set(reason in status.degraded)
+            status.shown_degraded |= status.degraded
+        counted = [job.status for job in self.jobs if job.counts and job.status.supported]
+        telemetry.up.labels(self.name).set(bool(counted) and all(status.up for status in counted))
+
+    def _admit(self, answer: PollResult) -> None:
+        if not answer.organization:
+            return
+        if self.openai_id and answer.organization != self.openai_id:
+            for job in self.bucket_jobs:
+                job.status.degraded.add("organization_changed")
+            raise OrganizationChanged(
+                f"the key belongs to {answer.organization}, but the state mirrors {self.openai_id}: nothing is applied"
+            )
+        if not self.openai_id:
+            self._log.info("mirrors an OpenAI organization", openai_organization=answer.organization)
+        self.openai_id = answer.organization
+        for job in self.bucket_jobs:
+            job.status.degraded.discard("organization_changed")

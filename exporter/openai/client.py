@@ -1,0 +1,254 @@
+"""The client of one organization: asks politely, tries again, and hands out complete answers only."""
+
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+import httpx
+
+from exporter.catalog import DAY, Plan, PollResult
+from exporter.clock import Clock
+from exporter.openai import errors
+from exporter.openai.document import ANYTHING, decode
+from exporter.openai.error_responses import classify, request_id_of
+from exporter.openai.listing import Listing, Pagination
+from exporter.openai.observer import Observer, Silent
+from exporter.openai.pages import read_page
+from exporter.openai.pagination import BucketPaginator
+from exporter.openai.query import bucket_query
+from exporter.openai.rate_limiter import Priority
+from exporter.openai.retry import backoff, server_time
+from exporter.openai.throttle import Throttle
+from exporter.openai.transport import Response, Transport
+
+T = TypeVar("T")
+
+RETRIES: Final = 3
+"""How often a page is asked for again after a failure that can pass."""
+
+Query = Sequence[tuple[str, str]]
+
+
+class Runner(Protocol):
+    """Does work that needs the processor, wherever it does not keep the event loop from its sockets."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...  # noqa: D102
+
+
+async def inline(work: Callable[[], T], /) -> T:
+    """Do the work here and now."""
+    return work()
+
+
+class Client:
+    """Asks one organization's Admin API. Every method raises UpstreamError."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: Callable[[], str],
+        *,
+        throttle: Throttle,
+        clock: Clock,
+        organization_id: str = "",
+        timeout: float = 30.0,
+        max_body: int = 32 * 1024 * 1024,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        observer: Observer | None = None,
+        run: Runner = inline,
+        chance: Callable[[], float] = random.random,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Take where to ask, and how.
+
+        `base_url` may have a path; `key` is called for every request; `organization_id` is sent as
+        `OpenAI-Organization` unless empty; `timeout` (seconds) is that of a whole request without its time in the
+        throttle; `max_body` (bytes) that of a decompressed body; `chance` (0 to 1) makes the jitter of retries.
+        Raises OSError for a `ca_file` that cannot be read.
+        """
+        self._line = Transport(
+            base_url, timeout=timeout, max_body=max_body, proxy=proxy, ca_file=ca_file, transport=transport
+        )
+        self._key = key
+        self._organization_id = organization_id
+        self._throttle = throttle
+        self._clock = clock
+        self._observer = observer or Silent()
+        self._run = run
+        self._chance = chance
+        self._narrowed: dict[str, tuple[int, float]] = {}
+        self.skew: float | None = None
+        """Seconds by which this machine's clock was ahead of the last answer's `Date`."""
+
+    async def poll(
+        self,
+        plan: Plan,
+        start: int,
+        *,
+        due: float,
+        priority: Priority,
+        known: Mapping[int, bytes] | None = None,
+        held: Mapping[int, bytes] | None = None,  # noqa: ARG002 -- for clients with more than one source
+    ) -> PollResult:
+        """Return the buckets of a plan from `start` (Unix seconds) to now, all pages of them.
+
+        `due` orders requests of one priority; buckets whose digest is in `known` come without rows. `held` are the
+        digests of all that earlier answers gave, `known` by default. A page that is too large halves the resource's
+        `limit` for a day; that buckets are missing is for the ledger to see.
+        """
+        while True:
+            limit = self._limit(plan, start)
+            try:
+                return await self._poll(plan, start, limit, due=due, priority=priority, known=known or {})
+            except errors.OversizedPage as error:
+                if limit == 1:
+                    dimension = plan.group_by[-1] if plan.group_by else ""
+                    raise errors.OversizedPage(
+                        error.size, dimension=dimension, status=error.status, request_id=error.request_id
+                    ) from None
+                self._narrowed[plan.resource.name] = (limit // 2, self._clock.monotonic() + DAY)
+
+    async def get_json(
+        self,
+        path: str,
+        query: Query = (),
+        *,
+        resource: str,
+        priority: Priority,
+        due: float,
+        optional: bool = False,
+    ) -> Any:  # noqa: ANN401
+        """Return the decoded answer of `path`, which is relative to the base URL (`organization/spend_limit`).
+
+        Where there is nothing, that is None if it is `optional`, and NotFound if not.
+        """
+        reply = await self._get(path, query, resource=resource, priority=priority, due=due, optional=optional)
+        if reply.status == httpx.codes.NOT_FOUND:
+            return None
+        with self._reporting(resource, reply):
+            return await self._run(partial(decode, ANYTHING, reply.body))
+
+    async def listing(
+        self,
+        path: str,
+        query: Query,
+        style: Pagination,
+        limit: int,
+        *,
+        resource: str,
+        priority: Priority,
+        due: float,
+        optional: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Return all rows of a list, `limit` a page; those of a row's fields that a caller needs it has to check.
+
+        Where there is no list, that is an empty one if it is `optional`, and NotFound if not.
+        """
+        listing = Listing(style)
+        after = ""
+        while True:
+            page = [*query, ("limit", str(limit)), *([("after", after)] if after else [])]
+            absent = optional and not after
+            reply = await self._get(path, page, resource=resource, priority=priority, due=due, optional=absent)
+            if reply.status == httpx.codes.NOT_FOUND:
+                return []
+            with self._reporting(resource, reply):
+                after = await self._run(partial(listing.add, reply.body))
+            if not after:
+                return listing.rows
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._line.aclose()
+
+    async def _poll(
+        self, plan: Plan, start: int, limit: int, *, due: float, priority: Priority, known: Mapping[int, bytes]
+    ) -> PollResult:
+        chain = BucketPaginator(plan, start, self._clock.now())
+        name = plan.resource.name
+        path = f"organization/{plan.resource.path}"
+        cursor = ""
+        while True:
+            query = bucket_query(plan, chain.start, limit, cursor)
+            reply = await self._get(path, query, resource=name, priority=priority, due=due)
+            with self._reporting(name, reply):
+                page = await self._run(partial(read_page, reply.body, plan, known, first=not cursor))
+                cursor = chain.add(page, self._clock.now())
+            if not cursor:
+                return chain.answer(self._clock.now(), reply.headers.get("openai-organization", ""))
+
+    def _limit(self, plan: Plan, start: int) -> int:
+        now = self._clock.now()
+        narrowed, until = self._narrowed.get(plan.resource.name, (plan.max_limit, 0.0))
+        if until <= self._clock.monotonic():
+            narrowed = plan.max_limit
+        return min(BucketPaginator(plan, start, now).wanted(now), plan.max_limit, narrowed)
+
+    async def _get(
+        self, path: str, query: Query, *, resource: str, priority: Priority, due: float, optional: bool = False
+    ) -> Response:
+        good = (httpx.codes.OK, httpx.codes.NOT_FOUND) if optional else (httpx.codes.OK,)
+        failures = 0
+        while True:
+            try:
+                with self._reporting(resource):
+                    return await self._attempt(path, query, resource, priority, due, good=good)
+            except errors.UpstreamError as error:
+                failures += 1
+                if not error.retryable or failures > RETRIES:
+                    raise
+                if not error.pauses_organization:
+                    await self._clock.sleep(error.retry_after or backoff(failures, self._chance()))
+
+    async def _attempt(
+        self, path: str, query: Query, resource: str, priority: Priority, due: float, *, good: tuple[int, ...]
+    ) -> Response:
+        permit = await self._throttle.permit(resource, priority, due)
+        with permit:
+            self._observer.waited(resource, permit.waited)
+            headers = self._headers()
+            self._observer.request(resource)
+            began = self._clock.monotonic()
+            try:
+                reply = await self._line.get(path, query, headers)
+            finally:
+                self._observer.duration(self._clock.monotonic() - began)
+            now = self._clock.now()
+            if (date := server_time(reply.headers)) is not None:
+                self.skew = now - date
+            if reply.status in good:
+                permit.answered(reply.status, reply.headers)
+                return reply
+            error = classify(reply.status, reply.headers, reply.body, now=now, key=headers["Authorization"][7:])
+            if error.pauses_organization:
+                permit.refused(error, reply.headers)
+            else:
+                permit.answered(reply.status, reply.headers)
+            raise error
+
+    def _headers(self) -> dict[str, str]:
+        try:
+            key = self._key().strip()
+        except OSError as error:
+            raise errors.Unauthorized(f"the key cannot be read: {error.strerror or error}") from None
+        if not key:
+            raise errors.Unauthorized("the key is empty")
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise errors.Unauthorized("the key has characters that no key has: it is more than one line, or not a key")
+        headers = {"Authorization": f"Bearer {key}"}
+        if self._organization_id:
+            headers["OpenAI-Organization"] = self._organization_id
+        return headers
+
+    @contextmanager
+    def _reporting(self, resource: str, reply: Response | None = None) -> Iterator[None]:
+        try:
+            yield
+        except errors.UpstreamError as error:
+            if reply:
+                error.status, error.request_id = reply.status, request_id_of(reply.headers)
+            self._observer.error(resource, error)
+            raise

@@ -1,0 +1,133 @@
+"""From an answer that is not 200 to the error it means."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from exporter.openai import errors
+from exporter.openai.retry import retry_after
+
+_BILLING: Final = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+    }
+)
+_KINDS: Final[Mapping[int, type[errors.UpstreamError]]] = {
+    HTTPStatus.UNAUTHORIZED: errors.Unauthorized,
+    HTTPStatus.FORBIDDEN: errors.Forbidden,
+    HTTPStatus.NOT_FOUND: errors.NotFound,
+    HTTPStatus.REQUEST_TIMEOUT: errors.Timeout,
+    HTTPStatus.CONFLICT: errors.ServerError,
+    HTTPStatus.TOO_MANY_REQUESTS: errors.RateLimited,
+    HTTPStatus.SERVICE_UNAVAILABLE: errors.Overloaded,
+}
+_FAMILIES: Final[Mapping[int, type[errors.UpstreamError]]] = {
+    3: errors.Redirected,
+    4: errors.BadRequest,
+    5: errors.ServerError,
+}
+_LONGEST: Final = 200
+_SECRETS: Final = re.compile(r"\b(?:sk|sess)-[\w*-]{4,}|(?<=Bearer )\S+")
+_SCOPE: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
+_SCOPES: Final = re.compile(rf"[Mm]issing scopes?:?\s*({_SCOPE.pattern}(?:[,\s]+{_SCOPE.pattern})*)")
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}")
+
+
+def classify(
+    status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0, key: str = ""
+) -> errors.UpstreamError:
+    """Return the error that an answer other than 200 means.
+
+    `headers` have lower-case names, `now` (Unix seconds) is what dates are measured from, `key` is kept out of the
+    message.
+    """
+    report = _Report(body)
+    message = excerpt(report.message, key) or f"no explanation with HTTP {status}"
+    request_id = request_id_of(headers)
+    kind = _kind(status, report)
+    if issubclass(kind, errors.MissingScopes):
+        return kind(message, report.scopes, status=status, request_id=request_id)
+    if issubclass(kind, errors.BadRequest):
+        return kind(
+            message,
+            param=excerpt(report.param, key),
+            code=excerpt(report.code, key),
+            status=status,
+            request_id=request_id,
+        )
+    if issubclass(kind, errors.Redirected):
+        message = f"a redirect to {_host(headers.get('location', ''), key)}"
+    elif issubclass(kind, errors.InvalidResponse):
+        message = f"HTTP {status} instead of 200"
+    pause = retry_after(headers, now) if kind.retryable else None
+    return kind(message, status=status, request_id=request_id, retry_after=pause)
+
+
+def _kind(status: int, report: "_Report") -> type[errors.UpstreamError]:
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} and report.scopes:
+        return errors.MissingScopes
+    if status == HTTPStatus.TOO_MANY_REQUESTS and {report.code, report.type} & _BILLING:
+        return errors.BillingLimit
+    return _KINDS.get(status) or _FAMILIES.get(status // 100, errors.InvalidResponse)
+
+
+def excerpt(text: str, *secrets: str) -> str:
+    """Return the beginning of a text on one line, without these secrets and without anything that looks like a key."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "...")
+    text = _SECRETS.sub("...", text[: 20 * _LONGEST])
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return the header `x-request-id` if it looks like one."""
+    found = headers.get("x-request-id", "")
+    return found if _REQUEST_ID.fullmatch(found) and not _SECRETS.search(found) else ""
+
+
+class _Report:
+    """The body of a refusal: an object under `error`, a plain string there, or anything else."""
+
+    def __init__(self, body: bytes) -> None:
+        self.type = self.code = self.param = ""
+        try:
+            whole = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            whole = None
+        error = whole.get("error") if isinstance(whole, dict) else None
+        if isinstance(error, dict):
+            self.message = _text(error.get("message"))
+            self.type, self.code, self.param = (_text(error.get(name)) for name in ("type", "code", "param"))
+            self.message = self.message or self.code or self.type
+        elif isinstance(error, str):
+            self.message = error
+        else:
+            text = body[:10_000].decode(errors="replace")
+            title = _TITLE.search(text)
+            self.message = title[1] if title else text
+        found = _SCOPES.search(self.message)
+        self.scopes = tuple(_SCOPE.findall(found[1])) if found else ()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _host(location: str, key: str) -> str:
+    try:
+        parts = urlsplit(location)
+        host = f"{parts.scheme}://{parts.hostname}" if parts.hostname else parts.path
+    except ValueError:
+        host = ""
+    return excerpt(host, key) or "nowhere"

@@ -1,0 +1,108 @@
+"""When to ask again: what the headers say, and what to do when they say nothing."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+MAX_PAUSE: Final = 900.0
+"""Seconds: no answer can ask for a longer silence."""
+
+_UNITS: Final = {
+    "d": 86400.0,
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ns": 1e-9,
+}
+_PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|μs|ns|d|h|m|s)", re.ASCII)
+_NUMBER: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitHeaders:
+    """What `x-ratelimit-*-requests` says; None where it says nothing that makes sense."""
+
+    limit: int | None = None
+    """Requests that a minute may hold."""
+    remaining: int | None = None
+    """Requests that are left now."""
+    reset: float | None = None
+    """Seconds until all of them are back."""
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that `retry-after-ms` or `Retry-After` (seconds, HTTP date) asks for, at most `MAX_PAUSE`.
+
+    A date is measured from the answer's own `Date`, so that a clock that goes wrong does no harm, or else from `now`
+    (Unix seconds). None when there is no header, or nothing but nonsense and times that are over.
+    """
+    seconds = _number(headers.get("retry-after-ms"))
+    if seconds is not None:
+        seconds /= 1000
+    else:
+        text = headers.get("retry-after")
+        seconds = _number(text)
+        if seconds is None and (then := _date(text)) is not None:
+            seconds = then - (_date(headers.get("date")) or now)
+    return min(seconds, MAX_PAUSE) if seconds is not None and seconds > 0 else None
+
+
+def server_time(headers: Mapping[str, str]) -> float | None:
+    """Return the Unix seconds of the header `Date`."""
+    return _date(headers.get("date"))
+
+
+def backoff(failures: int, chance: float, ceiling: float = 60.0) -> float:
+    """Return the seconds to wait after so many failures in a row: 1, 2, 4 ... up to `ceiling`.
+
+    `chance`, between 0 and 1, takes up to a quarter away, so that many that failed together do not return together.
+    """
+    return float(min(2.0 ** min(max(failures, 1) - 1, 30), ceiling) * (1 - chance / 4))
+
+
+def rate_limit(headers: Mapping[str, str]) -> RateLimitHeaders:
+    """Read `x-ratelimit-limit-requests`, `-remaining-requests` and `-reset-requests`."""
+    limit = _count(headers.get("x-ratelimit-limit-requests"))
+    return RateLimitHeaders(
+        limit=limit or None,
+        remaining=_count(headers.get("x-ratelimit-remaining-requests")),
+        reset=duration(headers.get("x-ratelimit-reset-requests")),
+    )
+
+
+def duration(text: str | None) -> float | None:
+    """Return the seconds of a duration as Go writes it (`6m0s`, `20ms`, `51.189s`) or of a bare number."""
+    text = (text or "").strip()
+    if (seconds := _number(text)) is not None:
+        return seconds
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _number(text: str | None) -> float | None:
+    text = (text or "").strip()
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _count(text: str | None) -> int | None:
+    number = _number((text or "").replace(",", ""))
+    return int(number) if number is not None else None
+
+
+def _date(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text or "").timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None

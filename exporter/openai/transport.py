@@ -1,0 +1,161 @@
+"""One request and its whole answer: bounded in time and in bytes, read from the wire by httpx."""
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+from exporter import __version__
+from exporter.openai import errors
+from exporter.openai.error_responses import excerpt, request_id_of
+
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+_REFUSAL_BYTES: Final = 64 * 1024
+"""So much of the body of a refusal is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """By lower-case name."""
+    body: bytes = field(repr=False)
+    """Decompressed; of a refusal only the beginning."""
+
+
+class Transport:
+    """The connections to one host. Follows no redirect, takes nothing from the environment."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float,
+        max_body: int,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Take seconds for a whole request and bytes of a decompressed body. Raises OSError for a bad `ca_file`."""
+        self._base_url = base_url.rstrip("/")
+        self._timeout = timeout
+        self._max_body = max_body
+        self._http = httpx.AsyncClient(
+            headers={
+                "User-Agent": f"openai-usage-exporter/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+            },
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=False,
+            verify=_trust(ca_file),
+            proxy=proxy,
+            transport=transport,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
+        )
+
+    async def get(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Response:
+        """Return the answer, whatever its status. Raises Timeout, NetworkError and InvalidResponse."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._get(path, query, headers)
+        except TimeoutError:
+            raise errors.Timeout(f"no complete answer within {self._timeout:g} s (api.timeout)") from None
+        except httpx.TimeoutException as error:
+            phase = type(error).__name__.removesuffix("Timeout").lower()
+            raise errors.Timeout(f"no complete answer within {self._timeout:g} s (api.timeout): {phase}") from None
+        except httpx.HTTPError as error:
+            raise errors.NetworkError(_in_words(error, headers)) from None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _get(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Response:
+        url = httpx.URL(f"{self._base_url}/{path.lstrip('/')}").copy_merge_params(list(query))
+        async with self._http.stream("GET", url, headers=dict(headers)) as response:
+            answered = {name.lower(): value for name, value in response.headers.items()}
+            body = await self._body(response, answered)
+        return Response(response.status_code, answered, body)
+
+    async def _body(self, response: httpx.Response, headers: Mapping[str, str]) -> bytes:
+        status = response.status_code
+        good = status == HTTPStatus.OK
+        limit = self._max_body if good else _REFUSAL_BYTES
+        request_id = request_id_of(headers)
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in _UNPACKERS:
+            raise errors.NotJson(f"an answer in {excerpt(encoding)}", status=status, request_id=request_id)
+        unpack = _UNPACKERS[encoding]()
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_raw():
+                body += unpack(chunk, limit + 1 - len(body))
+                if len(body) > limit:
+                    break
+            complete = unpack.complete
+        except zlib.error:
+            raise errors.NotJson(
+                "an answer that says it is gzip but is not", status=status, request_id=request_id
+            ) from None
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            complete = False
+        if good and len(body) > limit:
+            raise errors.OversizedPage(limit, status=status, request_id=request_id)
+        if good and not complete:
+            raise errors.Interrupted(
+                f"the answer ended after {len(body)} bytes, before it was complete",
+                status=status,
+                request_id=request_id,
+            )
+        return bytes(body[:limit])
+
+
+@cache
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    """Read the authorities once for all organizations: that takes 80 ms and a megabyte."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+class _Identity:
+    complete = True
+
+    def __call__(self, chunk: bytes, room: int) -> bytes:
+        return chunk[:room]
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(_GZIP_OR_ZLIB)
+
+    @property
+    def complete(self) -> bool:
+        return self._stream.eof
+
+    def __call__(self, chunk: bytes, room: int) -> bytes:
+        return self._stream.decompress(chunk, room)
+
+
+_UNPACKERS: Final[Mapping[str, type[_Identity | _Gzip]]] = {
+    "": _Identity,
+    "identity": _Identity,
+    "gzip": _Gzip,
+    "x-gzip": _Gzip,
+    "deflate": _Gzip,
+}
+
+
+def _in_words(error: httpx.HTTPError, headers: Mapping[str, str]) -> str:
+    """Say what failed, without the values of headers that were sent."""
+    kind = type(error).__name__
+    said = excerpt(str(error), *headers.values())
+    return f"{kind}: {said}" if said else kind

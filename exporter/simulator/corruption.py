@@ -1,0 +1,227 @@
+"""Pages that are wrong, odd or merely unusual: changes to the content of a bucket endpoint's answer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from exporter.simulator.answers import Json
+from exporter.simulator.paging import Cursor
+from exporter.simulator.query import Query
+
+_SPARSE: Final = frozenset(
+    {
+        "object",
+        "input_tokens",
+        "output_tokens",
+        "num_model_requests",
+        "project_id",
+        "user_id",
+        "api_key_id",
+        "model",
+        "batch",
+        "input_cached_tokens",
+        "input_audio_tokens",
+        "output_audio_tokens",
+    }
+)
+"""What a completions row of early 2025 had."""
+
+
+class Flaw(Protocol):
+    """What a spoiler is told of a fault."""
+
+    kind: str
+
+    def option(self, name: str, default: Any) -> Any:  # noqa: ANN401 -- an option is any JSON value
+        """Return an option, or what stands for it."""
+        ...
+
+
+def corrupt(page: Json, flaw: Flaw, query: Query) -> Json:
+    """Return the page with the flaw in it; kinds that are no business of pages change nothing."""
+    if change := CORRUPTIONS.get(flaw.kind):
+        change(page, flaw, query)
+    return page
+
+
+def _rows(page: Json) -> Iterator[dict[str, Json]]:
+    for bucket in page["data"]:
+        yield from bucket["results"]
+
+
+def _more_without_cursor(page: Json, _flaw: Flaw, _query: Query) -> None:
+    page["has_more"], page["next_page"] = True, None
+
+
+def _repeated_cursor(page: Json, _flaw: Flaw, query: Query) -> None:
+    page["has_more"] = True
+    page["next_page"] = query.text("page") or page["next_page"] or "page_AAAA="
+
+
+def _endless(page: Json, _flaw: Flaw, query: Query) -> None:
+    """Never say that this is the last page: every cursor is new."""
+    if not page["has_more"]:
+        page["has_more"], page["next_page"] = True, _longer_cursor(query)
+
+
+def _longer_cursor(query: Query) -> str:
+    """Return a cursor that differs from the one that came, and still leads to an answer."""
+    page = query.text("page")
+    cursor = Cursor.parse(page) if page else Cursor(0.0, 0)
+    return str(Cursor(cursor.instant, cursor.start + 1))
+
+
+def _missing_bucket(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Leave a bucket out: the one at `index` (default 1)."""
+    index = flaw.option("index", 1)
+    del page["data"][index : index + 1]
+
+
+def _duplicate_bucket(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Send a bucket twice: the one at `index` (default 0)."""
+    index = flaw.option("index", 0)
+    page["data"][index:index] = page["data"][index : index + 1]
+
+
+def _foreign_row(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Let the first row be one of another endpoint: `object`."""
+    for row in _rows(page):
+        row["object"] = flaw.option("object", "organization.usage.elsewhere.result")
+        break
+
+
+def _literal(text: str) -> Callable[[Json, Flaw, Query], None]:
+    def change(page: Json, _flaw: Flaw, _query: Query) -> None:
+        for row in _rows(page):
+            if "amount" in row:
+                row["amount"]["value"] = msgspec.Raw(text.encode())
+            else:
+                row[_first_figure(row)] = msgspec.Raw(text.encode())
+            break
+
+    return change
+
+
+def _first_figure(row: dict[str, Json]) -> str:
+    return next(name for name, value in row.items() if isinstance(value, int))
+
+
+def _amount_string(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Send amounts as text with `decimals` digits (default 33), zero as 0E-6176."""
+    decimals = flaw.option("decimals", 33)
+    for row in _rows(page):
+        if value := (row.get("amount") or {}).get("value"):
+            text = bytes(value).decode()
+            whole, _, parts = text.partition(".")
+            row["amount"]["value"] = "0E-6176" if text == "0" else f"{whole}.{parts:0<{decimals}}"
+
+
+def _amount_zero_exponent(page: Json, _flaw: Flaw, _query: Query) -> None:
+    """Send amounts of zero as the number 0E-6176."""
+    for row in _rows(page):
+        if "amount" in row and bytes(row["amount"]["value"]) == b"0":
+            row["amount"]["value"] = msgspec.Raw(b"0E-6176")
+
+
+def _amount_absent(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Leave the amount out of the first row, or with `null` send it as null."""
+    for row in _rows(page):
+        if flaw.option("null", default=False):
+            row["amount"] = None
+        else:
+            row.pop("amount", None)
+        break
+
+
+def _dimension(value: str | None) -> Callable[[Json, Flaw, Query], None]:
+    def change(page: Json, flaw: Flaw, _query: Query) -> None:
+        name = flaw.option("dimension", "project_id")
+        for row in _rows(page):
+            if name in row:
+                row[name] = value
+
+    return change
+
+
+def _duplicate_rows(page: Json, _flaw: Flaw, _query: Query) -> None:
+    """Report every row of usage as two with the same dimensions that add up to it."""
+    for bucket in page["data"]:
+        bucket["results"] = [half for row in bucket["results"] for half in _halves(row)]
+
+
+def _halves(row: dict[str, Json]) -> tuple[dict[str, Json], ...]:
+    figures = {name: value for name, value in row.items() if isinstance(value, int) and not isinstance(value, bool)}
+    if not figures:
+        return (row, row | {"amount": {**row["amount"], "value": 0}, "quantity": row["quantity"] and 0})
+    smaller = {name: value // 3 for name, value in figures.items()}
+    return (row | smaller, row | {name: value - smaller[name] for name, value in figures.items()})
+
+
+def _sparse(page: Json, _flaw: Flaw, _query: Query) -> None:
+    """Send completions' rows as they were in early 2025."""
+    for bucket in page["data"]:
+        bucket["results"] = [
+            {name: value for name, value in row.items() if name in _SPARSE} if "input_text_tokens" in row else row
+            for row in bucket["results"]
+        ]
+
+
+def _unknown_fields(page: Json, _flaw: Flaw, _query: Query) -> None:
+    """Add fields that nobody has heard of, at every level."""
+    page["served_from"] = {"region": "mars", "hops": [1, 2, None]}
+    for bucket in page["data"]:
+        bucket["revision"] = 7
+    for row in _rows(page):
+        row |= {"output_smell_tokens": 3, "mood": None, "organization_name": "Northwind Robotics"}
+
+
+def _unknown_values(page: Json, _flaw: Flaw, _query: Query) -> None:
+    """Use values that no enumeration lists."""
+    novel = {
+        "service_tier": "hyper",
+        "api_source": "carrier_pigeon",
+        "context_level": "ultra",
+        "quantity_unit": "sighs",
+    }
+    for row in _rows(page):
+        row |= {name: value for name, value in novel.items() if row.get(name) is not None}
+
+
+def _second_currency(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Add to every bucket of costs a copy of its first row in `currency` (default eur)."""
+    for bucket in page["data"]:
+        for row in bucket["results"][:1]:
+            amount = {**row["amount"], "currency": flaw.option("currency", "eur")}
+            bucket["results"].append({**row, "amount": amount})
+
+
+def _currency(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Let every amount be in `currency` (default null)."""
+    for row in _rows(page):
+        if row.get("amount"):
+            row["amount"]["currency"] = flaw.option("currency", None)
+
+
+CORRUPTIONS: Final[Mapping[str, Callable[[Json, Flaw, Query], None]]] = {
+    "more_without_cursor": _more_without_cursor,
+    "repeated_cursor": _repeated_cursor,
+    "endless": _endless,
+    "missing_bucket": _missing_bucket,
+    "duplicate_bucket": _duplicate_bucket,
+    "foreign_row": _foreign_row,
+    "nan": _literal("NaN"),
+    "infinity": _literal("Infinity"),
+    "amount_string": _amount_string,
+    "amount_zero_exponent": _amount_zero_exponent,
+    "amount_absent": _amount_absent,
+    "null_dimension": _dimension(None),
+    "empty_dimension": _dimension(""),
+    "duplicate_rows": _duplicate_rows,
+    "sparse": _sparse,
+    "unknown_fields": _unknown_fields,
+    "unknown_values": _unknown_values,
+    "second_currency": _second_currency,
+    "currency": _currency,
+}
+"""Every change by the name of its fault."""

@@ -1,0 +1,281 @@
+"""What becomes of answers: applied whole, or not at all, and told either way."""
+
+from math import isclose
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.catalog import DAY
+from exporter.simulator import Policy, Shape, Simulator, keys
+from tests.support.clock import ManualClock
+from tests.support.exporter_harness import NOW, TODAY, Stage, run, simulated, stage
+from tests.support.exposed import Exposed
+
+BY_USER = {
+    "OPENAI_ADMIN_KEY": keys.FULL,
+    "OPENAI_EXPORTER_RESOURCES__COSTS__GROUP_BY": '["project_id", "user_id", "line_item"]',
+    "OPENAI_EXPORTER_POLL__COST_INTERVAL": "6h",
+}
+
+
+def grouped(on: Stage) -> list[list[str]]:
+    """Return what costs were asked to be grouped by, request by request, pages of one poll as one."""
+    asked = [parse_qs(request.query) for request in on.simulator.requests if request.path.endswith("/costs")]
+    return [query["group_by[]"] for query in asked if "page" not in query]
+
+
+def degraded(scraped: Exposed) -> dict[str, float]:
+    """Return the reasons for which something is degraded."""
+    return scraped.by("reason", "openai_exporter_resource_degraded")
+
+
+def strict(clock: ManualClock) -> Simulator:
+    """Return a simulator that refuses costs by user and project, as the real one may."""
+    return simulated(clock, policy=Policy(costs_by_user_and_project=False))
+
+
+def test_a_refused_dimension_is_left_out_and_told() -> None:
+    """The label goes, the costs stay; a counter, a degraded reason and the log say why."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = strict(clock)
+        simulator.scenario.quiet()
+        with capture_logs() as log:
+            async with stage(simulator, clock, only=("costs",), environ=BY_USER) as on:
+                scraped = await on.scrape()
+                truth = on.simulator.scenario.truth("costs", ("project_id", "line_item"), since=TODAY)
+
+        shown = scraped.series("openai_cost_usd")
+        assert {("line_item", "organization", "project_id")} == {tuple(name for name, _ in labels) for labels in shown}
+        assert isclose(sum(float(row["values"]["amount"]) for row in truth), sum(shown.values()), rel_tol=1e-6)
+        assert {"group_by_refused": 1.0} == degraded(scraped)
+        assert 1.0 == scraped.value("openai_exporter_api_errors_total", resource="costs", reason="bad_request")
+        assert (1.0, 1.0) == (
+            scraped.value("openai_exporter_resource_up", resource="costs"),
+            scraped.value("openai_exporter_up"),
+        )
+        assert ["project_id", "line_item"] == list(
+            next(line["answered"] for line in log if "refuses this grouping" in line["event"])
+        )
+
+    run(scenario())
+
+
+def test_a_refused_dimension_is_asked_for_again_after_a_day() -> None:
+    """Not before; and once it is accepted the label is back, with counters that begin anew."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        async with stage(strict(clock), clock, only=("costs",), environ=BY_USER) as on:
+            narrow, wide = ["project_id", "line_item"], ["project_id", "user_id", "line_item"]
+            await on.advance(24 * 3600 + 1)
+            still_refused = grouped(on)
+            on.simulator.set_policy(costs_by_user_and_project=True)
+            await on.advance(24 * 3600 + 1)
+            scraped = await on.scrape()
+
+            assert [wide, narrow, narrow, narrow, narrow, wide, narrow] == still_refused
+            assert [narrow, narrow, narrow, wide] == grouped(on)[len(still_refused) :]
+            assert {"group_by_refused": 0.0} == degraded(scraped)
+            assert {"line_item", "organization", "project_id", "user_id"} == {
+                name for labels in scraped.series("openai_cost_usd") for name, _ in labels
+            }
+
+    run(scenario())
+
+
+def test_what_was_refused_is_remembered_by_the_state(tmp_path: Path) -> None:
+    """After a restart the refused dimension is not asked for until its day is over, and counters go on."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = strict(clock)
+        state = tmp_path / "state.db"
+        async with stage(simulator, clock, only=("costs",), environ=BY_USER, state=state) as on:
+            on.simulator.scenario.add_usage("costs", {"amount": "12.5"}, {"project_id": 0, "line_item": "gpt, input"})
+            await on.advance(6 * 3600 + 200)
+            before = (await on.scrape()).sum("openai_accrued_cost_usd_total")
+        simulator.requests.clear()
+        async with stage(simulator, clock, only=("costs",), environ=BY_USER, state=state) as on:
+            scraped = await on.scrape()
+
+            assert [["project_id", "line_item"]] == grouped(on)
+            assert {"group_by_refused": 1.0} == degraded(scraped)
+            assert 12.5 <= before == scraped.sum("openai_accrued_cost_usd_total")
+
+    run(scenario())
+
+
+def test_another_grouping_in_the_settings_forgets_the_refusal(tmp_path: Path) -> None:
+    """What was refused to another wish says nothing about this one."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = strict(clock)
+        state = tmp_path / "state.db"
+        async with stage(simulator, clock, only=("costs",), environ=BY_USER, state=state):
+            pass
+        simulator.requests.clear()
+        plain = {"OPENAI_ADMIN_KEY": keys.FULL}
+        async with stage(simulator, clock, only=("costs",), environ=plain, state=state) as on:
+            assert {} == degraded(await on.scrape())
+            assert [["project_id", "line_item"]] == grouped(on)
+
+    run(scenario())
+
+
+def test_a_missing_bucket_is_an_error_and_the_others_are_applied() -> None:
+    """The one that is not there stays as it was; the rest of the answer counts."""
+
+    async def scenario() -> None:
+        async with stage(only=("embeddings",)) as on:
+            before = (await on.scrape()).sum("openai_embeddings_requests")
+            on.simulator.scenario.add_usage("embeddings", {"num_model_requests": 1000, "input_tokens": 1})
+            on.simulator.faults.add("missing_bucket", path="embeddings", index=1)
+            await on.advance_to(NOW + 60.5)
+            scraped = await on.scrape()
+
+            assert before + 1000 <= scraped.sum("openai_embeddings_requests")
+            assert 1.0 == scraped.value("openai_exporter_api_errors_total", reason="invalid_response")
+            assert (0.0, 0.0) == (scraped.value("openai_exporter_resource_up"), scraped.value("openai_exporter_up"))
+
+            on.simulator.faults.clear()
+            await on.advance(3)
+            assert 1.0 == (await on.scrape()).value("openai_exporter_up")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["foreign_row", "repeated_cursor", "nan", "truncated", "duplicate_bucket"])
+def test_an_answer_that_cannot_be_leaves_the_last_good_values(kind: str) -> None:
+    """A failed page changes nothing, and the last success keeps its time."""
+
+    async def scenario() -> None:
+        async with stage(only=("completions",)) as on:
+            before = await on.scrape()
+            on.simulator.faults.add(kind, path="completions")
+            await on.advance(75)
+            after = await on.scrape()
+
+            assert 0.0 == after.value("openai_exporter_up")
+            for name in (
+                "openai_completions_input_tokens",
+                "openai_window_completions_requests",
+                "openai_exporter_last_success_timestamp_seconds",
+            ):
+                assert before.series(name) == after.series(name)
+                assert before.series(name)
+
+    run(scenario())
+
+
+def test_another_organization_is_not_applied() -> None:
+    """A key that suddenly belongs to somebody else: told, and nothing changes."""
+
+    async def scenario() -> None:
+        async with stage(only=("completions", "costs")) as on:
+            before = await on.scrape()
+            on.simulator.faults.add("organization", id="org-another")
+            await on.advance(75)
+            scraped = await on.scrape()
+            on.simulator.faults.clear()
+            await on.advance(1200)
+
+            assert before.series("openai_completions_requests") == scraped.series("openai_completions_requests")
+            assert {"completions": 1.0, "costs": 1.0} == scraped.by(
+                "resource", "openai_exporter_resource_degraded", reason="organization_changed"
+            )
+            assert (0.0, 0.0) == (
+                scraped.value("openai_exporter_resource_up", resource="completions"),
+                scraped.value("openai_exporter_up"),
+            )
+            assert 1.0 == scraped.value("openai_exporter_api_errors_total", resource="completions", reason="forbidden")
+            healed = await on.scrape()
+            assert 1.0 == healed.value("openai_exporter_up")
+            assert {0.0} == set(healed.by("resource", "openai_exporter_resource_degraded").values())
+
+    run(scenario())
+
+
+def test_the_state_knows_whose_it_is(tmp_path: Path) -> None:
+    """Another organization's key on the same state is refused from the first answer on."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = simulated(clock)
+        state = tmp_path / "state.db"
+        async with stage(simulator, clock, only=("completions",), state=state) as on:
+            before = (await on.scrape()).series("openai_completions_requests")
+        other = {"OPENAI_ADMIN_KEY": keys.OTHER_ORGANIZATION}
+        async with stage(simulator, clock, only=("completions",), environ=other, state=state) as on:
+            scraped = await on.scrape()
+            report = on.organization.report().resources[0]
+
+            assert before == scraped.series("openai_completions_requests")
+            assert {"organization_changed": 1.0} == degraded(scraped)
+            assert "nothing is applied" in report.error
+            assert "another state.path" in report.advice
+
+    run(scenario())
+
+
+def test_revisions_of_closed_buckets_are_counted_by_direction() -> None:
+    """A bucket of yesterday that is corrected up, then down; the counters stand above the net figure by as much."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        async with stage(simulated(clock, shape=Shape(projects=2, activity=0)), clock, only=("embeddings",)) as on:
+            script, yesterday = on.simulator.scenario, TODAY - DAY / 2
+            where: dict[str, int | str] = {"project_id": 0, "model": "text-embedding-3-small"}
+            script.add_usage("embeddings", {"input_tokens": 100, "num_model_requests": 10}, where)
+            await on.advance(301)
+            script.add_usage("embeddings", {"input_tokens": 50, "num_model_requests": 5}, where, time=yesterday)
+            await on.advance(60)
+            up = await on.scrape()
+            script.add_usage("embeddings", {"input_tokens": -20, "num_model_requests": -2}, where, time=yesterday)
+            await on.advance(60)
+            down = await on.scrape()
+
+            assert {"up": 1.0, "down": 0.0} == up.by("direction", "openai_exporter_revisions_total")
+            assert {"up": 1.0, "down": 1.0} == down.by("direction", "openai_exporter_revisions_total")
+            assert {"embeddings_input_tokens": 20.0, "embeddings_requests": 2.0} == down.by(
+                "measure", "openai_exporter_accrued_excess"
+            )
+
+    run(scenario())
+
+
+def test_everything_is_read_again_once_a_day() -> None:
+    """The whole look-back at start and with the first poll of a day, three days otherwise."""
+
+    async def scenario() -> None:
+        clock = ManualClock(TODAY + DAY - 150.0)
+        async with stage(simulated(clock), clock, only=("embeddings",)) as on:
+            await on.advance(270)
+            starts = [
+                (int(parse_qs(request.query)["start_time"][0]) - TODAY) // DAY for request in on.simulator.requests
+            ]
+
+            assert [-30, -2, -2, -29, -1] == starts
+
+    run(scenario())
+
+
+def test_the_last_change_is_told_apart_from_the_last_success() -> None:
+    """When nothing was reported the one moves on and the other stands: upstream lag shows there."""
+
+    async def scenario() -> None:
+        async with stage(only=("embeddings",)) as on:
+            on.simulator.scenario.quiet()
+            on.simulator.scenario.add_usage("embeddings", {"num_model_requests": 1, "input_tokens": 1})
+            await on.advance(125)
+            scraped = await on.scrape()
+            changed = scraped.value("openai_exporter_last_change_timestamp_seconds")
+            succeeded = scraped.value("openai_exporter_last_success_timestamp_seconds")
+
+            assert (NOW + 60, NOW + 120) == (changed, succeeded)
+
+    run(scenario())

@@ -1,0 +1,258 @@
+"""Names of projects, asked for at the simulator."""
+
+from dataclasses import replace
+
+import httpx
+
+from exporter.collector import MetadataPlan
+from exporter.collector.label_index import LabelIndex
+from exporter.collector.metadata_jobs import MetadataContext
+from exporter.collector.name_cache import NameCache
+from exporter.collector.projects import ProjectNames
+from exporter.openai import Directory, inline
+from exporter.simulator import Shape, keys
+from exporter.store import Name
+from tests.support.clock import ManualClock, run
+from tests.support.organization_harness import House, house, samples
+from tests.support.scripted_api import Api, Journal, client, ok, plan, refusal
+from tests.support.simulation import NOW, simulation
+
+INFO = "openai_project_info"
+PROJECTS = MetadataPlan(projects=True)
+GONE = Name("acme", "project", "proj_gone", {"name": "moon base", "status": "active", "listed": "yes"})
+
+
+def _names(acme: House) -> dict[str, str]:
+    """Return the status of every name, one of those that share it."""
+    return {labels["project_name"]: labels["status"] for labels in acme.labels(INFO, "project_id").values()}
+
+
+def test_every_project_has_its_name() -> None:
+    """Archived ones, those of one name, and names with quotes and emoji included: one series for each."""
+    with simulation(shape=Shape(projects=6)) as sim:
+
+        async def story() -> None:
+            async with house(sim, PROJECTS) as acme:
+                status = await acme.poll("projects")
+                projects = sim.simulator.worlds[0].organization.projects
+
+                assert {project.id: (project.name, project.status) for project in projects} == {
+                    id_: (labels["project_name"], labels["status"])
+                    for id_, labels in acme.labels(INFO, "project_id").items()
+                }
+                assert {1.0} == {value for _, value in acme.series(INFO)}
+                assert {"active", "archived"} == {project.status for project in projects}
+                assert (True, NOW) == (status.up, status.last_change)
+                assert ["organization/projects"] == acme.asked()
+
+        run(story())
+
+
+def test_long_lists_are_paged() -> None:
+    """An organization of 300 projects takes three requests."""
+    with simulation(shape=Shape(projects=300)) as sim:
+
+        async def story() -> None:
+            async with house(sim, PROJECTS) as acme:
+                await acme.poll("projects")
+
+                assert 300 == len(acme.labels(INFO, "project_id"))
+                assert ["organization/projects"] * 3 == acme.asked()
+
+        run(story())
+
+
+def test_a_renamed_project_replaces_its_series() -> None:
+    """Two names of one project would double every join."""
+    with simulation() as sim:
+
+        async def story() -> None:
+            async with house(sim, PROJECTS) as acme:
+                await acme.poll("projects")
+                before = acme.labels(INFO, "project_id")
+                sim.simulator.scenario.rename_project(0, 'the "new"\nname 🚀')
+                await acme.poll("projects")
+                after = acme.labels(INFO, "project_id")
+
+                assert before.keys() == after.keys()
+                assert 'the "new"\nname 🚀' == after[sim.simulator.scenario.project(0).id]["project_name"]
+
+        run(story())
+
+
+def test_a_deleted_project_keeps_its_name() -> None:
+    """What was listed once and is not any more is deleted, here or in an earlier life."""
+    with simulation() as sim:
+
+        async def story() -> None:
+            async with house(sim, PROJECTS, names=[GONE]) as acme:
+                name = sim.simulator.scenario.project(0).name
+                await acme.poll("projects")
+                sim.simulator.scenario.delete_project(0)
+                await acme.poll("projects")
+
+                assert {name: "deleted", "moon base": "deleted"} == {
+                    name: status for name, status in _names(acme).items() if status == "deleted"
+                }
+                assert ["organization/projects"] * 2 == acme.asked()
+
+        run(story())
+
+
+def test_every_id_that_is_shown_has_an_info_series() -> None:
+    """Ids that no list has are looked up once and remembered as nowhere; what stands for no id is not asked for."""
+    with simulation() as sim:
+        scenario = sim.simulator.scenario
+        gone = scenario.project(0).id
+        scenario.delete_project(0)
+        scenario.add_usage("moderations", {"input_tokens": 5, "num_model_requests": 1}, {"project_id": None})
+
+        async def story() -> None:
+            async with house(sim, PROJECTS, [plan("moderations"), plan("completions")]) as acme:
+                await acme.poll("moderations", "completions")
+
+                assert "unknown" == acme.labels(INFO, "project_id")[gone]["status"]
+                await acme.poll("projects", "projects")
+                infos = acme.labels(INFO, "project_id")
+
+                assert {"project_id": gone, "project_name": gone, "status": "deleted"} == infos[gone]
+                assert {"project_id": "unknown", "project_name": "unknown", "status": "unknown"} == infos["unknown"]
+                assert [f"organization/projects/{gone}"] == acme.asked("/projects/")
+                remembered = acme.organization.names_to_save()
+            async with house(sim, PROJECTS, [plan("completions")], names=remembered) as acme:
+                await acme.poll("completions", "projects")
+
+                assert infos[gone] == acme.labels(INFO, "project_id")[gone]
+                assert 1 == len(acme.asked("/projects/"))
+
+        run(story())
+
+
+def test_the_row_of_what_is_folded_has_its_series() -> None:
+    """`other` stands for many projects, and joins like any of them."""
+    with simulation() as sim:
+
+        async def story() -> None:
+            async with house(sim, PROJECTS, [replace(plan("completions"), max_series=3)]) as acme:
+                await acme.poll("completions", "projects")
+
+                assert "other" == acme.labels(INFO, "project_id")["other"]["project_name"]
+                assert [] == acme.asked("/projects/")
+
+        run(story())
+
+
+def test_without_the_scope_ids_stand_in_for_names() -> None:
+    """A key that may not read the directory still mirrors usage; the job says what is wrong."""
+    with simulation() as sim:
+
+        async def story() -> None:
+            async with house(sim, PROJECTS, [plan("completions")], key=keys.USAGE_ONLY) as acme:
+                assert (await acme.poll("completions")).up
+                status = await acme.poll("projects")
+
+                assert (False, True) == (status.up, status.decided)
+                assert "api.management.read" in status.advice
+                infos = acme.labels(INFO, "project_name")
+
+                assert infos
+                assert all((id_, "unknown") == (info["project_id"], info["status"]) for id_, info in infos.items())
+                assert acme.organization.ready
+
+        run(story())
+
+
+def test_a_broken_page_changes_nothing() -> None:
+    """Names are kept for ever, whatever becomes of the list."""
+    with simulation(shape=Shape(projects=120)) as sim:
+
+        async def story() -> None:
+            async with house(sim, PROJECTS) as acme:
+                await acme.poll("projects")
+                before = acme.labels(INFO, "project_id")
+                sim.simulator.scenario.rename_project(0, "another")
+                sim.simulator.faults.add("truncated", path="after=")
+
+                assert not (await acme.poll("projects")).up
+                assert before == acme.labels(INFO, "project_id")
+
+        run(story())
+
+
+def test_a_filter_keeps_other_projects_out() -> None:
+    """A team that exports its own project does not show the names of all the others."""
+    with simulation() as sim:
+        own = sim.simulator.scenario.project(1).id
+
+        async def story() -> None:
+            async with house(
+                sim, MetadataPlan(projects=True, project_ids=(own,), project_budgets={"proj_b": 5})
+            ) as acme:
+                await acme.poll("projects")
+
+                assert {own, "proj_b"} == set(acme.labels(INFO, "project_id"))
+
+        run(story())
+
+
+def test_addresses_in_names_are_masked() -> None:
+    """Personal data is shown, and kept in the state, only where it is switched on."""
+    with simulation() as sim:
+        sim.simulator.scenario.rename_project(0, "of mira@northwind.example, (k.o@x)")
+
+        async def story() -> None:
+            for metadata_plan, shown in (
+                (PROJECTS, "of m***@***, (k***@***)"),
+                (MetadataPlan(projects=True, personal_data=True), "of mira@northwind.example, (k.o@x)"),
+            ):
+                async with house(sim, metadata_plan) as acme:
+                    await acme.poll("projects")
+
+                    assert shown in _names(acme)
+                    assert shown in [name.facts["name"] for name in acme.organization.names_to_save()]
+
+        run(story())
+
+
+def test_what_changed_is_handed_over_once() -> None:
+    """The state gets new facts only."""
+    with simulation() as sim:
+
+        async def story() -> None:
+            async with house(sim, PROJECTS) as acme:
+                await acme.poll("projects")
+
+                assert 6 == len(acme.organization.names_to_save())
+                acme.organization.names_saved()
+                sim.simulator.scenario.rename_project(1, "second")
+                await acme.poll("projects")
+
+                assert ["second"] == [name.facts["name"] for name in acme.organization.names_to_save()]
+
+        run(story())
+
+
+def test_a_project_that_only_a_single_look_up_finds_is_not_deleted() -> None:
+    """What the API tells of an unlisted project counts until the list has it."""
+    answers = {
+        "/v1/organization/projects": {"data": [{"id": "proj_a", "name": "a", "status": "active"}]},
+        "/v1/organization/projects/proj_hidden": {"id": "proj_hidden", "name": "hidden", "status": "active"},
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return ok(answers[request.url.path]) if request.url.path in answers else refusal(400)
+
+    clock = ManualClock()
+    journal = Journal()
+    api = Api(answer)
+    asked = client(api, clock, observer=journal)
+    context = MetadataContext("acme", asked, journal, clock, inline, NameCache("acme"), LabelIndex([]))
+    names = ProjectNames(context, Directory(asked, journal), interval=900, also=lambda: ["proj_hidden", "proj_odd"])
+    for _ in range(2):
+        run(clock.run(names.poll(0.0)))
+    [family] = names.families(clock.now())
+
+    assert {"proj_a": "active", "proj_hidden": "active", "proj_odd": "deleted"} == {
+        labels["project_id"]: labels["status"] for labels, _ in samples(family)
+    }
+    assert 4 == len(api.requests)

@@ -1,0 +1,522 @@
+"""The client against an API at transport level."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import httpx
+import pytest
+
+from exporter.catalog import DAY, HOUR, Plan, PollResult
+from exporter.openai import errors
+from exporter.openai.client import Client
+from exporter.openai.listing import MAX_PAGES, Pagination
+from exporter.openai.rate_limiter import Priority
+from exporter.openai.throttle import Throttle
+from tests.support.clock import ManualClock, run
+from tests.support.scripted_api import (
+    KEY,
+    TODAY,
+    Api,
+    Journal,
+    bucket,
+    client,
+    cost,
+    embeddings,
+    ok,
+    page,
+    plan,
+    refusal,
+)
+
+T = TypeVar("T")
+
+EMBEDDINGS = plan("embeddings")
+EMPTY = ok(page())
+
+
+def _poll(asked: Client, clock: ManualClock, of: Plan = EMBEDDINGS, start: int = TODAY) -> PollResult:
+    return run(clock.run(asked.poll(of, start, due=0.0, priority=Priority.USAGE)))
+
+
+def _fails(api: Api, of: Plan = EMBEDDINGS, start: int = TODAY) -> errors.UpstreamError:
+    clock = ManualClock()
+    with pytest.raises(errors.UpstreamError) as caught:
+        _poll(client(api, clock), clock, of, start)
+    return caught.value
+
+
+def test_a_request_is_what_openai_asks_for() -> None:
+    """Path below the base URL's own, bracketed arrays, a bare boolean, an explicit limit, no end."""
+    api = Api(EMPTY)
+    clock = ManualClock()
+    filters = [("project_ids", "proj_1"), ("project_ids", "proj_2"), ("batch", "true"), ("models", "a, b")]
+    asked = client(api, clock, base_url="https://gateway.test/openai/v1/", organization_id="org-1")
+    _poll(asked, clock, plan("completions", filters=filters), TODAY - 2 * DAY)
+    request = api.requests[0]
+
+    assert request.url.path == "/openai/v1/organization/usage/completions"
+    assert [
+        ("start_time", str(TODAY - 2 * DAY)),
+        ("bucket_width", "1d"),
+        ("limit", "3"),
+        ("group_by[]", "project_id"),
+        ("group_by[]", "model"),
+        ("group_by[]", "batch"),
+        ("project_ids[]", "proj_1"),
+        ("project_ids[]", "proj_2"),
+        ("batch", "true"),
+        ("models[]", "a, b"),
+    ] == request.url.params.multi_items()
+    assert (f"Bearer {KEY}", "org-1", "application/json", "gzip") == tuple(
+        request.headers[name] for name in ("authorization", "openai-organization", "accept", "accept-encoding")
+    )
+    assert request.headers["user-agent"].startswith("openai-usage-exporter/")
+
+
+def test_cursors_are_followed_and_encoded() -> None:
+    """Pages become one answer, in the order of time; what a cursor holds reaches the API as it is."""
+    api = Api(
+        ok(page(bucket(TODAY - DAY, embeddings(1)), next_page="page_A+/B=&c")),
+        ok(page(bucket(TODAY, embeddings(2))), **{"openai-organization": "org-1"}),
+    )
+    clock = ManualClock()
+    answer = _poll(client(api, clock), clock, start=TODAY - DAY)
+
+    assert [[], ["page_A+/B=&c"]] == api.asked("page")
+    assert "page=page_A%2B%2FB%3D%26c" in str(api.requests[1].url)
+    assert [["2"], ["2"]] == api.asked("limit")
+    assert (TODAY - DAY, TODAY + DAY, "org-1", clock.now()) == (
+        answer.start,
+        answer.end,
+        answer.organization,
+        answer.received,
+    )
+    assert [TODAY - DAY, TODAY] == [found.start for found in answer.buckets]
+
+
+@pytest.mark.parametrize(
+    ("width", "start", "limit", "asked"),
+    [
+        ("1d", TODAY, "1", TODAY),
+        ("1d", TODAY + 3661, "1", TODAY),
+        ("1d", TODAY - 30 * DAY, "31", TODAY - 30 * DAY),
+        ("1d", TODAY - 100 * DAY, "31", TODAY - 100 * DAY),
+        ("1d", TODAY + 9 * DAY, "1", TODAY + 9 * DAY),
+        ("1h", TODAY, "16", TODAY),
+        ("1h", TODAY + HOUR + 1, "15", TODAY + HOUR),
+        ("1m", TODAY - DAY, "1440", TODAY - DAY),
+    ],
+)
+def test_the_limit_is_what_is_needed(width: str, start: int, limit: str, asked: int) -> None:
+    """The start is floored to its bucket; the limit reaches to the open bucket, or as far as the API allows."""
+    api = Api(EMPTY)
+    clock = ManualClock()
+    _poll(client(api, clock), clock, plan("embeddings", width=width), start)
+
+    assert ([[str(asked)]], [[limit]]) == (api.asked("start_time"), api.asked("limit"))
+
+
+def test_buckets_before_the_start_are_left_out() -> None:
+    """What was not asked for is not handed on."""
+    api = Api(ok(page(bucket(TODAY - DAY, embeddings(1)), bucket(TODAY, embeddings(2)))))
+    clock = ManualClock()
+
+    assert [TODAY] == [found.start for found in _poll(client(api, clock), clock).buckets]
+
+
+def test_midnight_may_add_a_bucket() -> None:
+    """A bucket that opened while the pages came is part of the answer; the end stays that of the beginning."""
+    clock = ManualClock()
+
+    def midnight(_: httpx.Request) -> httpx.Response:
+        clock.pass_by(TODAY + DAY - clock.now())
+        return ok(page(bucket(TODAY), bucket(TODAY + DAY, end=TODAY + DAY + 60)))
+
+    answer = _poll(client(Api(midnight), clock), clock)
+
+    assert (TODAY + DAY, [TODAY, TODAY + DAY]) == (answer.end, [found.start for found in answer.buckets])
+
+
+def test_missing_buckets_are_for_the_ledger_to_see() -> None:
+    """An answer with a hole is handed on with its hole."""
+    api = Api(ok(page(bucket(TODAY - 2 * DAY), bucket(TODAY))))
+    clock = ManualClock()
+    answer = _poll(client(api, clock), clock, start=TODAY - 2 * DAY)
+
+    assert [TODAY - 2 * DAY, TODAY] == [found.start for found in answer.buckets]
+
+
+def test_known_buckets_come_without_rows() -> None:
+    """The digests of the last answer save reading the same bytes again."""
+    api = Api(ok(page(bucket(TODAY, embeddings(1)))))
+    clock = ManualClock()
+    asked = client(api, clock)
+    known = {found.start: found.digest for found in _poll(asked, clock).buckets}
+    again = run(asked.poll(EMBEDDINGS, TODAY, due=0.0, priority=Priority.USAGE, known=known))
+
+    assert [None] == [found.rows for found in again.buckets]
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    [
+        (Api(ok(page(bucket(TODAY), has_more=True))), errors.MissingCursor),
+        (Api(ok(page(bucket(TODAY), has_more=True, next_page=""))), errors.MissingCursor),
+        (Api(ok(page(next_page="page_A"))), errors.RepeatedCursor),
+        (Api(ok(page(bucket(TODAY), bucket(TODAY)))), errors.DuplicateBucket),
+        (Api(ok(page(bucket(TODAY), next_page="page_A"))), errors.DuplicateBucket),
+        (Api(ok(page(*(bucket(TODAY + day * DAY) for day in range(8))))), errors.Endless),
+        (Api(*(ok(page(next_page=f"page_{number}")) for number in range(9))), errors.Endless),
+        (Api(ok(page(bucket(TODAY, cost())))), errors.WrongObject),
+        (Api(httpx.Response(200, content=b"<html>")), errors.NotJson),
+        (Api(httpx.Response(200, content=b'{"object":')), errors.Truncated),
+        (Api(httpx.Response(200, content=b"{}", headers={"content-encoding": "br"})), errors.NotJson),
+        (Api(httpx.Response(302, headers={"location": "https://elsewhere.test/v1"})), errors.Redirected),
+        (Api(httpx.Response(204)), errors.InvalidResponse),
+    ],
+)
+def test_chains_that_go_wrong_have_their_names(api: Api, kind: type[errors.UpstreamError]) -> None:
+    """Nothing of a broken chain is handed on, and none of these is asked for again."""
+    error = _fails(api, start=TODAY - 3 * DAY)
+
+    assert (kind, "invalid_response", False) == (type(error), error.reason, error.retryable)
+    assert {"/v1/organization/usage/embeddings"} == {request.url.path for request in api.requests}
+
+
+def test_an_answer_that_makes_no_sense_keeps_its_origin() -> None:
+    """The request id of a bad page can be reported to OpenAI."""
+    error = _fails(Api(ok([], **{"x-request-id": "req_7"})))
+
+    assert (200, "req_7") == (error.status, error.request_id)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        refusal(500),
+        refusal(502),
+        refusal(503),
+        refusal(408),
+        refusal(409),
+        refusal(429),
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("gone"),
+    ],
+)
+def test_what_can_pass_is_tried_three_times_more(failure: httpx.Response | Exception) -> None:
+    """The page is asked for again after 1, 2 and 4 seconds, and then given up; each attempt is reported."""
+    clock = ManualClock()
+    journal = Journal()
+    api = Api(failure)
+    began = clock.monotonic()
+    with pytest.raises(errors.UpstreamError) as caught:
+        _poll(client(api, clock, observer=journal), clock)
+
+    assert (4, 7.0) == (len(api.requests), clock.monotonic() - began)
+    assert ["embeddings"] * 4 == journal.requests == [name for name, _ in journal.errors]
+    assert caught.value is journal.errors[-1][1]
+    assert ([0.0] * 4, 4) == (journal.durations, len(journal.waits))
+
+
+@pytest.mark.parametrize(
+    "failure", [refusal(400), refusal(401), refusal(403), refusal(404), refusal(429, {"code": "insufficient_quota"})]
+)
+def test_what_cannot_pass_is_not_tried_again(failure: httpx.Response) -> None:
+    """A refusal that needs a human, or another request, is final."""
+    api = Api(failure)
+    _fails(api)
+
+    assert len(api.requests) == 1
+
+
+def test_a_page_that_comes_at_last_is_good() -> None:
+    """A chain survives failures on its way, and the retries of each page are its own."""
+    stumbling: list[httpx.Response | Exception] = [httpx.ReadError("reset"), refusal(500), refusal(502)]
+    api = Api(
+        *stumbling,
+        ok(page(bucket(TODAY - DAY), next_page="page_A")),
+        *stumbling,
+        ok(page(bucket(TODAY))),
+    )
+    clock = ManualClock()
+
+    assert len(_poll(client(api, clock), clock, start=TODAY - DAY).buckets) == 2
+    assert len(api.requests) == 8
+
+
+def test_a_pause_that_is_asked_for_is_kept_exactly() -> None:
+    """`Retry-After` of a 429 and of a 500 both decide when the next attempt is made."""
+    api = Api(refusal(429, retry_after="90"), refusal(500, retry_after="7"), EMPTY)
+    clock = ManualClock()
+    began = clock.monotonic()
+    _poll(client(api, clock), clock)
+
+    assert clock.monotonic() - began == 97.0
+
+
+def test_billing_limits_do_not_silence_the_organization() -> None:
+    """An account without credit says nothing about the rate."""
+    clock = ManualClock()
+    throttle = Throttle(clock, 60)
+    asked = client(Api(refusal(429, {"code": "insufficient_quota"})), clock, throttle=throttle)
+    with pytest.raises(errors.BillingLimit):
+        _poll(asked, clock)
+
+    assert (60, None) == (throttle.requests_per_minute, throttle.paused_until)
+
+
+def test_headers_reach_the_throttle() -> None:
+    """What the API says of its rate is kept to."""
+    clock = ManualClock()
+    throttle = Throttle(clock, 60)
+    api = Api(
+        ok(page(), **{"x-ratelimit-limit-requests": "20"}),
+        ok(page(), **{"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"}),
+    )
+    asked = client(api, clock, throttle=throttle)
+    _poll(asked, clock)
+    _poll(asked, clock)
+
+    assert (20, clock.now() + 90) == (throttle.requests_per_minute, throttle.paused_until)
+
+
+def test_the_key_is_asked_for_every_time() -> None:
+    """A key that changes is used from the next request on."""
+    keys = iter([KEY, "sk-admin-second\n"])
+    api = Api(EMPTY)
+    clock = ManualClock()
+    asked = client(api, clock, key=lambda: next(keys))
+    _poll(asked, clock)
+    _poll(asked, clock)
+
+    assert [f"Bearer {KEY}", "Bearer sk-admin-second"] == [request.headers["authorization"] for request in api.requests]
+
+
+def _unreadable() -> str:
+    raise PermissionError(13, "Permission denied", "/etc/key")
+
+
+@pytest.mark.parametrize(
+    "key", [lambda: "", lambda: " \n", lambda: "sk-admin-a\nsk-admin-b", lambda: "ключ", _unreadable]
+)
+def test_a_key_that_is_none_is_never_sent(key: Callable[[], str]) -> None:
+    """Nothing, two lines, other alphabets and unreadable files are refused before the network, without showing them."""
+    api = Api(EMPTY)
+    clock = ManualClock()
+    with pytest.raises(errors.Unauthorized) as caught:
+        _poll(client(api, clock, key=key), clock)
+
+    assert [] == api.requests
+    assert "sk-" not in str(caught.value)
+
+
+def test_the_key_is_nowhere_to_be_seen() -> None:
+    """Neither errors nor representations show the key, even where the API or the network repeat it."""
+    clock = ManualClock()
+    echo = f"Bearer {KEY} {KEY}"
+    answers: list[httpx.Response | Exception] = [
+        refusal(401, {"message": echo, "code": echo}),
+        refusal(400, {"message": echo, "param": echo}),
+        refusal(403, echo),
+        refusal(500, echo, **{"x-request-id": KEY}),
+        httpx.Response(302, headers={"location": f"https://elsewhere.test/{KEY}"}),
+        httpx.Response(302, headers={"location": f"/{KEY}"}),
+        httpx.Response(200, content=echo.encode()),
+        ok(page(object=echo)),
+        ok(page({"object": "bucket", "start_time": echo})),
+        httpx.Response(200, content=b"{}", headers={"content-encoding": KEY}),
+        httpx.LocalProtocolError(f"Illegal header value {echo}"),
+    ]
+    for answer in answers:
+        asked = client(Api(answer), clock)
+        with pytest.raises(errors.UpstreamError) as caught:
+            _poll(asked, clock)
+        error = caught.value
+        shown = [str(error), repr(error), error.advice, str(vars(error)), repr(asked), repr(error.__cause__)]
+
+        assert KEY not in " ".join(shown), answer
+
+
+def test_an_oversized_page_halves_the_limit_for_a_day() -> None:
+    """Fewer buckets a page until they fit; a day later the full page is tried again."""
+    clock = ManualClock()
+    large = "x" * 300
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        start = int(request.url.params.get("page", request.url.params["start_time"]))
+        days = [start + day * DAY for day in range(int(request.url.params["limit"])) if start + day * DAY <= TODAY]
+        more = str(days[-1] + DAY) if days[-1] < TODAY else None
+        return ok(page(*(bucket(day, embeddings(project_id=large)) for day in days), next_page=more))
+
+    api = Api(answer)
+    journal = Journal()
+    asked = client(api, clock, max_body=2000, observer=journal)
+    first = _poll(asked, clock, start=TODAY - 9 * DAY)
+    limits = [int(limit) for [limit] in api.asked("limit")]
+    api.requests.clear()
+    _poll(asked, clock, start=TODAY - 9 * DAY)
+    second = [int(limit) for [limit] in api.asked("limit")]
+    api.requests.clear()
+    clock.pass_by(DAY)
+    _poll(asked, clock, start=TODAY - 8 * DAY)
+
+    assert [10, 5, 2, 2, 2, 2, 2] == limits
+    assert [2] * 5 == second
+    assert api.asked("limit")[0] == ["10"]
+    assert len(first.buckets) == 10
+    assert {errors.OversizedPage} == {type(error) for _, error in journal.errors}
+
+
+def test_a_bucket_that_is_too_large_names_what_to_drop() -> None:
+    """When one bucket alone does not fit, the error says which dimension to give up."""
+    clock = ManualClock()
+    asked = client(Api(ok(page(bucket(TODAY, *[embeddings()] * 50)))), clock, max_body=2000)
+    with pytest.raises(errors.OversizedPage) as caught:
+        _poll(asked, clock, start=TODAY - DAY)
+    with pytest.raises(errors.OversizedPage) as ungrouped:
+        _poll(asked, clock, plan("embeddings", group_by=[]))
+
+    assert caught.value.advice == "Drop model from the resource's group_by, or raise api.max_body."
+    assert "2000 bytes" in caught.value.message
+    assert ungrouped.value.advice == "Raise api.max_body."
+
+
+def test_the_clock_is_compared_with_the_servers() -> None:
+    """The header `Date` of the last answer tells how wrong this machine's clock is."""
+    clock = ManualClock()
+    asked = client(Api(ok(page(), date="Wed, 18 Nov 2026 15:41:17 GMT"), EMPTY), clock)
+    before = asked.skew
+    _poll(asked, clock)
+    _poll(asked, clock)
+
+    assert (None, 60.0) == (before, asked.skew)
+
+
+def test_waiting_in_the_queue_is_told() -> None:
+    """The seconds in the throttle are counted by resource."""
+    clock = ManualClock()
+    journal = Journal()
+    asked = client(Api(EMPTY), clock, throttle=Throttle(clock, 60), observer=journal)
+    for _ in range(12):
+        _poll(asked, clock)
+
+    assert [("embeddings", 0.0)] * 10 + [("embeddings", pytest.approx(1.0))] * 2 == journal.waits
+
+
+def test_reading_is_handed_to_whoever_does_it() -> None:
+    """What needs the processor goes through the given runner."""
+    clock = ManualClock()
+    ran: list[object] = []
+
+    async def elsewhere(work: Callable[[], T], /) -> T:
+        ran.append(work)
+        return work()
+
+    asked = Client(
+        "https://api.test",
+        lambda: KEY,
+        throttle=Throttle(clock, 60),
+        clock=clock,
+        run=elsewhere,
+        transport=httpx.MockTransport(Api(EMPTY)),
+    )
+    _poll(asked, clock)
+
+    assert len(ran) == 1
+
+
+def _ask(api: Api, work: Callable[[Client], Awaitable[T]]) -> T:
+    clock = ManualClock()
+    return run(clock.run(work(client(api, clock))))
+
+
+def _list(api: Api, style: Pagination) -> list[object]:
+    rows = _ask(
+        api,
+        lambda asked: asked.listing(
+            "organization/projects",
+            [("include_archived", "true")],
+            style,
+            100,
+            resource="projects",
+            priority=Priority.NAMES,
+            due=0.0,
+        ),
+    )
+    return [row["id"] for row in rows]
+
+
+def _rows(*ids: object, **envelope: object) -> httpx.Response:
+    return ok({"object": "list", "data": [{"id": name} for name in ids], **envelope})
+
+
+@pytest.mark.parametrize(
+    ("style", "first", "after"),
+    [
+        (Pagination.LAST_ID, _rows("a", "b", has_more=True, last_id="opaque"), "opaque"),
+        (Pagination.LAST_ID, _rows("a", "b", has_more=True), "b"),
+        (Pagination.LAST_ID, _rows("a", "b", has_more=True, last_id=None), "b"),
+        (Pagination.LAST_ROW, _rows("a", "b", has_more=True, last_id="opaque"), "b"),
+        (Pagination.NEXT, _rows("a", "b", has_more=True, next="further"), "further"),
+    ],
+)
+def test_lists_are_paged_in_their_own_style(style: Pagination, first: httpx.Response, after: str) -> None:
+    """What comes after is what the endpoint's style says."""
+    api = Api(first, _rows("c", has_more=False, last_id="c", next="ignored"))
+
+    assert ["a", "b", "c"] == _list(api, style)
+    assert [[], [after]] == api.asked("after")
+    assert [["100"], ["100"]] == api.asked("limit")
+    assert [["true"], ["true"]] == api.asked("include_archived")
+
+
+@pytest.mark.parametrize(
+    ("api", "style", "kind"),
+    [
+        (Api(_rows(has_more=True)), Pagination.LAST_ID, errors.MissingCursor),
+        (Api(_rows(5, has_more=True)), Pagination.LAST_ROW, errors.MissingCursor),
+        (Api(_rows("a", has_more=True, next=None)), Pagination.NEXT, errors.MissingCursor),
+        (Api(_rows("a", has_more=True)), Pagination.LAST_ROW, errors.RepeatedCursor),
+        (Api(*(_rows(str(n), has_more=True) for n in range(MAX_PAGES + 9))), Pagination.LAST_ROW, errors.Endless),
+        (Api(ok({"data": [1]})), Pagination.LAST_ROW, errors.InvalidResponse),
+        (Api(ok({"object": "page"})), Pagination.LAST_ROW, errors.InvalidResponse),
+    ],
+)
+def test_lists_that_go_wrong_have_their_names(api: Api, style: Pagination, kind: type[errors.InvalidResponse]) -> None:
+    """No part of a broken list is handed on."""
+    with pytest.raises(errors.InvalidResponse) as caught:
+        _list(api, style)
+
+    assert kind is type(caught.value)
+
+
+def test_single_objects_are_handed_out_as_they_are() -> None:
+    """What has no shape of its own is decoded JSON."""
+    api = Api(ok({"threshold_amount": 5000}))
+
+    assert {"threshold_amount": 5000} == _ask(
+        api,
+        lambda asked: asked.get_json(
+            "organization/spend_limit", resource="spend_limit", priority=Priority.LIMITS, due=0.0
+        ),
+    )
+    assert str(api.requests[0].url) == "https://api.test/v1/organization/spend_limit"
+
+
+def test_an_object_that_is_not_there_is_not_found() -> None:
+    """404 has its own name, for no spend limit is no error."""
+    with pytest.raises(errors.NotFound):
+        _ask(
+            Api(refusal(404)),
+            lambda asked: asked.get_json("x", resource="spend_limit", priority=Priority.LIMITS, due=0.0),
+        )
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    """An object in another encoding is not JSON."""
+    with pytest.raises(errors.NotJson):
+        _ask(
+            Api(httpx.Response(200, content=b'"\xff"')),
+            lambda asked: asked.get_json("x", resource="spend_limit", priority=Priority.LIMITS, due=0.0),
+        )

@@ -1,0 +1,162 @@
+"""From answers that are not 200 to errors."""
+
+from collections.abc import Callable
+
+import pytest
+
+from exporter.openai import errors
+from exporter.openai.error_responses import classify, excerpt
+from exporter.openai.errors import UpstreamError
+from exporter.telemetry import ERROR_REASONS
+from tests.support.scripted_api import KEY, encoded
+
+INSUFFICIENT = "You have insufficient permissions for this operation. Missing scopes: api.usage.read. Check your role."
+
+
+def _tree(kind: type[UpstreamError]) -> list[type[UpstreamError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind"),
+    [
+        (401, {"message": "Incorrect API key provided", "code": "invalid_api_key"}, errors.Unauthorized),
+        (403, {"message": INSUFFICIENT, "type": "server_error"}, errors.MissingScopes),
+        (403, INSUFFICIENT, errors.MissingScopes),
+        (401, INSUFFICIENT, errors.MissingScopes),
+        (403, {"message": "Country, region, or territory not supported"}, errors.Forbidden),
+        (404, {"message": "Invalid URL (GET /v1/x)", "param": None, "code": None}, errors.NotFound),
+        (408, {}, errors.Timeout),
+        (409, {}, errors.ServerError),
+        (429, {"message": "Rate limit reached", "type": "requests", "code": "rate_limit_exceeded"}, errors.RateLimited),
+        (429, {"type": "rate_limit_error", "code": "slow_down"}, errors.RateLimited),
+        (429, {"code": "insufficient_quota"}, errors.BillingLimit),
+        (429, {"type": "insufficient_quota"}, errors.BillingLimit),
+        (429, {"code": "organization_spend_limit_exceeded"}, errors.BillingLimit),
+        (400, {"message": "Invalid 'limit'", "param": "limit"}, errors.BadRequest),
+        (422, {}, errors.BadRequest),
+        (500, {"message": "The server had an error"}, errors.ServerError),
+        (502, "bad gateway", errors.ServerError),
+        (503, {"type": "service_unavailable_error", "code": "server_is_overloaded"}, errors.Overloaded),
+        (302, {}, errors.Redirected),
+        (204, {}, errors.InvalidResponse),
+    ],
+)
+def test_every_refusal_has_its_name(status: int, error: object, kind: type[UpstreamError]) -> None:
+    """Status and body together decide what an answer means."""
+    assert kind is type(classify(status, {}, encoded({"error": error})))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (encoded({"error": {"message": "in an object"}}), "in an object"),
+        (encoded({"error": {"code": "only_a_code"}}), "only_a_code"),
+        (encoded({"error": "a plain string"}), "a plain string"),
+        (encoded({"detail": "elsewhere"}), '{"detail": "elsewhere"}'),
+        (b"<html><head><title>502 Bad\n Gateway</title></head>" + b"<p>" * 5000, "502 Bad Gateway"),
+        (b"upstream connect error", "upstream connect error"),
+        (b"[" * 100_000, "[" * 197 + "..."),
+        (b"\xff\xfe\x00", "\N{REPLACEMENT CHARACTER}" * 2),
+        (b"", "no explanation with HTTP 500"),
+        (encoded({"error": None}), '{"error": null}'),
+        (encoded({"error": {"message": 5}}), "no explanation with HTTP 500"),
+    ],
+)
+def test_the_message_is_found_in_every_form_of_body(body: bytes, message: str) -> None:
+    """An object, a plain string, HTML, text and nothing all give a short line."""
+    assert message == classify(500, {}, body).message
+
+
+def test_missing_scopes_are_named() -> None:
+    """All scopes that are missing are told, and the advice repeats them."""
+    error = classify(403, {}, encoded({"error": "Missing scopes: api.usage.read, api.management.read."}))
+
+    assert isinstance(error, errors.MissingScopes)
+    assert ("api.usage.read", "api.management.read") == error.scopes
+    assert "api.usage.read and api.management.read" in error.advice
+
+
+def test_a_bad_request_says_which_parameter() -> None:
+    """What the API refuses is kept, and told in the advice."""
+    body = {"error": {"message": "no", "param": "group_by", "code": "unsupported"}}
+    error = classify(400, {"x-request-id": "req_1"}, encoded(body))
+
+    assert isinstance(error, errors.BadRequest)
+    assert ("group_by", "unsupported") == (error.param, error.code)
+    assert "group_by" in error.advice
+    assert str(error) == "no (HTTP 400, req_1)"
+
+
+def test_a_redirect_tells_where_it_points() -> None:
+    """The host of a redirect is told, its path and secrets are not."""
+    error = classify(301, {"location": "https://user:hidden@elsewhere.test/login?next=hidden"}, b"")
+
+    assert error.message == "a redirect to https://elsewhere.test"
+
+
+@pytest.mark.parametrize("location", ["", "http://[broken"])
+def test_a_redirect_may_point_nowhere(location: str) -> None:
+    """A redirect without a usable target is a redirect still."""
+    assert classify(301, {"location": location}, b"").message == "a redirect to nowhere"
+
+
+@pytest.mark.parametrize(
+    ("status", "pause"), [(429, 7.0), (503, 7.0), (500, 7.0), (408, 7.0), (401, None), (400, None)]
+)
+def test_a_pause_is_kept_where_asking_again_helps(status: int, pause: float | None) -> None:
+    """`Retry-After` means something only with errors that can pass."""
+    assert pause == classify(status, {"retry-after": "7"}, b"").retry_after
+
+
+def test_a_billing_limit_is_not_retried() -> None:
+    """An account without credit needs a human."""
+    error = classify(429, {"retry-after": "7"}, encoded({"error": {"code": "insufficient_quota"}}))
+
+    assert (False, True, None) == (error.retryable, error.needs_human, error.retry_after)
+
+
+@pytest.mark.parametrize("kind", _tree(UpstreamError)[1:])
+def test_every_error_has_a_reason_and_advice(kind: Callable[..., UpstreamError]) -> None:
+    """Whatever is raised can be counted by a known reason and says what to do."""
+    scoped = kind in {errors.MissingScopes, errors.LegacyClosed}
+    error = kind("no", ("api.usage.read",), status=403) if scoped else kind("no")
+
+    assert error.reason in ERROR_REASONS
+    assert error.advice.endswith(".")
+
+
+def test_every_reason_is_used() -> None:
+    """No value of the label `reason` is there in vain."""
+    assert set(ERROR_REASONS) == {kind.reason for kind in _tree(UpstreamError)[1:]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Incorrect API key provided: {KEY}.",
+        "Incorrect API key provided: sk-not-a*****-key.",
+        f"header was 'Authorization: Bearer {KEY}'",
+        "custom-gateway-token is unknown",
+    ],
+)
+def test_no_key_survives_in_a_message(text: str) -> None:
+    """Neither the key that was sent nor anything that looks like one is repeated, by any field."""
+    body = encoded({"error": {"message": text, "param": text, "code": text}})
+    shown = [vars(classify(status, {"location": text}, body, key="custom-gateway-token")) for status in (301, 400, 401)]
+
+    assert "sk-" not in str(shown)
+    assert "custom-gateway-token" not in str(shown)
+
+
+def test_a_request_id_that_is_none_is_left_out() -> None:
+    """Only something that looks like an id is repeated."""
+    assert classify(500, {"x-request-id": "a b\n" * 50}, b"x").request_id == ""
+
+
+def test_an_excerpt_is_one_short_line() -> None:
+    """Control characters and length are cut."""
+    text = excerpt("a\x1b[31m\nb\t" + "c" * 500)
+
+    assert text.startswith("a [31m b c")
+    assert len(text) == 200

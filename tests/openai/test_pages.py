@@ -1,0 +1,353 @@
+"""Pages of buckets, as the API writes them and as it should not."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.catalog import CATALOG, DAY, HOUR, QUANTA, ApiFamily, Bucket, Measure, Plan, Resource, RowFilter
+from exporter.openai import errors
+from exporter.openai.pages import read_page
+from exporter.openai.rows import quanta
+from tests.support.scripted_api import TODAY, bucket, cost, embeddings, encoded, page, plan
+
+EMBEDDINGS = plan("embeddings")
+COSTS = plan("costs")
+
+
+def _rows(*rows: dict[str, Any], of: Plan = EMBEDDINGS) -> tuple[Any, ...]:
+    read = read_page(encoded(page(bucket(TODAY, *rows))), of, {}).buckets[0].rows
+    assert read is not None
+    return tuple(list(sheet) for sheet in read)
+
+
+def _refused(body: bytes, of: Plan = EMBEDDINGS) -> errors.InvalidResponse:
+    with pytest.raises(errors.InvalidResponse) as caught:
+        read_page(body, of, {})
+    return caught.value
+
+
+def test_a_page_is_buckets_and_a_cursor() -> None:
+    """Times, rows and the way on are read; unknown fields of every level are ignored."""
+    row = embeddings(7, 2, project_id="proj_a", model="m", shoe_size=43)
+    document = page({**bucket(TODAY, row, end=TODAY + 60), "start_time_iso": "x"}, next_page="page_A==", extra=[1])
+    read = read_page(encoded(document), EMBEDDINGS, {})
+
+    assert (True, "page_A==") == (read.has_more, read.next_page)
+    assert [(TODAY, TODAY + 60, ([(("proj_a", "m"), (7.0, 2.0))],))] == [(b.start, b.end, b.rows) for b in read.buckets]
+
+
+def test_a_bucket_without_rows_is_there() -> None:
+    """No traffic is an empty bucket, not a missing one."""
+    assert ([],) == _rows()
+    assert ([], [], []) == _rows(of=plan("costs", measures=["all"]))
+
+
+@pytest.mark.parametrize("row", CATALOG, ids=lambda row: row.name)
+def test_every_row_of_the_table_is_read(row: Resource) -> None:
+    """Whatever the table names is found under its field, dimensions in the table's order."""
+    document: dict[str, Any] = {"object": row.object, **{name: f"{name} of it" for name in row.dimensions}}
+    expected: dict[str, list[object]] = {}
+    for number, measure in enumerate(row.measures, 1):
+        whole, _, part = measure.field.rpartition(".")
+        (document.setdefault(whole, {}) if whole else document)[part] = number
+        if measure.extra is None:
+            expected.setdefault("", []).append(number * QUANTA if measure.exact else float(number))
+    if row.name == "costs":
+        document["amount"] = {"value": 1, "currency": "usd"}
+    read = _rows(document, of=plan(row, measures=["all"], group_by=row.dimensions))
+
+    assert [(tuple(f"{name} of it" for name in row.dimensions), tuple(expected[""]))] == read[0]
+
+
+def test_dimensions_become_labels() -> None:
+    """Null, empty and absent are unknown, booleans are words, and what is not grouped by is no label."""
+    rows = [
+        {"object": "organization.usage.completions.result", "input_tokens": 1, "output_tokens": 1}
+        | {"num_model_requests": 1, "user_id": "user-1"}
+        | dimensions
+        for dimensions in (
+            {"project_id": "", "model": None, "batch": True},
+            {"project_id": "proj_a", "model": "m", "batch": False},
+            {"project_id": "unknown"},
+        )
+    ]
+    read = _rows(*rows, of=plan("completions"))
+
+    assert [
+        ("unknown", "unknown", "true"),
+        ("proj_a", "m", "false"),
+        ("unknown", "unknown", "unknown"),
+    ] == [labels for labels, _ in read[0]]
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        (rb"\ud83d", "\ufffd"),
+        (rb"a\uDE00b", "a\ufffdb"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (rb"\ud83d\u0041", "\ufffdA"),
+        (rb"\\ud83d\udc00", "\\ud83d\ufffd"),
+    ],
+)
+def test_half_a_character_is_replaced(written: bytes, label: str) -> None:
+    """A name that was cut in the middle of a surrogate pair costs no page; whole pairs beside it stay."""
+    body = encoded(page(bucket(TODAY, embeddings(7, 2, project_id="proj_a", model="HERE")))).replace(b"HERE", written)
+    rows = read_page(body, EMBEDDINGS, {}).buckets[0].rows
+
+    assert rows is not None
+    assert [(("proj_a", label), (7.0, 2.0))] == list(rows[0])
+
+
+def test_without_grouping_there_are_no_labels() -> None:
+    """One row, no labels."""
+    assert ([((), (5.0, 1.0))],) == _rows(embeddings(5, 1, project_id="proj_a"), of=plan("embeddings", group_by=[]))
+    assert ([],) == _rows(of=plan("embeddings", group_by=[]))
+
+
+def test_optional_fields_may_be_missing() -> None:
+    """What an old row lacks is unknown, not nought."""
+    row = {
+        "object": "organization.usage.completions.result",
+        "input_tokens": 10,
+        "output_tokens": 2,
+        "num_model_requests": 1,
+        "input_cached_tokens": None,
+    }
+
+    assert [(10.0, 2.0, None, None, None, 1.0)] == [values for _, values in _rows(row, of=plan("completions"))[0]]
+
+
+@pytest.mark.parametrize("change", [{"input_tokens": None}, {"num_model_requests": None}])
+@pytest.mark.parametrize("absent", [True, False])
+def test_required_fields_must_be_there(change: dict[str, None], *, absent: bool) -> None:
+    """Missing or null, the error names the field."""
+    row = embeddings() | change
+    if absent:
+        del row[next(iter(change))]
+    error = _refused(encoded(page(bucket(TODAY, row))))
+
+    assert next(iter(change)) in error.message
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        (b"1", QUANTA),
+        (b"0.06", 6 * QUANTA // 100),
+        (b"-2.5", -5 * QUANTA // 2),
+        (b"1e-7", QUANTA // 10**7),
+        (b"0.1234567890123456789012345678901234567890", 123456789012345678901234567890),
+        (b"0.000000000000000000000000000000500001", 1),
+        (b"0.0000000000000000000000000000005", 0),
+        (b"0.0000000000000000000000000000015", 2),
+        (b"999999999999999.999999999999999999999999999999", 10**45 - 1),
+        (b'"12.50"', 25 * QUANTA // 2),
+        (b'"0E-6176"', 0),
+        (b'"0.003627500000000000000000000000000000"', 36275 * QUANTA // 10**7),
+        (b'"1E-999999999"', 0),
+        (b"null", None),
+    ],
+)
+def test_amounts_are_exact_in_every_form(written: bytes, amount: int | None) -> None:
+    """Numbers, numeric strings and exponents become whole quanta, rounded half to even, never by way of a float."""
+    body = encoded(page(bucket(TODAY, cost("HERE")))).replace(b'"HERE"', written)
+    read = read_page(body, COSTS, {}).buckets[0].rows
+
+    assert read is not None
+    assert [(("proj_a", "gpt-6, input"), (amount,))] == read[0]
+
+
+@given(st.integers(-(10**44), 10**44))
+def test_every_amount_comes_back(whole: int) -> None:
+    """Quanta written as a decimal are read as the same quanta."""
+    assert whole == quanta(Decimal(f"{whole}E-30"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [b"1e15", b"-1e15", b"1e999999999", b'"NaN"', b'"sNaN"', b'"-Infinity"', b'"1e999"', b"NaN", b"-Infinity"],
+)
+def test_amounts_beyond_reason_are_refused(written: bytes) -> None:
+    """NaN, Infinity and a thousand million millions are no money."""
+    body = encoded(page(bucket(TODAY, cost("HERE")))).replace(b'"HERE"', written)
+
+    assert isinstance(_refused(body, COSTS), errors.NotFinite)
+
+
+@pytest.mark.parametrize("written", [b"NaN", b"Infinity", b"1e999", b"1e18", b"-1e18"])
+def test_counts_beyond_reason_are_refused(written: bytes) -> None:
+    """Counts are finite and below a thousand million millions."""
+    body = encoded(page(bucket(TODAY, embeddings()))).replace(b'"input_tokens": 5', b'"input_tokens": ' + written)
+
+    assert isinstance(_refused(body), errors.NotFinite)
+
+
+@pytest.mark.parametrize("written", [b'"5"', b'"NaN"', b"true", b"[5]", b"{}"])
+def test_counts_are_numbers(written: bytes) -> None:
+    """Anything else is refused, and the error names the field."""
+    body = encoded(page(bucket(TODAY, embeddings()))).replace(b'"input_tokens": 5', b'"input_tokens": ' + written)
+
+    assert "input_tokens" in _refused(body).message
+
+
+def test_an_absent_amount_is_unknown() -> None:
+    """The row stays with the dollars, unknown, and tells nothing of other currencies."""
+    rows = [cost() | {"amount": None}, cost(None, None), cost(None)]
+    del rows[0]["amount"]
+    labels = ("proj_a", "gpt-6, input")
+
+    assert ([(labels, (None,))] * 3, []) == _rows(*rows, of=COSTS)
+    assert ([(labels, (None,))], []) == _rows(cost() | {"amount": None}, of=COSTS)
+
+
+def test_currencies_part_in_any_case() -> None:
+    """What is not dollars, or has no currency, has its own sheet with its currency in lower case."""
+    rows = [cost(1, "USD"), cost(2, "EUR"), cost(3, "eur"), cost(4, None), cost(5, ""), cost(None, "gbp")]
+    dollars, others = _rows(*rows, of=plan("costs", group_by=["project_id"]))
+
+    assert [(("proj_a",), (QUANTA,))] == dollars
+    assert [
+        (("proj_a", "eur"), (2 * QUANTA,)),
+        (("proj_a", "eur"), (3 * QUANTA,)),
+        (("proj_a", "unknown"), (4 * QUANTA,)),
+        (("proj_a", "unknown"), (5 * QUANTA,)),
+        (("proj_a", "gbp"), (None,)),
+    ] == others
+
+
+def test_quantities_have_their_unit() -> None:
+    """A quantity is shown under its unit as written; a row without any is left out of that sheet."""
+    rows = [
+        cost(1, quantity=2.5, quantity_unit="1000_Tokens"),
+        cost(1, quantity="3", quantity_unit=None),
+        cost(1, quantity=None, quantity_unit="images"),
+        cost(1),
+    ]
+    _, _, quantities = _rows(*rows, of=plan("costs", group_by=["project_id"], measures=["all"]))
+
+    assert [
+        (("proj_a", "1000_Tokens"), (5 * QUANTA // 2,)),
+        (("proj_a", "unknown"), (3 * QUANTA,)),
+        (("proj_a", "images"), (None,)),
+    ] == quantities
+
+
+def test_a_thirteenth_row_needs_no_code() -> None:
+    """An endpoint that mixes what the table's rows have apart is read by its description alone."""
+    thirteenth = Resource(
+        name="credits",
+        path="usage/credits",
+        object="organization.usage.credits.result",
+        dimensions=("pool", "project_id"),
+        group_by=("pool",),
+        filters=(),
+        measures=(
+            Measure("credits_granted", "grant.amount", "Credits", exact=True, only=RowFilter("grant.currency", "usd")),
+            Measure("credits_requests", "num_requests", "Requests", required=True),
+            Measure("credits_rate", "rate", "Rate", exact=True, required=True),
+        ),
+        branch=ApiFamily.USAGE,
+        widths={"1d": 31},
+    )
+    row = {"object": thirteenth.object, "pool": "p", "num_requests": 2, "rate": "0.5"}
+    read = _rows(
+        {**row, "grant": {"amount": 1, "currency": "usd"}},
+        {**row, "grant": {"amount": 1, "currency": "eur"}},
+        {**row, "grant": None},
+        of=plan(thirteenth),
+    )
+
+    assert [
+        (("p",), (QUANTA, 2.0, QUANTA // 2)),
+        (("p",), (None, 2.0, QUANTA // 2)),
+        (("p",), (None, 2.0, QUANTA // 2)),
+    ] == read[0]
+    error = _refused(encoded(page(bucket(TODAY, row | {"rate": None}))), plan(thirteenth))
+    assert "rate" in error.message
+
+
+def test_rows_repeat() -> None:
+    """Rows of one combination are all handed on: adding them up is the ledger's business."""
+    assert 2 == len(_rows(embeddings(1), embeddings(1))[0])
+
+
+def test_known_buckets_are_not_read_again() -> None:
+    """A bucket whose results are those of the last answer comes without rows, with its new end."""
+    body = encoded(page(bucket(TODAY - DAY, embeddings(1)), bucket(TODAY, embeddings(2), end=TODAY + 60)))
+    before = read_page(body, EMBEDDINGS, {}).buckets
+    again = encoded(page(bucket(TODAY - DAY, embeddings(3)), bucket(TODAY, embeddings(2), end=TODAY + 120)))
+    after = read_page(again, EMBEDDINGS, {bucket.start: bucket.digest for bucket in before}).buckets
+
+    assert after[0].rows == ([(("unknown", "unknown"), (3.0, 1.0))],)
+    assert after[1] == Bucket(TODAY, TODAY + 120, None, before[1].digest)
+    assert before[0].digest != after[0].digest
+
+
+def test_a_row_of_another_endpoint_is_refused() -> None:
+    """The error tells whose row it is."""
+    row = embeddings() | {"object": "organization.usage.moderations.result"}
+    error = _refused(encoded(page(bucket(TODAY, row))))
+
+    assert isinstance(error, errors.WrongObject)
+    assert "organization.usage.moderations.result" in error.message
+
+
+@pytest.mark.parametrize(
+    "document", [page(object="list"), page({**bucket(TODAY), "object": "page"}), page(bucket(TODAY, {}))]
+)
+def test_an_answer_of_another_kind_is_refused(document: dict[str, Any]) -> None:
+    """A list is no page, a page no bucket, and an empty object no row."""
+    assert "object" in _refused(encoded(document)).message
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", errors.NotJson),
+        (b" \n", errors.NotJson),
+        (b"<html><body>Sign in</body></html>", errors.NotJson),
+        (encoded(page()) + b" trailing", errors.NotJson),
+        (encoded(page(bucket(TODAY, embeddings())))[:-20], errors.Truncated),
+        (b'{"more":' + b"[" * 1_000_000, errors.TooDeep),
+        (b"[" * 1_000_000, errors.InvalidResponse),
+        (encoded(page(bucket(TODAY, {"a": "HERE"}))).replace(b'"HERE"', b"[" * 5000 + b"]" * 5000), errors.TooDeep),
+        (b"null", errors.InvalidResponse),
+        (b"[]", errors.InvalidResponse),
+        (b"{}", errors.InvalidResponse),
+        (encoded(page(bucket(TODAY))).replace(b'"results": []', b'"results": null'), errors.InvalidResponse),
+        (encoded(page(bucket(TODAY))).replace(b'"results"', b'"result"'), errors.InvalidResponse),
+        (encoded(page(has_more="yes")), errors.InvalidResponse),
+        (encoded(page(bucket(TODAY, embeddings(model="HERE")))).replace(b"HERE", b"\xff"), errors.NotJson),
+    ],
+)
+def test_bodies_that_are_no_page_have_their_names(body: bytes, kind: type[errors.InvalidResponse]) -> None:
+    """HTML, nothing, half a page, a heap of brackets: each is told apart."""
+    assert kind is type(_refused(body))
+
+
+def test_buckets_begin_on_boundaries() -> None:
+    """Only the first of all may be clipped, and is known by the boundary before it."""
+    clipped = encoded(page({**bucket(TODAY + 63), "end_time": TODAY + DAY}))
+
+    assert [TODAY] == [bucket.start for bucket in read_page(clipped, EMBEDDINGS, {}).buckets]
+    with pytest.raises(errors.MisplacedBucket):
+        read_page(clipped, EMBEDDINGS, {}, first=False)
+
+
+@pytest.mark.parametrize(
+    "misplaced",
+    [
+        bucket(TODAY, end=TODAY),
+        bucket(TODAY, end=TODAY - 60),
+        bucket(TODAY, end=TODAY + DAY),
+    ],
+)
+def test_buckets_have_the_width_that_was_asked_for(misplaced: dict[str, Any]) -> None:
+    """A day where an hour was asked for would be counted as an hour."""
+    body = encoded(page(bucket(TODAY - HOUR, end=TODAY), misplaced))
+
+    assert isinstance(_refused(body, plan("embeddings", width="1h")), errors.MisplacedBucket)

@@ -1,0 +1,123 @@
+"""An organization that asks the simulator over real sockets, poll by poll, when a test says so."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from exporter.catalog import Plan
+from exporter.collector import ClientMetrics, LedgerStore, MetadataPlan, NoStore, Organization, Poller, Status
+from exporter.exposition import Family
+from exporter.openai import FallbackClient, Throttle, inline
+from exporter.simulator import keys
+from exporter.store import Name
+from exporter.telemetry import Telemetry
+from tests.support.clock import ManualClock
+from tests.support.simulation import Simulation
+
+Series = dict[str, str]
+
+
+@dataclass
+class Secret:
+    """A key that a test may exchange."""
+
+    text: str
+
+    def read(self) -> str:
+        """Return the key."""
+        return self.text
+
+
+@dataclass
+class House:
+    """One organization, its telemetry and the clock that it shares with the simulator."""
+
+    organization: Organization
+    telemetry: Telemetry
+    clock: ManualClock
+    sim: Simulation
+    key: Secret
+
+    async def poll(self, *names: str) -> Status:
+        """Poll jobs by name, and return the status of the last."""
+        jobs = {job.name: job for job in self.organization.jobs}
+        for name in names:
+            poller = Poller("acme", jobs[name], self.clock, self.telemetry, lambda: None)
+            await self.clock.run(poller.poll(self.clock.monotonic()))
+        return jobs[names[-1]].status
+
+    def series(self, name: str) -> list[tuple[Series, float]]:
+        """Return the labels (without `organization`) and values of a family without a ledger."""
+        found = []
+        for source in self.organization.sources:
+            for family in source.families(self.clock.now()):
+                if family.name == name:
+                    found += samples(family)
+        return found
+
+    def labels(self, name: str, key: str) -> dict[str, Series]:
+        """Return the labels of an info family by one of them, of which there must not be two alike."""
+        labels = [labels for labels, _ in self.series(name)]
+        by_key = {each[key]: each for each in labels}
+
+        assert len(by_key) == len(labels)
+        return by_key
+
+    def asked(self, path: str = "") -> list[str]:
+        """Return the paths below `/v1/` that were asked for, as far as they hold a text."""
+        return [request.path.removeprefix("/v1/") for request in self.sim.simulator.requests if path in request.path]
+
+
+def samples(family: Family) -> list[tuple[Series, float]]:
+    """Return the samples of a family without the label `organization`."""
+    return [
+        ({key: text for key, text in zip(column.rows.names, row, strict=True) if key != "organization"}, float(value))
+        for column in family.columns
+        for row, value in zip(column.rows.sets, column.values, strict=True)
+    ]
+
+
+@asynccontextmanager
+async def house(
+    sim: Simulation,
+    metadata_plan: MetadataPlan,
+    plans: Sequence[Plan] = (),
+    *,
+    key: str = keys.FULL,
+    names: Iterable[Name] = (),
+    store: LedgerStore | None = None,
+    requests_per_minute: float = 60.0,
+    organization_id: str = "",
+) -> AsyncIterator[House]:
+    """Build an organization named `acme` on the simulator, for the length of a block."""
+    telemetry = Telemetry()
+    watch = ClientMetrics("acme", telemetry)
+    throttle = Throttle(sim.clock, requests_per_minute)
+    secret = Secret(key)
+    client = FallbackClient(
+        sim.url,
+        secret.read,
+        throttle=throttle,
+        clock=sim.clock,
+        observer=watch,
+        organization_id=organization_id,
+        told=watch.legacy,
+        organization="acme",
+    )
+    organization = Organization(
+        "acme",
+        plans,
+        client=client,
+        throttle=throttle,
+        watch=watch,
+        clock=sim.clock,
+        telemetry=telemetry,
+        run=inline,
+        store=store or NoStore(),
+        metadata_plan=metadata_plan,
+        names=names,
+    )
+    try:
+        yield House(organization, telemetry, sim.clock, sim, secret)
+    finally:
+        await organization.close()
