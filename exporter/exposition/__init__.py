@@ -3,7 +3,16 @@
 from exporter.exposition.encoder import Encoder
 from exporter.exposition.families import Column, Family, Type, columns_of, merge, of_measures, of_samples, reference
 from exporter.exposition.self_metrics import Tail, render
-from exporter.exposition.snapshot import Body, Format, ModelUse, OrganizationReport, ResourceReport, Snapshot, Spend
+from exporter.exposition.snapshot import (
+    Body,
+    Format,
+    ModelUse,
+    OrganizationReport,
+    Piece,
+    ResourceReport,
+    Snapshot,
+    Spend,
+)
 
 __all__ = [
     "Body",
@@ -13,6 +22,7 @@ __all__ = [
     "Format",
     "ModelUse",
     "OrganizationReport",
+    "Piece",
     "ResourceReport",
     "Snapshot",
     "Spend",

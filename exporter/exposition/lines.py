@@ -1,8 +1,9 @@
-"""Sample lines: kept from one publish to the next, so that only changed values are formatted."""
+"""Sample lines: kept as text from one publish to the next, so that only changed values are formatted."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client.utils import floatToGoString
@@ -11,13 +12,18 @@ from exporter.exposition.families import Column
 from exporter.ledger import Rows
 
 LINES_PER_CHUNK: Final = 4096
-"""No single call formats or joins more, so that a scrape is never kept waiting."""
+"""The most lines that a single call formats, joins or compresses, so that a scrape never waits for long."""
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_SMALLEST_PLAIN: Final = 1e-4
+_LARGEST_PLAIN: Final = 1e6
+_LARGEST_EXACT: Final = 1e16
+_EXPONENTS: Final = [f"e+{digits - 1:02}" for digits in range(17)]
+"""By the number of digits before the point."""
 
 
 def escape(value: str) -> str:
-    """Return a label value as it stands between the quotes."""
+    """Return a label value as it is written between the quotes."""
     return value.translate(_ESCAPES)
 
 
@@ -27,80 +33,155 @@ def number(value: float) -> str:
     return text
 
 
+def numbers(values: NDArray[np.float64]) -> list[str]:
+    """Return sample values as Prometheus writes them, equal to what `prometheus_client` makes of each.
+
+    msgspec writes the same shortest digits, many at a time.
+    """
+    texts = msgspec.json.encode(values.tolist())[1:-1].decode().split(",") if len(values) else []
+    large = (values >= _LARGEST_PLAIN) & (values < _LARGEST_EXACT)
+    counts = large & (values == np.floor(values))
+    for index, digits in zip(
+        np.flatnonzero(counts).tolist(), map(str, values[counts].astype(int).tolist()), strict=True
+    ):
+        mantissa = digits.rstrip("0")
+        point = "." if len(mantissa) > 1 else ""
+        texts[index] = mantissa[0] + point + mantissa[1:] + _EXPONENTS[len(digits)]
+    size = np.abs(values)
+    plain = (size == 0) | ((size >= _SMALLEST_PLAIN) & (values < _LARGEST_PLAIN) & (values > -_LARGEST_EXACT))
+    for index in np.flatnonzero(~(counts | plain)).tolist():
+        texts[index] = number(values[index])
+    return texts
+
+
 class LabelTexts:
-    """The label texts of the rows of one book, which all families of the book share."""
+    """The label texts of the rows of one bucket store, which all families of the store share."""
 
     def __init__(self) -> None:
-        self._generation = -1
-        self._texts: list[str] = []
+        self.generation = -1
+        self.texts: list[str] = []
+        self.lengths = np.zeros(0, np.int32)
+        """Bytes of each text."""
 
-    def of(self, rows: Rows, before: tuple[tuple[str, str], ...]) -> tuple[int, list[str]]:
-        """Return the rows' generation and a text for every row, made once while the generation lasts."""
-        if self._generation != rows.generation:
-            self._generation, self._texts = rows.generation, []
-        if len(self._texts) < len(rows.sets):
-            self._add(rows, before)
-        return self._generation, self._texts
-
-    def _add(self, rows: Rows, before: tuple[tuple[str, str], ...]) -> None:
+    def update(self, rows: Rows, before: tuple[tuple[str, str], ...]) -> None:
+        """Make texts for the rows that have none; all of them when rows were forgotten."""
+        if self.generation != rows.generation:
+            self.generation, self.texts, self.lengths = rows.generation, [], np.zeros(0, np.int32)
+        if len(self.texts) == len(rows.sets):
+            return
         names = (*(name for name, _ in before), *rows.names)
         constant = tuple(value for _, value in before)
         order = sorted(range(len(names)), key=names.__getitem__)
-        for labels in rows.sets[len(self._texts) :]:
+        pairs = [_Pairs(names[index]) for index in order]
+        for labels in rows.sets[len(self.texts) :]:
             values = (*constant, *labels)
-            self._texts.append(",".join(f'{names[place]}="{escape(values[place])}"' for place in order))
+            self.texts.append(",".join([pair[values[index]] for pair, index in zip(pairs, order, strict=True)]))
+        added = [len(text.encode()) for text in self.texts[len(self.lengths) :]]
+        self.lengths = np.append(self.lengths, np.array(added, np.int32))
+
+
+class _Pairs(dict[str, str]):
+    """Label pairs of one name, by value: most values occur in many label sets."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def __missing__(self, value: str) -> str:
+        self[value] = pair = f'{self._name}="{escape(value)}"'
+        return pair
 
 
 class ColumnLines:
-    """The lines of one column of one family, in chunks that stay the same objects while nothing in them changes."""
+    """The lines of one column of one family, in chunks whose text stays the same object while no line changes."""
 
     def __init__(self, name: str, after: tuple[tuple[str, str], ...]) -> None:
         self._open = f"{name}{{"
         self._close = "".join(f',{label}="{escape(value)}"' for label, value in after) + "} "
-        self._rows: Rows | None = None
         self._generation = -1
+        self._column: Column | None = None
+        self._chunks: list[_Chunk] = []
+        self._texts: list[bytes] = []
+
+    def update(self, column: Column, labels: LabelTexts) -> Sequence[bytes]:
+        """Return the text of each chunk as of now; arrays of a column are replaced, never changed in place."""
+        last, self._column = self._column, column
+        if last and last.rows is column.rows and self._generation == labels.generation:
+            if last.values is column.values and last.shown is column.shown:
+                return self._texts
+        else:
+            self._chunks = []
+            self._generation = labels.generation
+        for index, first in enumerate(range(0, len(column.shown), LINES_PER_CHUNK)):
+            rows = slice(first, first + LINES_PER_CHUNK)
+            if index == len(self._chunks):
+                self._chunks.append(_Chunk())
+            self._chunks[index].update(
+                open_=self._open,
+                close=self._close,
+                labels=labels,
+                rows=rows,
+                values=column.values[rows],
+                shown=column.shown[rows],
+            )
+        del self._chunks[-(-len(column.shown) // LINES_PER_CHUNK) :]
+        self._texts = [chunk.text for chunk in self._chunks if chunk.text]
+        return self._texts
+
+
+class _Chunk:
+    __slots__ = ("_ends", "_lengths", "_shown", "_values", "text")
+
+    def __init__(self) -> None:
+        self.text = b""
         self._shown = np.zeros(0, np.bool_)
-        self._places = np.zeros(0, np.intp)
-        self._given: NDArray[np.float64] | None = None
-        """The values as they came: arrays are replaced, never changed, so that the same one says the same."""
         self._values = np.zeros(0)
-        self._parts: list[str] = []
-        self._chunks: list[bytes] = []
+        """Of the rows that are shown, as the following."""
+        self._ends = np.zeros(0, np.int32)
+        """Position behind each line's newline."""
+        self._lengths = np.zeros(0, np.int32)
+        """Bytes of each value."""
 
-    def update(self, column: Column, generation: int, texts: list[str]) -> list[bytes]:
-        """Return the chunks of the column's lines as of now."""
-        same_rows = column.rows is self._rows and generation == self._generation
-        if same_rows and column.values is self._given and column.shown is self._shown:
-            return self._chunks
-        same_places = same_rows and len(column.shown) == len(self._shown) and bool((column.shown == self._shown).all())
-        if not same_places:
-            self._lay_out(column, generation, texts)
-            return self._chunks
-        self._given, self._shown = column.values, column.shown
-        values = column.values[self._places]
-        changed = np.flatnonzero(values != self._values)
-        for place, value in zip(changed.tolist(), values[changed].tolist(), strict=True):
-            self._parts[3 * place + 2] = f"{self._close}{number(value)}\n"
-        self._values = values
-        for chunk in np.unique(changed // LINES_PER_CHUNK).tolist():
-            self._chunks[chunk] = self._join(chunk)
-        return self._chunks
+    def update(
+        self,
+        *,
+        open_: str,
+        close: str,
+        labels: LabelTexts,
+        rows: slice,
+        values: NDArray[np.float64],
+        shown: NDArray[np.bool_],
+    ) -> None:
+        values = values[shown]
+        if np.array_equal(shown, self._shown):
+            self._replace(np.flatnonzero(values != self._values), values)
+        else:
+            texts = numbers(values)
+            indexes = np.flatnonzero(shown)
+            sets = [labels.texts[index] for index in (indexes + rows.start).tolist()]
+            pairs = zip(sets, texts, strict=True)
+            self.text = "".join([f"{open_}{text}{close}{value}\n" for text, value in pairs]).encode()
+            self._lengths = np.array([*map(len, texts)], np.int32)
+            around = len((open_ + close).encode()) + 1
+            self._ends = np.cumsum(labels.lengths[rows][indexes] + self._lengths + around, dtype=np.int32)
+        self._values, self._shown = values, shown.copy()
 
-    def _lay_out(self, column: Column, generation: int, texts: list[str]) -> None:
-        self._rows, self._generation = column.rows, generation
-        self._given, self._shown = column.values, column.shown
-        self._places = np.flatnonzero(column.shown)
-        self._values = column.values[self._places]
-        self._parts = list(self._all_parts(texts))
-        chunks = -(-len(self._places) // LINES_PER_CHUNK)
-        self._chunks = [self._join(chunk) for chunk in range(chunks)]
-
-    def _all_parts(self, texts: list[str]) -> Iterator[str]:
-        for place, value in zip(self._places.tolist(), self._values.tolist(), strict=True):
-            yield self._open
-            yield texts[place]
-            yield f"{self._close}{number(value)}\n"
-
-    def _join(self, chunk: int) -> bytes:
-        first = 3 * LINES_PER_CHUNK * chunk
-        return "".join(self._parts[first : first + 3 * LINES_PER_CHUNK]).encode()
+    def _replace(self, changed: NDArray[np.intp], values: NDArray[np.float64]) -> None:
+        if not len(changed):
+            return
+        texts = numbers(values[changed])
+        lengths = np.array([*map(len, texts)], np.int32)
+        stops = self._ends[changed] - 1
+        starts = stops - self._lengths[changed]
+        text = memoryview(self.text)
+        parts: list[bytes | memoryview] = []
+        position = 0
+        for start, stop, value in zip(starts.tolist(), stops.tolist(), texts, strict=True):
+            parts += text[position:start], value.encode()
+            position = stop
+        parts.append(text[position:])
+        self.text = b"".join(parts)
+        shifts = np.zeros(len(self._ends), np.int32)
+        shifts[changed] = lengths - self._lengths[changed]
+        self._ends = self._ends + np.cumsum(shifts, dtype=np.int32)
+        self._lengths[changed] = lengths

@@ -12,14 +12,23 @@ class Format(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a body, as plain text and compressed."""
+
+    texts: tuple[bytes, ...]
+    deflated: bytes
+    """Raw deflate, not ended, up to a byte boundary (full flush), so that another deflate stream can follow."""
+    length: int
+    """Bytes of the texts."""
+    crc: int
+    """CRC-32 of the texts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
-    """One format's families, without the exporter's own: kept compressed only.
+    """One format's families, without the exporter's own."""
 
-    The pieces are one raw deflate stream that is not ended: the last byte of each is on a byte boundary (full flush),
-    so that another deflate stream can follow.
-    """
-
-    pieces: tuple[bytes, ...] = ()
+    pieces: tuple[Piece, ...] = ()
     length: int = 0
     """Bytes before compression."""
     crc: int = 0

@@ -29,13 +29,13 @@ class Content:
 def gzip_member(body: Body, tail: bytes) -> Content:
     """Return the body and the tail as one gzip member: clients stop reading after the first member."""
     ending = _ending(body, tail)
-    length = len(_HEADER) + sum(len(piece) for piece in body.pieces) + len(ending)
-    return Content(length, _sliced((_HEADER, *body.pieces, ending)))
+    length = len(_HEADER) + sum(len(piece.deflated) for piece in body.pieces) + len(ending)
+    return Content(length, _sliced((_HEADER, *(piece.deflated for piece in body.pieces), ending)))
 
 
 def plain(body: Body, tail: bytes) -> Content:
-    """Return the body, inflated piece by piece, and the tail."""
-    return Content(body.length + len(tail), _inflated(body, tail))
+    """Return the body and the tail as they are."""
+    return Content(body.length + len(tail), _sliced((*(text for piece in body.pieces for text in piece.texts), tail)))
 
 
 def _ending(body: Body, tail: bytes) -> bytes:
@@ -53,17 +53,3 @@ def _sliced(chunks: tuple[bytes, ...]) -> Iterator[bytes]:
             view = memoryview(chunk)
             for start in range(0, len(chunk), PIECE):
                 yield bytes(view[start : start + PIECE])
-
-
-def _inflated(body: Body, tail: bytes) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    for piece in _sliced(body.pieces):
-        waiting = piece
-        while True:
-            output = inflater.decompress(waiting, PIECE)
-            waiting = inflater.unconsumed_tail
-            if output:
-                yield output
-            if not waiting and len(output) < PIECE:
-                break
-    yield from _sliced((tail,))

@@ -14,10 +14,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from exporter.exposition import Body, Encoder, Family, Format, Type, merge, of_samples, render
+from exporter.exposition import Encoder, Family, Format, Type, merge, of_samples, render
 from exporter.exposition.families import Column
 from exporter.exposition.lines import LINES_PER_CHUNK
 from exporter.ledger import Rows
+from tests.support.bodies import inflate
 
 NASTY = [
     "",
@@ -42,12 +43,6 @@ VALUES = st.one_of(
     st.sampled_from([0.0, -0.0, 1e6, 999999.0, 1e-5, 0.1, 1e21, 123456789012345.0, float("inf"), float("-inf")]),
 )
 SETS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=12, unique=True)
-
-
-def inflate(body: Body) -> bytes:
-    """Return what a body holds."""
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    return b"".join(map(stream.decompress, body.pieces)) + stream.flush()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +112,7 @@ def test_bytes_are_those_of_the_reference(format_: Format, sets: list[tuple[str,
     plain = inflate(body)
 
     assert reference(families, format_) == plain
+    assert plain == b"".join(text for piece in body.pieces for text in piece.texts)
     assert (len(plain), zlib.crc32(plain)) == (body.length, body.crc)
 
 
@@ -192,7 +188,9 @@ def test_pieces_can_be_followed_by_another_stream() -> None:
     last = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     tail = last.compress(b"tail\n") + last.flush()
 
-    assert zlib.decompress(b"".join(body.pieces) + tail, -zlib.MAX_WBITS).endswith(b"} 1.0\ntail\n")
+    assert zlib.decompress(b"".join(piece.deflated for piece in body.pieces) + tail, -zlib.MAX_WBITS).endswith(
+        b"} 1.0\ntail\n"
+    )
 
 
 def test_families_without_samples_are_not_mentioned() -> None:

@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 
 from exporter.exposition import Body, Encoder, Format, Tail, of_samples, render
 from exporter.telemetry import Telemetry
+from tests.support.bodies import inflate
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
-
-
-def inflate(body: Body) -> bytes:
-    """Return what a body holds."""
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    return b"".join(map(stream.decompress, body.pieces)) + stream.flush()
 
 
 def told(tail: Tail, format_: Format) -> list[str]:

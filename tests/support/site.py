@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.exposition.snapshot import Body, Format, Snapshot
+from exporter.exposition.snapshot import Body, Format, Piece, Snapshot
 from exporter.web.app import App, Application
 from exporter.web.connection import Limits
 from exporter.web.security import Security
@@ -23,8 +23,8 @@ def compressed(text: bytes, piece: int = 4096) -> Body:
     """Return a body as a publish makes it: one raw deflate stream, flushed after every piece, not ended."""
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     pieces = tuple(
-        deflater.compress(text[start : start + piece]) + deflater.flush(zlib.Z_FULL_FLUSH)
-        for start in range(0, len(text), piece)
+        Piece((part,), deflater.compress(part) + deflater.flush(zlib.Z_FULL_FLUSH), len(part), zlib.crc32(part))
+        for part in (text[start : start + piece] for start in range(0, len(text), piece))
     )
     return Body(pieces, len(text), zlib.crc32(text))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from exporter.exposition import Format
 from exporter.settings import load
 from exporter.simulator import Simulator, keys
 from exporter.simulator.server import serve
+from tests.support.bodies import inflate
 from tests.support.clock import LeapingClock
 
 PLACE: Final = {"job": "openai-usage-exporter", "instance": "exporter:10180"}
@@ -108,7 +108,7 @@ def only(*names: str) -> dict[str, Any]:
 def _samples(service: Service) -> Iterator[str]:
     place = ",".join(f'{name}="{value}"' for name, value in PLACE.items())
     whole = service._own(service.publisher.snapshot.bodies[Format.TEXT], Format.TEXT)
-    body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(b"".join(whole.pieces)) + service._tail.others(Format.TEXT)
+    body = inflate(whole) + service._tail.others(Format.TEXT)
     for line in body.decode().splitlines():
         if not line.startswith("#"):
             name, labels, value = _SAMPLE.findall(line)[0]
