@@ -91,14 +91,14 @@ def test_what_pages() -> None:
 
 
 def test_runbooks() -> None:
-    """Every page is of an alert, and says what it means, why it may be, and what to do."""
+    """Every runbook belongs to an alert and names possible causes, remedies and how to tune it."""
     pages = list((ROOT / "docs/runbooks").glob("*.md"))
 
     assert {rule["alert"] for rule in ALERTS} == {page.stem for page in pages}
     for page in pages:
         text = page.read_text()
         assert text.startswith(f"# {page.stem}\n")
-        assert ["Why it may be", "What to do", "If it fires in vain"] == re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert ["Possible causes", "What to do", "False positives"] == re.findall(r"^## (.*)$", text, re.MULTILINE)
         assert set(re.findall(r"openai:threshold:\w+", text)) <= {rule["record"] for rule in RECORDS}
 
 
