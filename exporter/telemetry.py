@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Final, TypeAlias
 
 from prometheus_client import (
@@ -30,6 +31,34 @@ ERROR_REASONS: Final = (
     "bad_request",
 )
 """Every value of the label `reason` of `openai_exporter_api_errors_total`."""
+
+
+class RejectionReason(StrEnum):
+    """Every value of the label `reason` of `openai_exporter_rows_rejected_total`."""
+
+    MISSING_VALUE = "missing_value"
+    INVALID_VALUE = "invalid_value"
+    OUT_OF_RANGE = "out_of_range"
+    INVALID_FIELD = "invalid_field"
+    INVALID_ROW = "invalid_row"
+    INVALID_BUCKET = "invalid_bucket"
+    FUTURE_BUCKET = "future_bucket"
+
+    @property
+    def meaning(self) -> str:
+        """What was found in the response, and what became of it."""
+        return _MEANINGS[self]
+
+
+_MEANINGS: Final = {
+    RejectionReason.MISSING_VALUE: "a count or amount is null or absent: that value is unknown",
+    RejectionReason.INVALID_VALUE: "a count or amount is not a number: that value is unknown",
+    RejectionReason.OUT_OF_RANGE: "a count or amount is too large to be true: that value is unknown",
+    RejectionReason.INVALID_FIELD: "an id, name or time has an unexpected type: that field is unknown",
+    RejectionReason.INVALID_ROW: "a row is not an object, or lacks its id: the row is ignored",
+    RejectionReason.INVALID_BUCKET: "a bucket is unreadable or not of the requested width: the bucket is ignored",
+    RejectionReason.FUTURE_BUCKET: "a bucket starts after the open one: the bucket is ignored",
+}
 
 _REQUEST_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _POLL_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -93,6 +122,11 @@ class Telemetry:
         self.publish_duration_seconds = gauge("publish_duration_seconds", "Seconds that the last publish took.")
         self.api_requests = counter("api_requests", "Requests to the Admin API, retries included.", resource)
         self.api_errors = counter("api_errors", "Requests to the Admin API that failed.", (*resource, "reason"))
+        self.rows_rejected = counter(
+            "rows_rejected",
+            "Rows, or values of rows, of answered requests that were not used.",
+            (*resource, "reason"),
+        )
         self.revisions = counter(
             "revisions", "Pairs of series and closed bucket that a poll changed.", (*resource, "direction")
         )
@@ -110,6 +144,8 @@ class Telemetry:
         """Show every counter of a resource at 0, so that its first step is seen; `buckets`: of the table."""
         for reason in ERROR_REASONS:
             self.api_errors.labels(organization, resource, reason)
+        for rejection in RejectionReason:
+            self.rows_rejected.labels(organization, resource, rejection)
         for family in (self.api_requests, self.throttle_wait_seconds, self.resource_up):
             family.labels(organization, resource)
         if buckets:

@@ -8,8 +8,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from exporter.catalog import CATALOG, ApiFamily, Kind, Measure, Resource, accrued_name, today_name, window_name
 from exporter.collector.metrics import ALL as DESCRIBED
 from exporter.exposition import reference as families
+from exporter.openai import MAX_LABEL_BYTES
 from exporter.settings.sections import WindowSettings
-from exporter.telemetry import ERROR_REASONS, Telemetry
+from exporter.telemetry import ERROR_REASONS, RejectionReason, Telemetry
 
 Cells = tuple[str, ...]
 
@@ -70,6 +71,14 @@ Names are joined to figures by id; each id that any metric shows has exactly one
 _OWN: Final = f"""\
 A `resource` is a row of the API: one of the endpoints above, or a kind of names or limits.
 `reason` of `openai_exporter_api_errors_total` is one of {", ".join(f"`{reason}`" for reason in ERROR_REASONS)}.
+
+A part of a response that cannot be used does not harm the rest; `openai_exporter_rows_rejected_total` counts it,
+with one of these as `reason`:
+
+{chr(10).join(f"* `{reason}`: {reason.meaning}" for reason in RejectionReason)}
+
+Label values that come from OpenAI are at most {MAX_LABEL_BYTES} bytes long: a longer one is cut, and ends in a digest
+of the whole, which keeps it distinct.
 """
 
 

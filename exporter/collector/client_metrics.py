@@ -1,12 +1,12 @@
 """What the client tells of its requests, written into the exporter's own metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from exporter.collector.poller import Status
 from exporter.openai import UpstreamError
-from exporter.telemetry import Telemetry
+from exporter.telemetry import RejectionReason, Telemetry
 
 
 class ClientMetrics:
@@ -39,6 +39,11 @@ class ClientMetrics:
     def duration(self, seconds: float) -> None:
         """Observe how long an attempt took."""
         self._telemetry.api_request_duration_seconds.labels(self._organization).observe(seconds)
+
+    def rejected(self, resource: str, rejections: Mapping[RejectionReason, int]) -> None:
+        """Count rows, or values of rows, that were not used."""
+        for reason, count in rejections.items():
+            self._telemetry.rows_rejected.labels(self._organization, resource, reason).inc(count)
 
     def waited(self, resource: str, seconds: float) -> None:
         """Count the time that a request stood in the queue."""

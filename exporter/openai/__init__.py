@@ -24,9 +24,11 @@ from exporter.openai.listing import Pagination
 from exporter.openai.names import Directory
 from exporter.openai.observer import Observer, Silent
 from exporter.openai.rate_limiter import SIDE_SHARE, Priority
+from exporter.openai.responses import MAX_LABEL_BYTES
 from exporter.openai.throttle import Throttle
 
 __all__ = [
+    "MAX_LABEL_BYTES",
     "SIDE_SHARE",
     "BadRequest",
     "BillingLimit",

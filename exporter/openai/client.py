@@ -11,14 +11,14 @@ import httpx
 from exporter.catalog import DAY, Plan, PollResult
 from exporter.clock import Clock
 from exporter.openai import errors
-from exporter.openai.document import ANYTHING, decode
 from exporter.openai.error_responses import classify, request_id_of
-from exporter.openai.listing import Listing, Pagination
+from exporter.openai.listing import ListPaginator, Pagination
 from exporter.openai.observer import Observer, Silent
 from exporter.openai.pages import read_page
 from exporter.openai.pagination import BucketPaginator
 from exporter.openai.query import bucket_query
 from exporter.openai.rate_limiter import Priority
+from exporter.openai.responses import ANYTHING, decode
 from exporter.openai.retry import backoff, server_time
 from exporter.openai.throttle import Throttle
 from exporter.openai.transport import Response, Transport
@@ -135,6 +135,7 @@ class Client:
         self,
         path: str,
         query: Query,
+        kind: type[T],
         style: Pagination,
         limit: int,
         *,
@@ -142,12 +143,13 @@ class Client:
         priority: Priority,
         due: float,
         optional: bool = False,
-    ) -> list[dict[str, Any]]:
-        """Return all rows of a list, `limit` a page; those of a row's fields that a caller needs it has to check.
+    ) -> list[T]:
+        """Return all rows of a list, `limit` a page, as instances of the msgspec struct `kind`.
 
-        Where there is no list, that is an empty one if it is `optional`, and NotFound if not.
+        Unusable rows are left out and reported to the observer; texts are cut to the length of labels. Without such a
+        list (404), returns an empty one if it is `optional`, and raises NotFound otherwise.
         """
-        listing = Listing(style)
+        paginator = ListPaginator(kind, style)
         after = ""
         while True:
             page = [*query, ("limit", str(limit)), *([("after", after)] if after else [])]
@@ -156,9 +158,10 @@ class Client:
             if reply.status == httpx.codes.NOT_FOUND:
                 return []
             with self._reporting(resource, reply):
-                after = await self._run(partial(listing.add, reply.body))
+                after = await self._run(partial(paginator.add, reply.body))
             if not after:
-                return listing.rows
+                self._observer.rejected(resource, paginator.rejections)
+                return paginator.rows
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,6 +1,6 @@
 """OpenAI's own limits: money a month, and requests and tokens a minute."""
 
-from typing import Any, Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -14,6 +14,8 @@ from exporter.openai.rate_limiter import Priority
 SPEND_LIMITS: Final = "spend_limits"
 PROJECT_SPEND_LIMITS: Final = "project_spend_limits"
 RATE_LIMITS: Final = "rate_limits"
+
+T = TypeVar("T")
 
 _PAGE: Final = 100
 _CENTS: Final = 100
@@ -95,18 +97,26 @@ class Limits:
     async def rate_limits(self, project_id: str, due: float) -> tuple[RateLimit, ...]:
         """Return the rate limits of a project, model by model."""
         path = f"{_project(project_id)}/rate_limits"
-        return read(tuple[RateLimit, ...], await self._list(path, RATE_LIMITS, due), self._observer, RATE_LIMITS)
+        return tuple(await self._list(RateLimit, path, RATE_LIMITS, due))
 
     async def _spending(self, path: str, resource: str, due: float) -> Spending:
         limit = await self._client.get_json(
             f"{path}/spend_limit", resource=resource, priority=Priority.LIMITS, due=due, optional=True
         )
-        content = {"limit": limit, "alerts": await self._list(f"{path}/spend_alerts", resource, due)}
-        return read(Spending, content, self._observer, resource)
+        spend_limit = None if limit is None else read(SpendLimit, limit, self._observer, resource)
+        return Spending(spend_limit, tuple(await self._list(SpendAlert, f"{path}/spend_alerts", resource, due)))
 
-    async def _list(self, path: str, resource: str, due: float) -> list[dict[str, Any]]:
+    async def _list(self, kind: type[T], path: str, resource: str, due: float) -> list[T]:
         return await self._client.listing(
-            path, (), Pagination.LAST_ID, _PAGE, resource=resource, priority=Priority.LIMITS, due=due, optional=True
+            path,
+            (),
+            kind,
+            Pagination.LAST_ID,
+            _PAGE,
+            resource=resource,
+            priority=Priority.LIMITS,
+            due=due,
+            optional=True,
         )
 
 

@@ -1,69 +1,94 @@
-"""The lists of the directory endpoints and their three ways of paging."""
+"""Paginates the lists of the organization's objects: projects, keys, users, limits."""
 
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from exporter.openai import errors
-from exporter.openai.document import decode
+from exporter.openai.responses import ObjectDecoder, Rejections, decode
+
+T = TypeVar("T")
 
 MAX_PAGES: Final = 1000
-"""A list that is longer does not end."""
+"""Pages of a list; more are an error."""
+
+MAX_ROWS: Final = 50_000
+"""Objects of a list; more are an error."""
 
 
 class Pagination(Enum):
     """Where the next page's `after` comes from."""
 
     LAST_ID = "last_id"
-    """The answer's `last_id`; without one, the last row's id."""
+    """The response's `last_id`; without one, the last row's id."""
     LAST_ROW = "last row"
     """The last row's `id`."""
     NEXT = "next"
-    """The answer's `next`."""
+    """The response's `next`."""
 
 
 class _Envelope(msgspec.Struct):
-    data: list[dict[str, Any]]
-    has_more: bool = False
-    last_id: str | None = None
-    next: str | None = None
+    data: list[msgspec.Raw]
+    has_more: bool | None = None
+    last_id: Any = None
+    next: Any = None
+
+
+class _Identified(msgspec.Struct):
+    id: Any = None
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+_IDENTIFIED: Final = msgspec.json.Decoder(_Identified)
 
 
-class Listing:
-    """Collects the pages of a list and says where to go on."""
+class ListPaginator(Generic[T]):
+    """Collects the rows of a list, each as an instance of a msgspec struct, and returns the cursors.
 
-    def __init__(self, style: Pagination) -> None:
-        self.rows: list[dict[str, Any]] = []
+    A row that is not usable is left out and counted in `rejections`.
+    """
+
+    def __init__(self, kind: type[T], style: Pagination) -> None:
+        self.rows: list[T] = []
+        self.rejections: Rejections = Rejections()
         self._style = style
+        self._decoder = ObjectDecoder(kind)
         self._pages = 0
         self._cursors: set[str] = set()
 
     def add(self, body: bytes) -> str:
-        """Take a page in and return the next one's `after`, empty when this was the last. Raises InvalidResponse."""
+        """Add a page and return the next one's `after`, empty after the last page. Raises InvalidResponse."""
         envelope = decode(_ENVELOPE, body)
-        self.rows += envelope.data
         self._pages += 1
+        if len(self.rows) + len(envelope.data) > MAX_ROWS:
+            raise errors.Endless(f"a list of more than {MAX_ROWS} objects")
+        decoded = (self._decoder.decode(raw, self.rejections) for raw in envelope.data)
+        self.rows += (row for row in decoded if row is not None)
         if not envelope.has_more:
             return ""
         if self._pages == MAX_PAGES:
             raise errors.Endless(f"a list of more than {MAX_PAGES} pages")
         cursor = self._cursor(envelope)
         if not cursor:
-            raise errors.MissingCursor(f"page {self._pages} of a list says that more follow, but not after what")
+            raise errors.MissingCursor(f"page {self._pages} of a list says that more follow, but has no cursor")
         if cursor in self._cursors:
-            raise errors.RepeatedCursor(f"page {self._pages} of a list goes back to a page before it")
+            raise errors.RepeatedCursor(f"page {self._pages} of a list repeats the cursor of an earlier page")
         self._cursors.add(cursor)
         return cursor
 
     def _cursor(self, envelope: _Envelope) -> str:
-        last = envelope.data[-1].get("id") if envelope.data else None
-        found = {
-            Pagination.LAST_ID: envelope.last_id or last,
-            Pagination.LAST_ROW: last,
-            Pagination.NEXT: envelope.next,
-        }[self._style]
+        if self._style is Pagination.NEXT:
+            found = envelope.next
+        elif self._style is Pagination.LAST_ID and envelope.last_id:
+            found = envelope.last_id
+        else:
+            found = _id_of(envelope.data[-1]) if envelope.data else None
         return found if isinstance(found, str) else ""
+
+
+def _id_of(raw: msgspec.Raw) -> Any:  # noqa: ANN401 -- decoded JSON
+    try:
+        return decode(_IDENTIFIED, raw).id
+    except errors.InvalidResponse:
+        return None

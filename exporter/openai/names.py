@@ -107,10 +107,9 @@ class Directory:
         limit: int = _PAGE,
         optional: bool = False,
     ) -> list[T]:
-        rows = await self._client.listing(
-            path, query, style, limit, resource=resource, priority=Priority.NAMES, due=due, optional=optional
+        return await self._client.listing(
+            path, query, kind, style, limit, resource=resource, priority=Priority.NAMES, due=due, optional=optional
         )
-        return read(list[kind], rows, self._observer, resource)  # type: ignore[valid-type]
 
 
 def read(kind: type[T], content: Any, observer: Observer, resource: str) -> T:  # noqa: ANN401 -- decoded JSON

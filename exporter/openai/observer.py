@@ -1,8 +1,10 @@
 """What the client tells of itself, so that somebody can count it."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from exporter.openai.errors import UpstreamError
+from exporter.telemetry import RejectionReason
 
 
 class Observer(Protocol):
@@ -18,6 +20,10 @@ class Observer(Protocol):
 
     def duration(self, seconds: float) -> None:
         """Take note of how long an attempt took, from sending to the end of the body or to the failure."""
+        ...
+
+    def rejected(self, resource: str, rejections: Mapping[RejectionReason, int]) -> None:
+        """Take note of rows, or values of rows, of a complete response that were not used."""
         ...
 
     def waited(self, resource: str, seconds: float) -> None:
@@ -36,6 +42,9 @@ class Silent:
 
     def duration(self, seconds: float) -> None:
         """Forget a duration."""
+
+    def rejected(self, resource: str, rejections: Mapping[RejectionReason, int]) -> None:
+        """Forget rejections."""
 
     def waited(self, resource: str, seconds: float) -> None:
         """Forget a wait."""

@@ -9,7 +9,7 @@ import msgspec
 
 from exporter.catalog import Bucket, Plan
 from exporter.openai import errors
-from exporter.openai.document import decode
+from exporter.openai.responses import decode
 from exporter.openai.rows import reader
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 
 from exporter.catalog import QUANTA, LabelGroup, Measure, Plan, Row
-from exporter.openai.document import decode
 from exporter.openai.error_responses import excerpt
 from exporter.openai.errors import NotFinite
+from exporter.openai.responses import decode
 
 UNKNOWN: Final = "unknown"
 """The label of what the API leaves null or empty."""

@@ -9,8 +9,10 @@ import pytest
 from exporter.catalog import DAY, HOUR, Plan, PollResult
 from exporter.openai import errors
 from exporter.openai.client import Client
-from exporter.openai.listing import MAX_PAGES, Pagination
+from exporter.openai.listing import MAX_PAGES, MAX_ROWS, Pagination
+from exporter.openai.names import ApiKey, Project
 from exporter.openai.rate_limiter import Priority
+from exporter.openai.responses import MAX_LABEL_BYTES
 from exporter.openai.throttle import Throttle
 from tests.support.clock import ManualClock, run
 from tests.support.scripted_api import (
@@ -431,12 +433,13 @@ def _ask(api: Api, work: Callable[[Client], Awaitable[T]]) -> T:
     return run(clock.run(work(client(api, clock))))
 
 
-def _list(api: Api, style: Pagination) -> list[object]:
+def _list(api: Api, style: Pagination) -> list[str]:
     rows = _ask(
         api,
         lambda asked: asked.listing(
             "organization/projects",
             [("include_archived", "true")],
+            Project,
             style,
             100,
             resource="projects",
@@ -444,7 +447,7 @@ def _list(api: Api, style: Pagination) -> list[object]:
             due=0.0,
         ),
     )
-    return [row["id"] for row in rows]
+    return [row.id for row in rows]
 
 
 def _rows(*ids: object, **envelope: object) -> httpx.Response:
@@ -479,7 +482,7 @@ def test_lists_are_paged_in_their_own_style(style: Pagination, first: httpx.Resp
         (Api(_rows("a", has_more=True, next=None)), Pagination.NEXT, errors.MissingCursor),
         (Api(_rows("a", has_more=True)), Pagination.LAST_ROW, errors.RepeatedCursor),
         (Api(*(_rows(str(n), has_more=True) for n in range(MAX_PAGES + 9))), Pagination.LAST_ROW, errors.Endless),
-        (Api(ok({"data": [1]})), Pagination.LAST_ROW, errors.InvalidResponse),
+        (Api(_rows(*map(str, range(MAX_ROWS + 1)))), Pagination.LAST_ROW, errors.Endless),
         (Api(ok({"object": "page"})), Pagination.LAST_ROW, errors.InvalidResponse),
     ],
 )
@@ -489,6 +492,55 @@ def test_lists_that_go_wrong_have_their_names(api: Api, style: Pagination, kind:
         _list(api, style)
 
     assert kind is type(caught.value)
+
+
+ODD_ROWS: list[object] = [
+    5,
+    None,
+    "key_x",
+    [],
+    {},
+    {"id": 7, "name": "a number for an id"},
+    {"id": "key_a", "name": ["odd"], "last_used_at": "1795000000", "expires_at": {}, "owner": 3},
+    {"id": "key_b", "name": "b", "last_used_at": float("nan"), "expires_at": 1e300, "owner": {"type": 5}},
+    {"id": "key_c", "name": "c", "last_used_at": 1795000000, "owner": {"type": "user", "more": 1}},
+]
+
+
+def test_an_odd_row_of_a_list_does_not_harm_the_others() -> None:
+    """Fields of unexpected types are left out, rows without an id are dropped, and both are counted."""
+    journal, clock = Journal(), ManualClock()
+    asked = client(Api(ok({"data": ODD_ROWS, "has_more": None, "last_id": 5})), clock, observer=journal)
+    rows = run(
+        asked.listing(
+            "keys", (), ApiKey, Pagination.LAST_ID, 100, resource="api_keys", priority=Priority.NAMES, due=0.0
+        )
+    )
+
+    assert [
+        ("key_a", None, 1795000000.0, None, None),
+        ("key_b", "b", None, None, None),
+        ("key_c", "c", 1795000000.0, None, "user"),
+    ] == [(row.id, row.name, row.last_used_at, row.expires_at, row.owner and row.owner.type) for row in rows]
+    assert {("api_keys", "invalid_row"): 6, ("api_keys", "invalid_field"): 7} == journal.rejections
+
+
+def test_long_texts_of_a_list_are_cut_and_stay_distinct() -> None:
+    """A name of a megabyte becomes 256 bytes; what differs only beyond them is still different."""
+    names = ["\u00e9" * 500_000, "\u00e9" * 500_000 + "!", "\u00e9" * 128]
+    clock = ManualClock()
+    api = Api(ok({"data": [{"id": str(number), "name": name} for number, name in enumerate(names)]}))
+    rows = run(
+        client(api, clock, max_body=2**24).listing(
+            "projects", (), Project, Pagination.LAST_ID, 100, resource="projects", priority=Priority.NAMES, due=0.0
+        )
+    )
+    shown = [row.name or "" for row in rows]
+
+    assert names[2] == shown[2]
+    assert 3 == len(set(shown))
+    assert max(len(name.encode()) for name in shown) <= MAX_LABEL_BYTES
+    assert all(name.startswith("\u00e9" * 118 + "...") for name in shown[:2])
 
 
 def test_single_objects_are_handed_out_as_they_are() -> None:
@@ -513,10 +565,9 @@ def test_an_object_that_is_not_there_is_not_found() -> None:
         )
 
 
-def test_bytes_that_are_no_text_are_refused() -> None:
-    """An object in another encoding is not JSON."""
-    with pytest.raises(errors.NotJson):
-        _ask(
-            Api(httpx.Response(200, content=b'"\xff"')),
-            lambda asked: asked.get_json("x", resource="spend_limit", priority=Priority.LIMITS, due=0.0),
-        )
+def test_bytes_that_are_not_utf8_are_replaced() -> None:
+    """One bad byte in a text costs nothing but that character."""
+    assert {"name": "\ufffd"} == _ask(
+        Api(httpx.Response(200, content=b'{"name": "\xff"}')),
+        lambda asked: asked.get_json("x", resource="spend_limit", priority=Priority.LIMITS, due=0.0),
+    )

