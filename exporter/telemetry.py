@@ -106,7 +106,8 @@ class Telemetry:
         self.series_folded = gauge("series_folded", "Label sets that are folded into one, over max_series.", resource)
         self.accrued_excess = gauge(
             "accrued_excess",
-            "How far the counters stand above what is reported, because buckets were revised down.",
+            "Amount by which counters exceed the net reported total since the baseline: positive after downward"
+            " revisions, negative while increases are held back.",
             (*resource, "measure"),
         )
         self.throttle_requests_per_minute = gauge(

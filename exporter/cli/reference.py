@@ -53,8 +53,8 @@ the like (UTC days, today included), and hours or minutes where `bucket_width` i
 
 _COUNTERS: Final = """\
 All that was reported since the exporter first saw the organization, late data included, across restarts. `increase()`
-over a span is what was reported in that span. `openai_exporter_accrued_excess` is how far a counter stands above what
-is reported, because buckets were revised down.
+over a span is what was reported in that span. Counters minus `openai_exporter_accrued_excess` are the net total
+reported since the baseline, downward revisions included.
 
     sum by (model) (increase(openai_accrued_completions_requests_total[1h]))
 """

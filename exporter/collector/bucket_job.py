@@ -141,8 +141,6 @@ class BucketJob:
         telemetry = self._context.telemetry
         telemetry.series.labels(*labels).set(ledger.series)
         telemetry.series_folded.labels(*labels).set(ledger.folded)
-        for measure, excess in ledger.excess().items():
-            telemetry.accrued_excess.labels(*labels, measure).set(excess)
         self.status.last_success, self.status.last_change = ledger.last_success, ledger.last_change
         gap = ledger.coverage.gap_until
         lookback = ledger.plan.lookback_start(self._context.clock.now())

@@ -84,7 +84,7 @@ class BucketStore:
             valued = any(cells.known[position].any() for cells in self.cells.values())
             empty = not any(cells.present.any() for cells in self.cells.values())
             if valued or measure.required or empty:
-                counter.start({start: cells.values[position] for start, cells in self.cells.items()}, min(self.cells))
+                counter.start(self.cells, position)
                 counter.counting = self.ever_known(position).copy()
                 self.changes.starts |= self.cells.keys()
                 self.changes.totals = True
@@ -175,6 +175,7 @@ class BucketStore:
         size = len(self.rows)
         held = self.cells.get(start)
         old = held.fit(size) if held else _nothing(size, self.sheet.measures)
+        _carry_over(old, new)
         changed = _changed(old, new)
         self.last_seen[new.present] = np.maximum(self.last_seen[new.present], start)
         self.cells[start] = new
@@ -193,7 +194,7 @@ class BucketStore:
         counter = self.counters[self.sheet.measures[position].name]
         before, after = old.values[position], new.values[position]
         added = -counter.contribution(start, before)
-        counter.learn(start, old, new, position)
+        counter.learn(start, new, position)
         other = self.rows.other
         moved = sum(after[place] for place in unfolded)
         historic = bool(unfolded) and other is not None and counter.rebase(start, other, moved)
@@ -240,6 +241,14 @@ def _nothing(size: int, measures: Sequence[Measure]) -> Cells:
         [np.zeros(size, _dtype(measure)) for measure in measures],
         [np.zeros(size, np.bool_) for _ in measures],
     )
+
+
+def _carry_over(old: Cells, new: Cells) -> None:
+    """Keep the last known value of a row that is there without one: unknown is neither 0 nor a revision."""
+    for position, known in enumerate(new.known):
+        unknown = new.present & ~known
+        if unknown.any():
+            new.values[position] = np.where(unknown, old.values[position], new.values[position])
 
 
 def _changed(old: Cells, new: Cells) -> Mask:

@@ -40,6 +40,8 @@ class CounterState:
     """Start of the oldest bucket that counts, Unix seconds; None before the baseline."""
     base: dict[int, Column] = field(default_factory=dict)
     """For each bucket that was there at the baseline, what it held then."""
+    undetermined: dict[int, Mask] = field(default_factory=dict)
+    """For buckets of `base`, the rows that were there at the baseline without a value: their first value is history."""
     flow: Column = field(default_factory=lambda: np.zeros(0))
     """What has been reported since the baseline, revisions down included."""
     accrued: Column = field(default_factory=lambda: np.zeros(0))
@@ -82,29 +84,32 @@ class CounterState:
         if unseen:
             self.shown_since = np.concatenate((self.shown_since, np.full(unseen, np.nan)))
 
-    def start(self, values: dict[int, Column], since: int) -> None:
+    def start(self, buckets: dict[int, Cells], measure: int) -> None:
         """Take what the buckets hold now as the baseline: it is history, not flow."""
-        self.base = {start: column.copy() for start, column in values.items()}
-        self.since = since
+        self.base = {start: cells.values[measure].copy() for start, cells in buckets.items()}
+        unknown = {start: cells.present & ~cells.known[measure] for start, cells in buckets.items()}
+        self.undetermined = {start: mask for start, mask in unknown.items() if mask.any()}
+        self.since = min(buckets)
 
     def contribution(self, start: int, values: Column) -> Column:
         """Return what a bucket adds to the flow of each row."""
         if self.since is None or start < self.since:
             return np.zeros(len(values), self.dtype)
         base = self.base.get(start)
-        if base is None:
-            return values
-        risen: Column = np.maximum(values - fit(base, len(values)), 0)
-        return risen
+        return values if base is None else values - fit(base, len(values))
 
-    def learn(self, start: int, old: Cells, new: Cells, measure: int) -> None:
-        """Take as history what a bucket of the baseline tells only now although the row was there."""
-        base = self.base.get(start)
-        if base is None:
+    def learn(self, start: int, new: Cells, measure: int) -> None:
+        """Take as history the first value of a row that was in a bucket at the baseline without one."""
+        undetermined = self.undetermined.pop(start, None)
+        if undetermined is None:
             return
-        late = old.present & ~old.known[measure] & new.known[measure]
+        undetermined = fit(undetermined, len(new.present))
+        late = undetermined & new.known[measure]
         if late.any():
-            self.base[start] = np.where(late, new.values[measure], fit(base, len(late)))
+            self.base[start] = np.where(late, new.values[measure], fit(self.base[start], len(late)))
+        undetermined &= new.present & ~late
+        if undetermined.any():
+            self.undetermined[start] = undetermined
 
     def rebase(self, start: int, place: int, moved: Any) -> bool:  # noqa: ANN401 # a float or whole quanta
         """Let `moved` leave a row's history in one bucket; return whether that bucket has a history."""
@@ -127,6 +132,7 @@ class CounterState:
             self.since = max(self.since, horizon)
         for start in [start for start in self.base if start < horizon]:
             del self.base[start]
+            self.undetermined.pop(start, None)
 
     def keep(self, places: list[int]) -> None:
         """Keep these rows, in this order."""
@@ -139,8 +145,10 @@ class CounterState:
             start: np.array([base[place] if place < len(base) else 0 for place in places], self.dtype)
             for start, base in self.base.items()
         }
+        rows = len(self.undetermined) and max(places, default=-1) + 1
+        self.undetermined = {start: fit(mask, rows)[places] for start, mask in self.undetermined.items()}
 
     @property
     def excess(self) -> Any:  # noqa: ANN401 # a float or whole quanta
-        """How far the accrued values stand above the flow, all rows together."""
-        return (self.accrued - self.flow).sum() if len(self.flow) else 0
+        """How far the counters stand above the flow, all rows together; negative while increases are held back."""
+        return (self.released - self.flow).sum() if len(self.flow) else 0

@@ -165,7 +165,10 @@ class Ledger:
         return min(ends, default=None)
 
     def excess(self) -> dict[str, float]:
-        """Return for each flow measure how far its counters stand above what was reported."""
+        """Return for each flow measure by how much its counters exceed the net total reported since the baseline.
+
+        Negative while increases are held back.
+        """
         return {
             name: float(as_floats(np.array([counter.excess], counter.dtype))[0])
             for book in self.books

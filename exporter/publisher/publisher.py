@@ -47,6 +47,8 @@ class Publisher:
         self._encoder = Encoder()
         self._coordinator = CommitCoordinator(store, new_counter_hold)
         self._columns: dict[tuple[str, str], list[tuple[str, Column]]] = {}
+        self._excess: dict[tuple[str, str], dict[str, float]] = {}
+        """By organization and resource, for the snapshot being made: it and its counters have to agree."""
         self._billing: dict[str, tuple[Spend | None, tuple[ModelUse, ...]]] = {}
         self._wake = asyncio.Event()
         self.snapshot = Snapshot()
@@ -71,6 +73,9 @@ class Publisher:
         reports = [organization.report() for organization in self._organizations]
         ready = all(organization.ready for organization in self._organizations)
         self.snapshot = await self._worker.run(lambda: self._make(self._clock.now(), reports, ready=ready))
+        for names, excess in self._excess.items():
+            for measure, value in excess.items():
+                self._telemetry.accrued_excess.labels(*names, measure).set(value)
         self._telemetry.publish_duration_seconds.set(self._clock.monotonic() - started)
 
     async def _wait(self) -> None:
@@ -87,12 +92,14 @@ class Publisher:
 
     def _make(self, now: float, reports: Sequence[OrganizationReport], *, ready: bool) -> Snapshot:
         self._commit(now)
+        self._excess = {}
         named = []
         for organization in self._organizations:
             for bucket_job in organization.bucket_jobs:
                 shown, changed = self._coordinator.views(bucket_job, now)
                 if changed:
                     self._columns[organization.name, bucket_job.name] = columns_of(organization.name, shown)
+                    self._excess[organization.name, bucket_job.name] = bucket_job.ledger.excess()
                     self._billing.pop(organization.name, None)
                 named += self._columns[organization.name, bucket_job.name]
         families = of_measures(named)

@@ -7,7 +7,17 @@ from sqlite3 import Connection
 import numpy as np
 
 from exporter.catalog import Plan
-from exporter.ledger import BucketStore, Cells, Column, CounterState, Identity, Ledger, PendingRelease, UnsavedChanges
+from exporter.ledger import (
+    BucketStore,
+    Cells,
+    Column,
+    CounterState,
+    Identity,
+    Ledger,
+    Mask,
+    PendingRelease,
+    UnsavedChanges,
+)
 from exporter.store.codec import (
     pack_column,
     pack_labels,
@@ -108,7 +118,7 @@ def _read_book(database: Connection, ledger_id: int, book: BucketStore) -> bool:
     last_seen = np.frombuffer(seen[0], np.int64).copy()
     if len(last_seen) != rows:
         raise ValueError(f"{len(last_seen)} times for {rows} rows")
-    cells, bases, seen_measures = _read_cells(database, key, book)
+    cells, bases, undetermined, seen_measures = _read_cells(database, key, book)
     positions = {measure.name: position for position, measure in enumerate(book.sheet.measures)}
     counters: dict[str, CounterState] = {}
     totals = "SELECT measure, since, counting, carried, lead, pending FROM tallies WHERE ledger = ? AND book = ?"
@@ -116,7 +126,13 @@ def _read_book(database: Connection, ledger_id: int, book: BucketStore) -> bool:
         if name not in book.counters:
             continue
         dtype = book.dtype(positions[name])
-        counter = CounterState(dtype, since=int(since), base=bases[name], counting=unpack_mask(counting, rows))
+        counter = CounterState(
+            dtype,
+            since=int(since),
+            base=bases[name],
+            undetermined=undetermined[name],
+            counting=unpack_mask(counting, rows),
+        )
         columns = {start: bucket.values[positions[name]] for start, bucket in cells.items()}
         counter.restore(
             columns,
@@ -133,8 +149,8 @@ def _read_book(database: Connection, ledger_id: int, book: BucketStore) -> bool:
 
 def _read_cells(
     database: Connection, key: tuple[int, str], book: BucketStore
-) -> tuple[dict[int, Cells], dict[str, dict[int, Column]], set[str]]:
-    """Return the cells by bucket, for each measure of the book the bases by bucket, and the measures that were kept."""
+) -> tuple[dict[int, Cells], dict[str, dict[int, Column]], dict[str, dict[int, Mask]], set[str]]:
+    """Return the cells by bucket; by measure and bucket the bases and where they are unknown; the measures kept."""
     rows = len(book.rows)
     positions = {measure.name: position for position, measure in enumerate(book.sheet.measures)}
     cells: dict[int, Cells] = {}
@@ -146,9 +162,10 @@ def _read_cells(
             [np.zeros(len(present), book.dtype(position)) for position in positions.values()],
             [np.zeros(len(present), np.bool_) for _ in positions],
         )
-    content = "SELECT start, measure, amounts, known, base FROM cells WHERE ledger = ? AND book = ?"
+    undetermined: dict[str, dict[int, Mask]] = {name: {} for name in positions}
+    content = "SELECT start, measure, amounts, known, base, base_unknown FROM cells WHERE ledger = ? AND book = ?"
     seen_measures = set()
-    for start, name, amounts, known, base in database.execute(content, key):
+    for start, name, amounts, known, base, unknown in database.execute(content, key):
         seen_measures.add(name)
         if (position := positions.get(name)) is None:
             continue
@@ -156,7 +173,9 @@ def _read_cells(
         cells[start].known[position] = unpack_mask(known, rows)
         if base is not None:
             bases[name][start] = unpack_column(base, book.dtype(position), rows)
-    return cells, bases, seen_measures
+        if base is not None and unknown is not None:
+            undetermined[name][start] = unpack_mask(unknown, rows)
+    return cells, bases, undetermined, seen_measures
 
 
 def _write_book(database: Connection, ledger_id: int, book: BucketStore, releases: Sequence[PendingRelease]) -> None:
@@ -201,8 +220,9 @@ def _write_bucket(database: Connection, ledger_id: int, book: BucketStore, start
     for position, measure in enumerate(book.sheet.measures):
         counter = book.counters.get(measure.name)
         base = counter.base.get(start) if counter else None
+        unknown = counter.undetermined.get(start) if counter else None
         database.execute(
-            "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 ledger_id,
                 name,
@@ -211,6 +231,7 @@ def _write_bucket(database: Connection, ledger_id: int, book: BucketStore, start
                 pack_column(cells.values[position]),
                 pack_mask(cells.known[position]),
                 None if base is None else pack_column(base),
+                None if unknown is None else pack_mask(unknown),
             ),
         )
 

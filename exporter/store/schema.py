@@ -65,6 +65,7 @@ MIGRATIONS: Final = (
         amounts BLOB NOT NULL,
         known BLOB NOT NULL,
         base BLOB,
+        base_unknown BLOB,
         PRIMARY KEY (ledger, book, start, measure)
     );
     CREATE TABLE tallies (

@@ -223,7 +223,7 @@ def test_the_state_knows_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_revisions_of_closed_buckets_are_counted_by_direction() -> None:
-    """A bucket of yesterday that is corrected up, then down; the counters stand above the net figure by as much."""
+    """A bucket of yesterday is corrected up, then down; counters exceed the net total by as much once no hold is on."""
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
@@ -237,8 +237,13 @@ def test_revisions_of_closed_buckets_are_counted_by_direction() -> None:
             up = await on.scrape()
             script.add_usage("embeddings", {"input_tokens": -20, "num_model_requests": -2}, where, time=yesterday)
             await on.advance(60)
+            held = await on.scrape()
+            await on.advance(60)
             down = await on.scrape()
 
+            assert {"embeddings_input_tokens": -130.0, "embeddings_requests": -13.0} == held.by(
+                "measure", "openai_exporter_accrued_excess"
+            )
             assert {"up": 1.0, "down": 0.0} == up.by("direction", "openai_exporter_revisions_total")
             assert {"up": 1.0, "down": 1.0} == down.by("direction", "openai_exporter_revisions_total")
             assert {"embeddings_input_tokens": 20.0, "embeddings_requests": 2.0} == down.by(

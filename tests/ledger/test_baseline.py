@@ -140,6 +140,36 @@ def test_a_row_of_the_baseline_that_gets_its_value_later_tells_history() -> None
     assert {A: 20.0, B: 0.0} == desk.shown()
 
 
+def test_a_value_that_is_left_out_for_a_while_is_unchanged() -> None:
+    """Unknown is neither 0 nor a new baseline: the counter goes on with the next value."""
+    desk = LedgerHarness(plan(measures=[CACHED]))
+    desk.report(TODAY, A, 100)
+    desk.poll()
+    desk.wait()
+    desk.report(TODAY, A, None)
+    desk.poll()
+    absent, excess = desk.shown("today"), desk.ledger.excess()[CACHED]
+    desk.report(TODAY, A, 120)
+    desk.poll()
+
+    assert ({}, 0.0) == (absent, excess)
+    assert {A: 20.0} == desk.shown()
+
+
+def test_a_row_that_comes_after_the_baseline_without_a_value_counts_whole() -> None:
+    """It was not there at the baseline, so nothing of it is history."""
+    desk = LedgerHarness(plan(measures=[CACHED]))
+    desk.report(TODAY, A, 1)
+    desk.poll()
+    desk.report(TODAY, B, None)
+    desk.poll()
+    desk.report(TODAY, B, 30)
+    desk.poll()
+    desk.wait()
+
+    assert {A: 0.0, B: 30.0} == desk.shown()
+
+
 def test_an_empty_organization_is_a_baseline() -> None:
     """Nothing is a value too: the first usage ever is counted from its first token."""
     desk = LedgerHarness()

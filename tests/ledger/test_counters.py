@@ -50,15 +50,39 @@ def test_a_revision_down_holds_the_counter_still_until_growth_has_caught_up() ->
     assert [({A: 50.0}, 0.0), ({A: 50.0}, 30.0), ({A: 50.0}, 10.0), ({A: 60.0}, 0.0)] == shown
 
 
-def test_a_day_revised_below_its_baseline_takes_nothing_back() -> None:
-    """History that turns out smaller was never counted: other days' growth is counted in full."""
+def test_money_that_moves_between_days_of_the_baseline_is_not_counted() -> None:
+    """What one bucket loses against its baseline and another gains is no change of the sum, however often it moves."""
     desk = begun()
-    desk.report(YESTERDAY, A, 400)
-    desk.report(TODAY, A, 130)
+    for moved in (2, 4, 6):
+        desk.report(YESTERDAY, A, 1000 - moved)
+        desk.report(TODAY, A, 100 + moved)
+        desk.poll()
+
+    assert {A: 0.0} == desk.shown()
+    assert 0.0 == desk.ledger.excess()[desk.first.name]
+
+
+def test_counters_less_excess_are_the_net_figure_after_a_credit() -> None:
+    """A bucket that falls below its baseline lowers the net figure, and growth makes up for it first."""
+    desk = begun()
+    net = []
+    for yesterday, today in ((980, 130), (980, 100), (976, 100), (976, 150)):
+        desk.report(YESTERDAY, A, yesterday)
+        desk.report(TODAY, A, today)
+        desk.poll()
+        counter = (desk.shown() or {})[A]
+        net.append((counter, counter - desk.ledger.excess()[desk.first.name]))
+
+    assert [(10.0, 10.0), (10.0, -20.0), (10.0, -24.0), (26.0, 26.0)] == net
+
+
+def test_counters_less_excess_are_the_net_figure_while_increases_are_held_back() -> None:
+    """The excess is negative then: the counter stands below what is reported."""
+    desk = begun()
+    desk.report(TODAY, B, 42)
     desk.poll()
 
-    assert {A: 30.0} == desk.shown()
-    assert 0.0 == desk.ledger.excess()[desk.first.name]
+    assert ({A: 0.0, B: 0.0}, -42.0) == (desk.shown(), desk.ledger.excess()[desk.first.name])
 
 
 def test_a_row_that_disappears_is_a_revision_to_zero() -> None:
@@ -70,7 +94,7 @@ def test_a_row_that_disappears_is_a_revision_to_zero() -> None:
     desk.poll()
 
     assert {A: 50.0} == desk.shown()
-    assert 50.0 == desk.ledger.excess()[desk.first.name]
+    assert 150.0 == desk.ledger.excess()[desk.first.name]
     assert {A: 0.0} == desk.shown("today")
 
 

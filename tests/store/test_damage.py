@@ -20,7 +20,7 @@ CONTENT = {
     "rows": ("labels",),
     "folded": ("labels",),
     "present": ("start", "mask"),
-    "cells": ("start", "amounts", "known", "base"),
+    "cells": ("start", "amounts", "known", "base", "base_unknown"),
     "tallies": ("since", "counting", "carried", "lead", "pending"),
     "names": ("facts",),
     "organizations": ("openai_id",),

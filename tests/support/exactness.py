@@ -1,12 +1,16 @@
-"""What counters must show, written down as plainly as can be: dictionaries, no columns, nothing forgotten early."""
+"""What counters must show, written from the claim: sums of what was reported, in dictionaries, nothing forgotten early.
+
+A counter is the highest that the reported sum ever stood above the sum at the baseline; counters less excess are the
+net change of the sum since then.
+"""
 
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 
 Labels = tuple[str, ...]
-View = Mapping[Labels, float | None]
-"""What one bucket says of one measure: None is unknown."""
+Values = Mapping[Labels, int | None]
+"""What one bucket reports of one measure: None is unknown."""
 
 
 @dataclass
@@ -14,87 +18,109 @@ class MeasureModel:
     """One measure's counters."""
 
     promised: bool
-    views: dict[int, dict[Labels, float | None]] = field(default_factory=dict)
-    base: dict[int, dict[Labels, float]] = field(default_factory=dict)
+    reported: dict[int, dict[Labels, int]] = field(default_factory=dict)
+    """The last value that every bucket had, buckets that have left the look-back included."""
+    valueless: set[tuple[int, Labels]] = field(default_factory=set)
+    """Buckets and rows that were there at the baseline without a value: their first one belongs to the baseline."""
+    at_baseline: dict[Labels, int] = field(default_factory=dict)
+    """The sum of each row at the baseline."""
     since: int | None = None
     expired: int = 0
     waiting: bool = False
-    accrued: dict[Labels, float] = field(default_factory=dict)
-    released: dict[Labels, float] = field(default_factory=dict)
-    counting: set[Labels] = field(default_factory=set)
+    highest: dict[Labels, int] = field(default_factory=dict)
+    released: dict[Labels, int] = field(default_factory=dict)
 
-    def flow(self, labels: Labels) -> float:
-        """Add up what was reported since the baseline."""
+    def net(self, labels: Labels) -> int:
+        """Return the reported sum less the sum at the baseline."""
         if self.since is None:
             return 0
-        total = 0.0
-        for start, view in self.views.items():
-            value = view.get(labels) or 0
-            if start in self.base:
-                total += max(value - self.base[start].get(labels, 0), 0)
-            elif start >= self.since:
-                total += value
-        return total
+        total = sum(values.get(labels, 0) for start, values in self.reported.items() if start >= self.since)
+        return total - self.at_baseline.get(labels, 0)
 
-    def apply(self, views: Mapping[int, View], lookback: int, *, full: bool) -> None:
-        """Take an answer over, leaving out days that have expired since the baseline."""
-        for start, view in views.items():
-            if start < self.expired:
-                continue
-            before = self.views.get(start, {})
-            for labels, value in view.items():
-                if start in self.base and value is not None and labels in before and before[labels] is None:
-                    self.base[start][labels] = value
-            self.views[start] = dict(view)
+    def apply(self, answer: Mapping[int, Values], lookback: int, *, full: bool) -> None:
+        """Take over an answer, except for days that have expired since the baseline."""
+        for start, values in answer.items():
+            if start >= self.expired:
+                self._replace(start, values)
         if self.since is not None:
-            self.counting |= {s for v in views.values() for s, value in v.items() if value is not None}
-            for labels in self.counting:
-                self.accrued[labels] = max(self.accrued.get(labels, 0), self.flow(labels))
-        elif full or self.waiting:
-            self._begin()
-        if self.since is None:
-            self.views = {start: view for start, view in self.views.items() if start >= lookback}
-        else:
+            for values in answer.values():
+                for labels, value in values.items():
+                    if value is not None:
+                        self.highest.setdefault(labels, 0)
+            for labels in self.highest:
+                self.highest[labels] = max(self.highest[labels], self.net(labels))
             self.expired = max(self.expired, lookback)
+        elif full or self.waiting:
+            self._begin(answer)
+        if self.since is None:
+            self.reported = {start: values for start, values in self.reported.items() if start >= lookback}
+            self.valueless = {(start, labels) for start, labels in self.valueless if start >= lookback}
 
-    def _begin(self) -> None:
-        known = {labels for view in self.views.values() for labels, value in view.items() if value is not None}
-        if known or self.promised or not any(self.views.values()):
-            self.base = {start: {s: value or 0 for s, value in view.items()} for start, view in self.views.items()}
-            self.since = min(self.views)
-            self.counting = known
-            self.accrued = dict.fromkeys(known, 0.0)
+    def forget(self, labels: Labels) -> None:
+        """Drop everything that is known of a row."""
+        for values in (self.highest, self.released, self.at_baseline, *self.reported.values()):
+            values.pop(labels, None)
+        self.valueless = {pair for pair in self.valueless if pair[1] != labels}
+
+    def _replace(self, start: int, values: Values) -> None:
+        before = self.reported.get(start, {})
+        self.reported[start] = {
+            labels: before[labels] if value is None else value
+            for labels, value in values.items()
+            if value is not None or labels in before
+        }
+        if self.since is None:
+            self.valueless |= {(start, labels) for labels, value in values.items() if value is None}
+        for labels in [labels for at, labels in self.valueless if at == start]:
+            if labels not in values or values[labels] is not None:
+                self.valueless.discard((start, labels))
+                if self.since is not None and (value := values.get(labels)) is not None:
+                    self.at_baseline[labels] = self.at_baseline.get(labels, 0) + value - before.get(labels, 0)
+
+    def _begin(self, answer: Mapping[int, Values]) -> None:
+        known = {
+            labels
+            for start, values in self.reported.items()
+            for labels in values
+            if (start, labels) not in self.valueless
+        }
+        if known or self.promised or not (self.valueless or any(answer.values())):
+            self.since = min(self.reported)
+            for values in self.reported.values():
+                for labels, value in values.items():
+                    self.at_baseline[labels] = self.at_baseline.get(labels, 0) + value
+            self.highest = dict.fromkeys(known, 0)
         else:
             self.waiting = True
 
 
 @dataclass
 class Model:
-    """One resource's counters, and what of them is on disk."""
+    """The counters of the measures that share their labels, and what of them is on disk."""
 
     hold: float
     measures: dict[str, MeasureModel]
     seen: dict[Labels, int] = field(default_factory=dict)
     shown_since: dict[tuple[str, Labels], float] = field(default_factory=dict)
 
-    def apply(self, answer: Mapping[str, Mapping[int, View]], lookback: int, *, full: bool) -> None:
-        """Take an answer over: for each measure the days that it covers."""
-        for name, views in answer.items():
-            self.measures[name].apply(views, lookback, full=full)
-            for start, view in views.items():
-                for labels in view:
+    def apply(self, answer: Mapping[str, Mapping[int, Values]], lookback: int, *, full: bool) -> None:
+        """Take over an answer: for each measure the days that it covers."""
+        for name, buckets in answer.items():
+            self.measures[name].apply(buckets, lookback, full=full)
+            for start, values in buckets.items():
+                for labels in values:
                     self.seen[labels] = max(self.seen.get(labels, 0), start)
         if full:
             self._forget(lookback)
 
     def publish(self, now: float) -> None:
-        """Let the counters rise that have been shown for long enough."""
+        """Raise the counters that have been shown for long enough."""
         for name, measure in self.measures.items():
-            for labels in measure.counting:
+            for labels, highest in measure.highest.items():
                 since = self.shown_since.setdefault((name, labels), now)
-                measure.released.setdefault(labels, 0.0)
+                measure.released.setdefault(labels, 0)
                 if now >= since + self.hold:
-                    measure.released[labels] = measure.accrued[labels]
+                    measure.released[labels] = highest
 
     def restarted(self) -> "Model":
         """Return the model after a restart: nothing has been shown yet."""
@@ -104,20 +130,11 @@ class Model:
             measure.waiting = False
         return model
 
-    def excess(self, name: str) -> float:
-        """Return how far the counters stand above what is reported."""
-        measure = self.measures[name]
-        return sum(measure.accrued[labels] - measure.flow(labels) for labels in measure.counting)
-
     def _forget(self, lookback: int) -> None:
         for labels in [labels for labels, start in self.seen.items() if start < lookback]:
             measures = self.measures.values()
-            if all(m.accrued.get(labels, 0) == m.released.get(labels, 0) for m in measures):
+            if all(m.highest.get(labels, 0) == m.released.get(labels, 0) for m in measures):
                 del self.seen[labels]
                 for name, measure in self.measures.items():
-                    measure.counting.discard(labels)
-                    measure.accrued.pop(labels, None)
-                    measure.released.pop(labels, None)
+                    measure.forget(labels)
                     self.shown_since.pop((name, labels), None)
-                    for view in measure.views.values():
-                        view.pop(labels, None)

@@ -40,11 +40,11 @@ class Truth:
             base = self.baseline.get(day)
             if base is None and day < min(self.baseline):
                 continue
-            for series, value in figures.items():
-                part = value if base is None else max(value - base.get(series, Fraction(0)), Fraction(0))
+            for series in figures.keys() | (base or {}).keys():
+                part = figures.get(series, Fraction(0)) - (base or {}).get(series, Fraction(0))
                 since[series] = since.get(series, Fraction(0)) + part
         for series, value in since.items():
-            self.most[series] = max(self.most.get(series, Fraction(0)), value)
+            self.most[series] = max(self.most.get(series, Fraction(0)), value, Fraction(0))
         return since
 
     def week(self) -> Figures:
