@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench-state bench-organizations
+.PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench bench-quick bench-organizations
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,8 +44,12 @@ bench-requests: $(VENV)/.dev ## requests an hour of small and large organization
 bench-alerts: $(VENV)/.dev ## eight weeks through the alerts: what pages, and what pages in vain; in about ten minutes
 	@$(BIN)/python -m bench.replay_alerts
 
-bench-state: $(VENV)/.dev ## ledger, state file and encoder at 10,000 and 100,000 series
-	@$(BIN)/python -m bench.state $(ARGS)
+bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 and 1,000,000 samples
+	@deploy/install/debian.sh
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-quick: $(VENV)/.dev ## the figures of publishing and decoding, in about two minutes
+	@$(BIN)/python -m bench --quick $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy, import floors
 	@$(BIN)/ruff check .

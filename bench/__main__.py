@@ -1,0 +1,50 @@
+"""`make bench`: every figure of docs/performance.md, each beside its anchor, at several sizes.
+
+Prints a Markdown table. Each benchmark runs in a process of its own for each size, one after the other.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from typing import Final
+
+from bench.figures import Figure
+
+_BENCHMARKS: Final = ("publish", "decode", "event_loop", "state", "process")
+_SIZES: Final = (10_000, 100_000, 1_000_000)
+_QUICK_SIZES: Final = (10_000, 100_000)
+_QUICK: Final = ("publish", "decode", "event_loop")
+
+
+def main() -> None:
+    """Run the benchmarks and print their table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the figures of code that developers change most")
+    parser.add_argument("--sizes", type=int, nargs="+", help="exported samples")
+    parser.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help=", ".join(_BENCHMARKS))
+    given = parser.parse_args()
+    names = given.benchmarks or (_QUICK if given.quick else _BENCHMARKS)
+    sizes = given.sizes or (_QUICK_SIZES if given.quick else _SIZES)
+    table: dict[str, list[Figure | None]] = {}
+    for name in names:
+        for column, size in enumerate(sizes):
+            sys.stderr.write(f"{name} at {size:,} samples\n")
+            for each in _run(name, size):
+                table.setdefault(each.name, [None] * len(sizes))[column] = each
+    sys.stdout.write(
+        "| figure | " + " | ".join(f"{size:,}" for size in sizes) + " |\n| --- |" + " ---: |" * len(sizes) + "\n"
+    )
+    for title, figures in table.items():
+        cells = " | ".join(each.text if each else "" for each in figures)
+        sys.stdout.write(f"| {title} | {cells} |\n")
+
+
+def _run(name: str, size: int) -> list[Figure]:
+    command = [sys.executable, "-m", f"bench.{name}", str(size)]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [Figure(**each) for each in json.loads(finished.stdout)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What it costs to bring a response into the ledger, beside `json.loads` of its bytes alone."""
+
+import json
+import sys
+from typing import Final
+
+from bench.dense import NOW, TODAY, Organization, plan
+from bench.figures import Figure, emit, figure, ratios
+from exporter.catalog import DAY, PollResult
+from exporter.ledger import Ledger
+from exporter.openai.pages import read_page
+
+_REPETITIONS: Final = 5
+_DAYS: Final = 3
+
+
+def measure(samples: int) -> list[Figure]:
+    """Return the ratios for a first answer and for one in which no bucket changed."""
+    organization, settings = Organization(samples), plan(samples)
+    starts = [TODAY - age * DAY for age in reversed(range(_DAYS))]
+    pages = [organization.page([start]) for start in starts]
+
+    def take(ledger: Ledger, now: float) -> None:
+        known = ledger.known
+        buckets = [bucket for page in pages for bucket in read_page(page, settings, known).buckets]
+        ledger.apply(PollResult(starts[0], TODAY + DAY, tuple(buckets), now))
+
+    def loads() -> None:
+        for page in pages:
+            json.loads(page)
+
+    ledger = Ledger(settings)
+    take(ledger, NOW)
+    first = [1 / ratio for ratio in ratios(lambda: take(Ledger(settings), NOW), loads, _REPETITIONS)]
+    again = [1 / ratio for ratio in ratios(lambda: take(ledger, NOW + 60), loads, _REPETITIONS)]
+    exported = organization.sets * 13
+    return [
+        figure("response to ledger, first, against json.loads", exported, "x", first),
+        figure("response to ledger, unchanged, against json.loads", exported, "x", again),
+    ]
+
+
+if __name__ == "__main__":
+    emit(measure(int(sys.argv[1])))

@@ -1,0 +1,81 @@
+"""A dense organization: completions of every label set on each of 31 days, as pages of the Admin API.
+
+A label set has 13 exported samples: six measures as day gauges and counters, and one window of requests.
+"""
+
+import random
+from collections.abc import Iterator
+from typing import Final
+
+from exporter.catalog import DAY, Plan, Window, resource
+
+SAMPLES_PER_SET: Final = 13
+DAYS: Final = 31
+TODAY: Final = 1_794_960_000
+NOW: Final = 1_795_016_537.0
+CHANGED: Final = 0.02
+"""Share of today's rows that a poll changes."""
+
+_FIELDS: Final = tuple(measure.field for measure in resource("completions").select())
+
+
+def plan(samples: int) -> Plan:
+    """Return the plan of completions that exports about so many samples."""
+    row = resource("completions")
+    measures = row.select()
+    return Plan(
+        resource=row,
+        group_by=row.group_by,
+        filters=(),
+        width="1d",
+        measures=measures,
+        windows=tuple((measure, (Window("7d"),)) for measure in measures if measure.requests),
+        interval=60.0,
+        lookback_days=DAYS,
+        refetch_days=3,
+        stale_after=21600.0,
+        max_series=samples,
+    )
+
+
+class Organization:
+    """Rows that are the same in every run."""
+
+    def __init__(self, samples: int) -> None:
+        self.sets = samples // SAMPLES_PER_SET
+        self._today = self._values(TODAY)
+        self._draw = random.Random(2)
+
+    def grow(self) -> None:
+        """Let today's rows grow as a minute of traffic lets them."""
+        for values in self._today:
+            if self._draw.random() < CHANGED:
+                values[:] = [value + 1000 for value in values]
+
+    def page(self, starts: list[int], *, now: float = NOW, more: bool = False) -> bytes:
+        """Return a page with a bucket for each start (Unix seconds, midnights)."""
+        buckets = ",".join(self._bucket(start, now) for start in starts)
+        cursor = f'"{starts[-1] + DAY}"' if more else "null"
+        return f'{{"object":"page","data":[{buckets}],"has_more":{str(more).lower()},"next_page":{cursor}}}'.encode()
+
+    def _bucket(self, start: int, now: float) -> str:
+        today = start + DAY > now
+        rows = ",".join(self._rows(self._today if today else self._values(start)))
+        return (
+            f'{{"object":"bucket","start_time":{start},"end_time":{int(now) if today else start + DAY},'
+            f'"results":[{rows}]}}'
+        )
+
+    def _rows(self, values: list[list[int]]) -> Iterator[str]:
+        for number, row in enumerate(values):
+            fields = ",".join(f'"{name}":{value}' for name, value in zip(_FIELDS, row, strict=True))
+            batch = ("false", "true")[number // 40 % 2]
+            yield (
+                f'{{"object":"organization.usage.completions.result",{fields},"project_id":"proj_{number % 40:024}",'
+                f'"user_id":null,"api_key_id":null,"model":"gpt-5.{number // 80}-2025-11-13","batch":{batch},'
+                f'"service_tier":null}}'
+            )
+
+    def _values(self, start: int) -> list[list[int]]:
+        draw = random.Random(start)
+        return [[draw.randrange(10**4, 10**8) for _ in _FIELDS] for _ in range(self.sets)]

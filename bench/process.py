@@ -1,0 +1,106 @@
+"""The exporter as an operator runs it, on a dense organization: memory, start, processor at rest."""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from bench.figures import Figure, emit, figure
+from tests.support import processes
+from tests.support.exposed import Exposed
+from tests.support.processes import Child, free_port, until
+
+_FIRST_POLL_SECONDS: Final = 900.0
+_STARTS: Final = 3
+_REST_SECONDS: Final = 120
+_SCRAPE_SECONDS: Final = 15
+_KIB: Final = 1024
+
+
+@contextmanager
+def dense_exporter(samples: int) -> Iterator[Child]:
+    """Yield an exporter, not started, whose Admin API is a dense organization's."""
+    api = subprocess.Popen([sys.executable, "-m", "bench.dense_api", str(samples)], stdout=subprocess.PIPE, text=True)
+    try:
+        with tempfile.TemporaryDirectory() as folder, free_port() as port:
+            base_url = api.stdout.readline().strip() if api.stdout else ""
+            child = processes.exporter(
+                port, Path(folder), base_url, "sk-admin-bench", MAX_SERIES=str(samples), LOG__LEVEL="warning"
+            )
+            try:
+                yield child
+            finally:
+                child.stop()
+    finally:
+        api.kill()
+        api.wait()
+
+
+def measure(samples: int) -> list[Figure]:
+    """Return memory after the first polls and at its peak, the time of a start with state, and the share of a core."""
+    with dense_exporter(samples) as exporter:
+        exporter.start()
+        exporter.wait_until_serving()
+        until(lambda: exporter.get("/-/ready").is_success, "the first polls", _FIRST_POLL_SECONDS)
+        time.sleep(5)
+        exported = _samples(exporter)
+        resident, peak = _status(exporter, "VmRSS"), _status(exporter, "VmHWM")
+        rest = _rest(exporter)
+        starts = []
+        for _ in range(_STARTS):
+            exporter.stop()
+            starts.append(_start(exporter))
+    return [
+        figure("resident memory for each sample", exported, " B", [resident / exported]),
+        figure("peak memory against resident", exported, "x", [peak / resident]),
+        figure("processor at rest", exported, " %", [rest]),
+        figure("start with state to first scrape", exported, " s", starts),
+    ]
+
+
+def _samples(exporter: Child) -> int:
+    return sum(map(len, Exposed(exporter.get("/metrics").text).lines.values()))
+
+
+def _status(exporter: Child, name: str) -> int:
+    text = Path(f"/proc/{exporter.pid}/status").read_text()
+    return int(re.findall(rf"{name}:\s+(\d+) kB", text)[0]) * _KIB
+
+
+def _processor_seconds(exporter: Child) -> float:
+    return Exposed(exporter.get("/metrics").text).value("process_cpu_seconds_total") or 0.0
+
+
+def _rest(exporter: Child) -> float:
+    before, began = _processor_seconds(exporter), time.monotonic()
+    while time.monotonic() < began + _REST_SECONDS:
+        time.sleep(_SCRAPE_SECONDS)
+        exporter.get("/metrics")
+    return 100 * (_processor_seconds(exporter) - before) / (time.monotonic() - began)
+
+
+def _start(exporter: Child) -> float:
+    began = time.monotonic()
+    exporter.start()
+    until(lambda: _has_usage(exporter), "a scrape with usage", pause=0.01)
+    return time.monotonic() - began
+
+
+def _has_usage(exporter: Child) -> bool:
+    try:
+        return "\nopenai_completions_requests{" in exporter.get("/metrics").text
+    except OSError:
+        return False
+    except Exception as error:
+        if type(error).__module__.startswith("httpx"):
+            return False
+        raise
+
+
+if __name__ == "__main__":
+    emit(measure(int(sys.argv[1])))
