@@ -1,0 +1,53 @@
+"""The wheel, as a user installs it from an index: without the lock."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import exporter
+from tests.support.deployment import COMMAND, ROOT
+from tests.support.processes import Child, free_port, until
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel of the tree."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_content(wheel: Path) -> None:
+    """The wheel has the package, its licence and its command, and nothing of tests, deployment or benchmarks."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (entry_points,) = [name for name in names if name.endswith("/entry_points.txt")]
+        script = archive.read(entry_points).decode()
+    info = f"{COMMAND.replace('-', '_')}-{exporter.__version__}.dist-info"
+
+    assert {"exporter", info} == {name.split("/")[0] for name in names}
+    assert {"exporter/py.typed", f"{info}/licenses/LICENSE"} <= set(names)
+    assert f"{COMMAND} = exporter.cli:main" in script
+
+
+@pytest.mark.slow
+def test_installed_without_the_lock(wheel: Path, tmp_path: Path) -> None:
+    """Installed in an empty virtual environment with the newest versions that its ranges allow, it runs `demo`."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, timeout=120, check=True)
+    pip = [str(venv / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
+    subprocess.run([*pip, str(wheel)], capture_output=True, timeout=300, check=True)
+    with free_port() as port:
+        command = [str(venv / "bin" / COMMAND), "demo", f"--web.listen-address=127.0.0.1:{port}"]
+        demo = Child("demo", port, command, environment={}, log=tmp_path / "log", ready="/-/ready")
+        demo.start()
+        try:
+            demo.wait_until_serving()
+            until(lambda: "\nopenai_cost_usd{" in demo.get("/metrics").text, "the first costs")
+        finally:
+            demo.stop()
