@@ -118,6 +118,11 @@ class Telemetry:
             "Unix time until which no request is sent; in the past when none is held back.",
             organization,
         )
+        self.clock_skew_seconds = gauge(
+            "clock_skew_seconds",
+            "Seconds by which this machine's clock is ahead of the last response's Date header; negative if behind.",
+            organization,
+        )
         self.state_size_bytes = gauge("state_size_bytes", "Bytes of the state file and its write-ahead log.")
         self.state_writable = gauge("state_writable", "1 if the last commit of the state succeeded.")
         self.publish_duration_seconds = gauge("publish_duration_seconds", "Seconds that the last publish took.")

@@ -132,6 +132,8 @@ class Organization:
         telemetry.throttle_requests_per_minute.labels(self.name).set(self._throttle.requests_per_minute)
         if (paused_until := self._throttle.paused_until) is not None:
             telemetry.throttle_paused_until_timestamp_seconds.labels(self.name).set(paused_until)
+        if self._client.skew is not None:
+            telemetry.clock_skew_seconds.labels(self.name).set(self._client.skew)
 
     def _settled(self) -> bool:
         return all(bucket_job.status.decided for bucket_job in self.bucket_jobs)

@@ -284,3 +284,19 @@ def test_the_last_change_is_told_apart_from_the_last_success() -> None:
             assert (NOW + 60, NOW + 120) == (changed, succeeded)
 
     run(scenario())
+
+
+def test_a_wrong_clock_is_shown() -> None:
+    """The seconds by which this machine is ahead of the API's `Date`, negative where it is behind."""
+
+    async def scenario() -> None:
+        async with stage(only=("embeddings",)) as on:
+            right = await on.scrape()
+            on.simulator.faults.add("clock_skew", seconds=7200)
+            await on.advance(61)
+            behind = await on.scrape()
+
+            skew = "openai_exporter_clock_skew_seconds"
+            assert [0, -7200] == [round(scraped.value(skew) or 0, -1) for scraped in (right, behind)]
+
+    run(scenario())

@@ -21,6 +21,7 @@ EXEMPT = {
     "openai_exporter_api_request_duration_seconds_sum": "the quantiles tell more than the mean",
     "openai_exporter_poll_duration_seconds_count": "polls go by their interval",
     "openai_exporter_poll_duration_seconds_sum": "the quantiles tell more than the mean",
+    "openai_exporter_clock_skew_seconds": "the alert OpenAIExporterClockSkew watches it",
 }
 
 

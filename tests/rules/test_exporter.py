@@ -152,6 +152,15 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
         _told("readonly", "openai_exporter_state_writable", 0),
         {("OpenAIExporterStateNotWritable", "warning")},
     ),
+    "a clock that is ahead": (
+        _told("ahead", "openai_exporter_clock_skew_seconds", 90),
+        {("OpenAIExporterClockSkew", "warning")},
+    ),
+    "a clock that is behind": (
+        _told("behind", "openai_exporter_clock_skew_seconds", -90),
+        {("OpenAIExporterClockSkew", "warning")},
+    ),
+    "a clock that is nearly right": (_told("nearly", "openai_exporter_clock_skew_seconds", 45), set()),
     "another organization's key": (
         _told("changed", "openai_exporter_resource_degraded", 1, resource="costs", reason="organization_changed"),
         {("OpenAIExporterOrganizationChanged", "critical")},
