@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench bench-quick bench-organizations
+.PHONY: fuzz help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench bench-quick bench-organizations
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,11 @@ bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 an
 
 bench-quick: $(VENV)/.dev ## the figures of publishing and decoding, in about two minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
+
+fuzz: $(VENV)/.dev ## search for inputs that break something; SECONDS for each of the targets, 600 by default
+	@for target in pages headers requests settings web_config state; do \
+	  $(BIN)/python -m tests.fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; \
+	done
 
 lint: $(VENV)/.dev ## ruff, mypy, import floors
 	@$(BIN)/ruff check .

@@ -1,0 +1,45 @@
+"""`python -m tests.fuzz TARGET [--seconds N] [--corpus FOLDER]`: searches until the time is up or an input fails.
+
+An input that fails is written to the corpus folder's parent as `crash-...`; put it into tests/fuzz/found/TARGET.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris  # type: ignore[import-untyped]
+
+with atheris.instrument_imports(include=["exporter"]):
+    from tests.fuzz.targets import TARGETS
+
+from tests.fuzz.seeds import seeds
+
+_MAX_BYTES = 65536
+_SLOWEST_SECONDS = 20
+
+
+def main() -> None:
+    """Fuzz one target."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", choices=TARGETS)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--corpus", type=Path, help="what is found interesting is kept here for the next run")
+    given = parser.parse_args()
+    corpus = given.corpus or Path(tempfile.mkdtemp(prefix=f"corpus-{given.target}-"))
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds(given.target)):
+        (corpus / f"seed-{number:03}").write_bytes(seed)
+    options = [
+        f"-max_total_time={given.seconds}",
+        f"-max_len={_MAX_BYTES}",
+        f"-timeout={_SLOWEST_SECONDS}",
+        f"-artifact_prefix={corpus.parent}/",
+        "-print_final_stats=1",
+    ]
+    atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[given.target])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
