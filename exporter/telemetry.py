@@ -125,6 +125,12 @@ class Telemetry:
         )
         self.state_size_bytes = gauge("state_size_bytes", "Bytes of the state file and its write-ahead log.")
         self.state_writable = gauge("state_writable", "1 if the last commit of the state succeeded.")
+        self.config_last_reload_successful = gauge(
+            "config_last_reload_successful", "1 if the last reload of settings, keys and web configuration succeeded."
+        )
+        self.config_last_reload_success_timestamp_seconds = gauge(
+            "config_last_reload_success_timestamp_seconds", "Unix time of the last successful reload, or of the start."
+        )
         self.publish_duration_seconds = gauge("publish_duration_seconds", "Seconds that the last publish took.")
         self.api_requests = counter("api_requests", "Requests to the Admin API, retries included.", resource)
         self.api_errors = counter("api_errors", "Requests to the Admin API that failed.", (*resource, "reason"))

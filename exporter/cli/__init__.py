@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from exporter import __version__
 from exporter.cli.arguments import Action, Arguments, UnknownCommandError, overview, parse_arguments, usage
+from exporter.cli.process import open_standard_streams
 from exporter.cli.redaction import redact
 
 _CANNOT_START = 2
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `argv` are the words behind the program's name, by default those of the process.
     """
+    open_standard_streams()
     try:
         status = _main(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()

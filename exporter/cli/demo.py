@@ -8,7 +8,9 @@ from pathlib import Path
 
 import structlog
 
+from exporter.cli.process import raise_descriptor_limit
 from exporter.cli.service import open_store, serve_until_signalled
+from exporter.cli.signals import ignore_stray_signals
 from exporter.settings import GivenKey, SimulateSettings
 from exporter.simulator import keys
 from exporter.simulator.app import Simulator
@@ -21,12 +23,14 @@ _log = structlog.get_logger("exporter")
 
 def execute(settings: SimulateSettings) -> int:
     """Serve until a signal. The state is kept for as long as the process lives."""
+    ignore_stray_signals()
+    raise_descriptor_limit()
     with tempfile.TemporaryDirectory(prefix="openai-usage-exporter-demo-") as folder:
         store = open_store(Path(folder) / "state.db")
         try:
             asyncio.run(_serve(settings, store))
         except (OSError, WebConfigError) as error:
-            _log.error("cannot start", error=str(error))  # the words say it all
+            _log.error("start_failed", error=str(error))
             return 1
         finally:
             if store:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,8 @@ import structlog
 
 from exporter import __version__
 from exporter.cli.connecting import connect
-from exporter.cli.signals import stopping
+from exporter.cli.reload import Reloader
+from exporter.cli.signals import on_hangup, stopping
 from exporter.clock import Clock, SystemClock
 from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
 from exporter.exposition import Body, Format, Tail
@@ -21,7 +22,7 @@ from exporter.publisher import Publisher
 from exporter.settings import OrganizationSettings, Poll, Settings
 from exporter.store import StateUnwritableError, Store
 from exporter.telemetry import Telemetry
-from exporter.web import App, Security, Server
+from exporter.web import Address, App, Security, Server, passed_by_systemd
 from exporter.worker import Worker
 
 _SWITCH_INTERVAL: Final = 0.0005
@@ -29,6 +30,8 @@ _SWITCH_INTERVAL: Final = 0.0005
 
 _STAGGER: Final = 0.25
 """Seconds from one organization's first poll to the next one's: all at once, they would keep scrapes waiting."""
+
+_WILDCARDS: Final = frozenset({"::", "0.0.0.0"})  # noqa: S104 - nothing is bound here
 
 _log = structlog.get_logger("exporter")
 
@@ -53,23 +56,33 @@ class Service:
             telemetry=self.telemetry,
             new_counter_hold=settings.new_counter_hold,
         )
+        self.reloader = Reloader(settings, self.telemetry, self._clock.now)
         self._app = App(
             snapshot=lambda: self.publisher.snapshot,
             own=self._own,
             tail=self._tail.others,
             version=__version__,
             now=self._clock.now,
+            telemetry_path=settings.web.telemetry_path,
+            reload=self.reloader.reload if settings.web.enable_lifecycle else None,
         )
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Server]:
-        """Poll, publish and serve while the context lasts. Raises OSError when an address cannot be listened on."""
+        """Poll, publish and serve while the context lasts. Raises ListenError and WebConfigError."""
         web = self._settings.web
-        address = web.listen_address.host, web.listen_address.port
+        security = Security(web.config.file, monotonic=self._clock.monotonic, on_load=self.reloader.report_web_config)
+        self.reloader.security = security
+        addresses = [] if web.systemd_socket else [(each.host, each.port) for each in web.listen_address]
+        sockets = passed_by_systemd() if web.systemd_socket else []
         await self.publisher.publish()
         _spare_what_is_there()
         try:
-            async with Server(self._app, [address], Security(web.config.file)) as server, asyncio.TaskGroup() as group:
+            async with (
+                Server(self._app, addresses, security, sockets=sockets) as server,
+                asyncio.TaskGroup() as group,
+            ):
+                _warn_if_open(server.addresses, security)
                 tasks = [
                     group.create_task(self.publisher.run(), name="publisher"),
                     group.create_task(self._settle(), name="settle"),
@@ -173,14 +186,33 @@ def open_store(path: Path) -> Store | None:
 async def serve_until_signalled(
     settings: Settings, store: Store | None, on_listening: Callable[[str], None] | None = None
 ) -> None:
-    """Run the exporter until SIGTERM or SIGINT; `greet` is told its address once it listens."""
+    """Run the exporter until SIGTERM or SIGINT, and reload at SIGHUP; `on_listening` gets its URL once it listens."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     stop = stopping()
-    async with Service(settings, store).serving() as server:
-        host = settings.web.listen_address.host or "localhost"
-        url = f"{server.scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"
-        _log.info("serving", url=url, version=__version__)
+    service = Service(settings, store)
+    async with service.serving() as server:
+        on_hangup(service.reloader.reload)
+        urls = [_url(server.scheme, address) for address in server.addresses]
+        _log.info("serving", url=urls[0], urls=urls, version=__version__)
         if on_listening:
-            on_listening(url)
+            on_listening(urls[0])
         await stop.wait()
         _log.info("stopping")
+
+
+def _url(scheme: str, address: Address) -> str:
+    """Return an address that a browser on this machine can open."""
+    host = "localhost" if address.host in _WILDCARDS else address.host
+    return f"{scheme}://{Address(host, address.port)}"
+
+
+def _warn_if_open(addresses: Sequence[Address], security: Security) -> None:
+    if security.protected:
+        return
+    if reachable := [str(address) for address in addresses if address.port and not address.loopback]:
+        _log.warning(
+            "served_without_password",
+            addresses=reachable,
+            detail="everybody who can reach these addresses can read what the organization spends",
+            advice="set basic_auth_users in web.config.file, or listen on 127.0.0.1 only (web.listen_address)",
+        )

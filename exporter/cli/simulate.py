@@ -1,6 +1,7 @@
 """`simulate`: the simulated Admin API alone."""
 
 import asyncio
+import contextlib
 import sys
 from typing import Final
 
@@ -20,17 +21,19 @@ def execute(settings: SimulateSettings) -> int:
     try:
         asyncio.run(_serve(settings))
     except OSError as error:
-        _log.error("cannot start", error=str(error))  # the words say it all
+        _log.error("start_failed", error=str(error))
         return 1
     return 0
 
 
 async def _serve(settings: SimulateSettings) -> None:
     stop = stopping()
-    address = settings.web.listen_address
     simulator = Simulator(settings.seed, delays=REALISTIC_DELAYS)
-    async with serve(simulator, address.host or _EVERYWHERE, address.port) as url:
-        _on_listening(url)
+    async with contextlib.AsyncExitStack() as servers:
+        for address in settings.web.listen_address:
+            _on_listening(
+                await servers.enter_async_context(serve(simulator, address.host or _EVERYWHERE, address.port))
+            )
         await stop.wait()
 
 

@@ -1,5 +1,6 @@
-"""Where to listen: `:10180`, `127.0.0.1:10180`, `[::1]:10180`, `localhost:0`."""
+"""Where to listen and under which path: `:10180`, `[::1]:10180`, `localhost:0`; `/metrics`."""
 
+import json
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -7,6 +8,8 @@ from typing import Final
 
 _WRITTEN: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>\d{1,5})", re.ASCII)
 _HIGHEST_PORT: Final = 65535
+_PATH: Final = re.compile(r"/[A-Za-z0-9._~/-]*", re.ASCII)
+_RESERVED: Final = "/-/"
 _ADVICE: Final = (
     "expects host:port such as :10180 (all addresses), 127.0.0.1:10180 or [::1]:10180, in quotes where YAML needs them"
 )
@@ -39,3 +42,28 @@ def parse_address(value: object) -> Address:
             raise ValueError(_ADVICE) from None
         return Address(six, int(written["port"]))
     return Address(written["host"], int(written["port"]))
+
+
+def parse_addresses(value: object) -> tuple[Address, ...]:
+    """Return the addresses: one, a list, or a JSON list as text. Raises ValueError."""
+    if isinstance(value, str):
+        try:
+            decoded = json.loads(value)
+        except ValueError:
+            decoded = None
+        value = decoded if isinstance(decoded, list) else [value]
+    if isinstance(value, Address):
+        value = [value]
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(_ADVICE)
+    return tuple(parse_address(each) for each in value)
+
+
+def parse_telemetry_path(value: object) -> str:
+    """Return the path. Raises ValueError for one that cannot be served."""
+    if not isinstance(value, str) or not _PATH.fullmatch(value.strip()):
+        raise ValueError("expects a path such as /metrics: a slash, then letters, digits and -._~/")
+    path = value.strip()
+    if path.startswith(_RESERVED) or "//" in path:
+        raise ValueError(f"is a path of the exporter itself: choose one that does not begin with {_RESERVED}")
+    return path

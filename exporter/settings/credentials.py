@@ -68,6 +68,11 @@ class KeyFile:
             ) from None
         return self._text
 
+    def reload(self) -> None:
+        """Read the file, changed or not. Raises KeyUnavailableError."""
+        self._stamp = None
+        self.read()
+
     def __repr__(self) -> str:
         return f"KeyFile({self.origin!r})"
 

@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ def load(command: str, words: Sequence[str] = (), environ: Mapping[str, str] = o
         written = build(_build_sources=(sources, {}))
     except ValidationError as error:
         raise SettingsError(problems_of(error, _paths(known), flags_only)) from None
-    return _resolved(written, environ)
+    return _resolved(written, environ, partial(load, command, words, environ))
 
 
 def _file(
@@ -75,7 +76,7 @@ def _paths(known: Sequence[Option]) -> list[str]:
     return [*paths, *sorted(sections)]
 
 
-def _resolved(written: CommandSettings, environ: Mapping[str, str]) -> Settings:
+def _resolved(written: CommandSettings, environ: Mapping[str, str], reread: Callable[[], Settings]) -> Settings:
     problems: list[Problem] = []
     credentials = None if type(written) in KEYLESS else Credentials.of(environ)
     shared: dict[str, Any] = {
@@ -86,6 +87,7 @@ def _resolved(written: CommandSettings, environ: Mapping[str, str]) -> Settings:
         "state_path": written.state.path or _state_path(environ),
         "new_counter_hold": written.new_counter_hold,
         "organizations": organizations_of(written, credentials, environ, problems),
+        "reread": reread,
     }
     if written.api.ca_file and credentials:
         problems += _unusable(written.api.ca_file)

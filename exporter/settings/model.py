@@ -21,7 +21,7 @@ from exporter.settings.sections import (
     Web,
     WindowSettings,
 )
-from exporter.settings.types import Count, Duration, DurationOrZero, FilePath, Labels, ListenAddress
+from exporter.settings.types import Count, Duration, DurationOrZero, FilePath, Labels, ListenAddresses
 
 PREFIX: Final = "OPENAI_EXPORTER_"
 DELIMITER: Final = "__"
@@ -93,12 +93,12 @@ class Backfill(CommandSettings):
 
 
 class _SimulatorWeb(Web):
-    listen_address: ListenAddress = Address("127.0.0.1", 10181)
+    listen_address: ListenAddresses = (Address("127.0.0.1", 10181),)
     """Where to listen; loopback by default"""
 
 
 class _DemoWeb(Web):
-    listen_address: ListenAddress = Address("127.0.0.1", 10180)
+    listen_address: ListenAddresses = (Address("127.0.0.1", 10180),)
     """Where to listen; loopback by default"""
 
 

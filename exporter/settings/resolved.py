@@ -1,6 +1,7 @@
 """What the settings come to: all that the commands build from."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.catalog import ApiFamily, Plan
@@ -71,6 +72,8 @@ class Settings:
     new_counter_hold: float
     """Seconds."""
     organizations: tuple[OrganizationSettings, ...]
+    reread: "Callable[[], Settings]" = field(compare=False, repr=False)
+    """Reads the same sources again. Raises SettingsError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

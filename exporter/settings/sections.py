@@ -13,10 +13,11 @@ from exporter.settings.types import (
     DollarsByProject,
     Duration,
     FilePath,
-    ListenAddress,
+    ListenAddresses,
     ProxyUrl,
     Rate,
     Size,
+    TelemetryPath,
     Windows,
 )
 
@@ -52,8 +53,14 @@ class WebConfigFile(Section):
 class Web(Section):
     """What is served."""
 
-    listen_address: ListenAddress = Address("", 10180)
-    """Where to listen; without a host on every address of the machine"""
+    listen_address: ListenAddresses = (Address("", 10180),)
+    """Addresses to listen on; without a host: every address of the machine"""
+    systemd_socket: bool = False
+    """Serve on the sockets that systemd passes to the process instead of listen_address"""
+    telemetry_path: TelemetryPath = "/metrics"
+    """Path of the metrics; at / they replace the status page"""
+    enable_lifecycle: bool = False
+    """Serve POST /-/reload, which does the same as SIGHUP"""
     config: WebConfigFile = WebConfigFile()
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from exporter.catalog import Window
-from exporter.settings.addresses import Address, parse_address
+from exporter.settings.addresses import Address, parse_addresses, parse_telemetry_path
 from exporter.settings.durations import parse_duration
 from exporter.settings.sizes import parse_size
 from exporter.settings.urls import parse_base_url, parse_proxy
@@ -77,6 +77,7 @@ DollarsByProject = Annotated[dict[Text, Dollars], BeforeValidator(_decoded(dict,
 Labels = Annotated[dict[Text, str], BeforeValidator(_decoded(dict, _MAP)), BeforeValidator(_pairs)]
 Size = Annotated[int, Field(ge=1024), BeforeValidator(parse_size)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
-ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
+ListenAddresses = Annotated[tuple[Address, ...], BeforeValidator(parse_addresses)]
+TelemetryPath = Annotated[str, BeforeValidator(parse_telemetry_path)]
 BaseUrl = Annotated[str, BeforeValidator(parse_base_url)]
 ProxyUrl = Annotated[str, BeforeValidator(parse_proxy)]

@@ -1,7 +1,7 @@
-"""The routes: `/metrics`, the status page, `/-/healthy` and `/-/ready`, as one ASGI application."""
+"""The routes: metrics, the status page, health, readiness and reload, as one ASGI application."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
@@ -18,19 +18,26 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
-_METHODS: Final = ("GET", "HEAD")
-_WORDS: Final = "text/plain; charset=utf-8"
-_PAGE: Final = "text/html; charset=utf-8"
+HEALTHY: Final = "/-/healthy"
+READY: Final = "/-/ready"
+RELOAD: Final = "/-/reload"
+
+_READING: Final = ("GET", "HEAD")
+_RELOADING: Final = ("POST", "PUT")
+_TEXT: Final = "text/plain; charset=utf-8"
+_HTML: Final = "text/html; charset=utf-8"
 _PAGE_HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("Referrer-Policy", "no-referrer"),
 )
+_PAGE_SECONDS: Final = 1.0
+"""How long a rendered status page is served again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, before it is sent."""
+    """One response, before it is sent."""
 
     status: HTTPStatus
     content_type: str
@@ -38,96 +45,122 @@ class Response:
     headers: Headers = ()
 
 
+@dataclass(slots=True)
+class _Page:
+    snapshot: Snapshot | None = None
+    rendered: float = 0.0
+    text: bytes = b""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """The ASGI application; what it shows it asks for anew at every request."""
+    """The ASGI application; it reads the current snapshot at every request."""
 
     snapshot: Callable[[], Snapshot]
     tail: Callable[[Format], bytes]
-    """Renders what comes last: the exporter's own metrics; what ends the format (`# EOF`) included."""
+    """Renders the end of the exposition: the exporter's own metrics, and `# EOF` in OpenMetrics."""
     version: str
     now: Callable[[], float]
     """Unix seconds."""
     own: Callable[[Body, Format], Body] = lambda body, _: body
-    """Puts those of the exporter's own metrics behind the snapshot's families that are encoded as they are."""
+    """Appends those of the exporter's own metrics that are encoded like the snapshot's families."""
+    telemetry_path: str = "/metrics"
+    reload: Callable[[], Awaitable[str]] | None = None
+    """Reads settings and files again and returns what is wrong with them; None where /-/reload is not enabled."""
     _rendering: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _page: _Page = field(default_factory=_Page, init=False)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
-        answer = await self._answer(scope)
-        await deliver(answer, send, with_body=scope["method"] != "HEAD")
+        response = await self._respond(scope)
+        await deliver(response, send, with_body=scope["method"] != "HEAD")
 
-    async def _answer(self, scope: Scope) -> Response:
-        path = scope["path"]
-        if path not in ("/", "/metrics", "/-/healthy", "/-/ready"):
-            return words(HTTPStatus.NOT_FOUND, "Not found. There are /, /metrics, /-/healthy and /-/ready.\n")
-        if scope["method"] not in _METHODS:
-            allowed = ", ".join(_METHODS)
-            return words(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {allowed}.\n", (("Allow", allowed),))
-        match path:
-            case "/metrics":
-                return self._metrics(scope)
-            case "/":
-                return await self._status(scope)
-            case "/-/ready":
-                return self._readiness()
-            case _:
-                return words(HTTPStatus.OK, "Healthy.\n")
+    async def _respond(self, scope: Scope) -> Response:
+        route = self._routes().get(scope["path"])
+        if route is None:
+            text = f"Not found. Try {self.telemetry_path}, /, {HEALTHY} or {READY}.\n"
+            return plain_text(HTTPStatus.NOT_FOUND, text)
+        methods = _RELOADING if scope["path"] == RELOAD else _READING
+        if scope["method"] not in methods:
+            allowed = ", ".join(methods)
+            return plain_text(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {allowed}.\n", (("Allow", allowed),))
+        return await route(scope)
 
-    def _readiness(self) -> Response:
+    def _routes(self) -> dict[str, Callable[[Scope], Awaitable[Response]]]:
+        return {
+            "/": self._status,
+            HEALTHY: self._health,
+            READY: self._readiness,
+            RELOAD: self._reload,
+            self.telemetry_path: self._metrics,
+        }
+
+    async def _health(self, _scope: Scope) -> Response:
+        return plain_text(HTTPStatus.OK, "Healthy.\n")
+
+    async def _readiness(self, _scope: Scope) -> Response:
         if self.snapshot().ready:
-            return words(HTTPStatus.OK, "Ready.\n")
-        return words(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: the first polls are not decided yet.\n")
+            return plain_text(HTTPStatus.OK, "Ready.\n")
+        return plain_text(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready: the first polls have not finished yet.\n")
 
-    def _metrics(self, scope: Scope) -> Response:
+    async def _reload(self, _scope: Scope) -> Response:
+        if self.reload is None:
+            return plain_text(HTTPStatus.FORBIDDEN, "Lifecycle API is not enabled: set web.enable_lifecycle.\n")
+        if error := await self.reload():
+            return plain_text(HTTPStatus.INTERNAL_SERVER_ERROR, f"Not reloaded: {error}\n")
+        return plain_text(HTTPStatus.OK, "Reloaded.\n")
+
+    async def _metrics(self, scope: Scope) -> Response:
         wanted = exposition_format(header(scope, b"accept"))
         body = self.own(self.snapshot().bodies.get(wanted, Body()), wanted)
         return _negotiated(scope, wanted.value, body, self.tail(wanted), vary="Accept, Accept-Encoding")
 
     async def _status(self, scope: Scope) -> Response:
-        """Render and compress on a thread, one page at a time: many organizations must not hold up a scrape."""
+        """Render on a thread, one page at a time and at most one a second: pages must not delay a scrape."""
         async with self._rendering:
-            return await asyncio.to_thread(self._page, scope, self.snapshot(), self.now())
+            page, snapshot, now = self._page, self.snapshot(), self.now()
+            if page.snapshot is not snapshot or not 0 <= now - page.rendered < _PAGE_SECONDS:
+                page.text = await asyncio.to_thread(self._render, snapshot, now)
+                page.snapshot, page.rendered = snapshot, now
+            text = page.text
+        return _negotiated(scope, _HTML, Body(), text, _PAGE_HEADERS, vary="Accept-Encoding")
 
-    def _page(self, scope: Scope, snapshot: Snapshot, now: float) -> Response:
-        page = status_page(snapshot, version=self.version, now=now).encode("utf-8", "replace")
-        return _negotiated(scope, _PAGE, Body(), page, _PAGE_HEADERS, vary="Accept-Encoding")
+    def _render(self, snapshot: Snapshot, now: float) -> bytes:
+        return status_page(snapshot, version=self.version, now=now).encode("utf-8", "replace")
 
 
-def words(status: HTTPStatus, text: str, headers: Headers = ()) -> Response:
-    """Return an answer in plain text."""
-    return Response(status, _WORDS, plain(Body(), text.encode()), headers)
+def plain_text(status: HTTPStatus, text: str, headers: Headers = ()) -> Response:
+    """Return a response in plain text."""
+    return Response(status, _TEXT, plain(Body(), text.encode()), headers)
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """Return the value of a request header, that of repeated ones joined; empty when absent."""
+    """Return the value of a request header, repeated ones joined; empty when absent."""
     pairs: Iterable[tuple[bytes, bytes]] = scope["headers"]
     return ",".join(value.decode("latin-1") for key, value in pairs if key == name)
 
 
-async def deliver(answer: Response, send: Send, *, with_body: bool) -> None:
-    """Send the answer, no faster than the client reads."""
+async def deliver(response: Response, send: Send, *, with_body: bool) -> None:
+    """Send the response, no faster than the client reads. One that refuses the request closes the connection."""
     headers = (
-        ("Content-Type", answer.content_type),
-        ("Content-Length", str(answer.content.length)),
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(response.content.length)),
         ("X-Content-Type-Options", "nosniff"),
-        *answer.headers,
+        *response.headers,
     )
+    if response.status >= HTTPStatus.BAD_REQUEST:
+        headers = (*headers, ("Connection", "close"))
     await send(
         {
             "type": "http.response.start",
-            "status": int(answer.status),
+            "status": int(response.status),
             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
         }
     )
-    for piece in answer.content.pieces if with_body else _nothing():
+    for piece in response.content.pieces if with_body else ():
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _nothing() -> Iterator[bytes]:
-    return iter(())
 
 
 def _negotiated(

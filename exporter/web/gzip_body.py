@@ -1,4 +1,4 @@
-"""What a body becomes on the wire: one gzip member, or plain bytes, with the tail behind the snapshot's families."""
+"""Response bodies: the snapshot's families and the tail as one gzip member, or as plain bytes."""
 
 import zlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Final
 from exporter.exposition.snapshot import Body
 
 PIECE: Final = 64 * 1024
-"""Bytes of a body that are handed to a connection at once, at the most."""
+"""Bytes of a body that are handed to a connection at once, at most."""
 
 _HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """RFC 1952: deflate, no flags, no time, unknown system."""
@@ -18,12 +18,12 @@ _WRAP: Final = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of one answer, made while they are sent."""
+    """The bytes of one response, made while they are sent."""
 
     length: int
-    """Bytes in all."""
+    """Bytes in total."""
     pieces: Iterator[bytes]
-    """Each at most `PIECE` bytes; can be walked once."""
+    """Each at most `PIECE` bytes; can be iterated once."""
 
 
 def gzip_member(body: Body, tail: bytes) -> Content:

@@ -1,4 +1,4 @@
-"""Which format and encoding a client is given, by its Accept and Accept-Encoding headers."""
+"""Content negotiation: format and encoding by the headers Accept and Accept-Encoding."""
 
 import re
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ class _Choice:
 def exposition_format(accept: str) -> Format:
     """Return the format that the client prefers.
 
-    The text format is given where both are as good, and where neither is acceptable: a scraper that asks for something
-    else altogether is better served with metrics than with 406.
+    That is the text format where both are equally good, and where neither is acceptable: a scraper that accepts only
+    something else is better served with metrics than with 406.
     """
     choices = tuple(_choices(accept))
     openmetrics, text = (_preference(choices, candidate) for candidate in (Format.OPENMETRICS, Format.TEXT))
@@ -34,14 +34,14 @@ def exposition_format(accept: str) -> Format:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether the client takes gzip, and likes it no less than plain bytes where it names both."""
+    """Return whether the client accepts gzip, and prefers plain bytes no more than it where it names both."""
     qualities = {choice.name: choice.quality for choice in _choices(accept_encoding)}
     gzip = qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0)))
     return gzip > 0 and gzip >= qualities.get("identity", 0.0)
 
 
 def _preference(choices: tuple[_Choice, ...], candidate: Format) -> tuple[float, int, int]:
-    """Return quality, how exactly the format is named and how early: of the element that names it most exactly."""
+    """Return quality, specificity and position of the element that names the format most specifically."""
     matches = [
         (specificity, choice) for choice in choices if (specificity := _specificity(choice, candidate)) is not None
     ]

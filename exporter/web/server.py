@@ -3,44 +3,56 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from socket import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 
+import structlog
 import uvicorn
 
-from exporter.web.address import Address, listeners
 from exporter.web.app import Application
-from exporter.web.connection import Gate, Limits, connection_factory
-from exporter.web.security import AuthMiddleware, Security
+from exporter.web.connection import connection_factory
+from exporter.web.connection_limits import ConnectionLimiter, Limits
+from exporter.web.listeners import Address, accept_connections, address_of, bind
+from exporter.web.middleware import AuthMiddleware
+from exporter.web.security import Security
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
+_EXHAUSTED_SECONDS: Final = 60.0
+"""Between two log lines about file descriptors."""
+
+_log = structlog.get_logger()
+
 
 class Server:
-    """Serves one application on some addresses, from `start` to `stop`; also `async with`.
+    """Serves one application from `start` to `stop`; also `async with`.
 
-    Signals are left to the caller. `start` raises ListenError. A stopped server, and its security, are not used again.
+    Listens on the addresses, or on `sockets` that listen already. Signals are left to the caller. `start` raises
+    ListenError. A stopped server, and its security, are not used again.
     """
 
     def __init__(
         self,
         app: Application,
-        addresses: Sequence[tuple[str, int]],
+        addresses: Sequence[tuple[str, int]] = (),
         security: Security | None = None,
         *,
+        sockets: Sequence[socket] = (),
         limits: Limits | None = None,
     ) -> None:
         self._security = security or Security()
         self._wanted = tuple(Address(*address) for address in addresses)
-        self._limits = limits or Limits()
-        self._gate = Gate(self._limits)
-        self._uvicorn = _Uvicorn(self._configuration(app))
+        self._sockets = list(sockets)
+        self._limits = (limits or Limits()).within_descriptors()
+        self._limiter = ConnectionLimiter(self._limits)
+        self._uvicorn = _Uvicorn(self._configuration(app), self._limiter)
         self._serving: asyncio.Task[None] | None = None
         self.addresses: tuple[Address, ...] = ()
-        """Where the server listens, real ports for 0: known once started."""
+        """Where the server listens, with the real port for 0: known once started."""
 
     @property
     def port(self) -> int:
@@ -54,15 +66,8 @@ class Server:
 
     async def start(self) -> None:
         """Listen; return once connections are accepted."""
-        sockets: list[socket] = []
-        try:
-            for address in self._wanted:
-                sockets += listeners(address)
-        except OSError:
-            for bound in sockets:
-                bound.close()
-            raise
-        self.addresses = tuple(Address(*bound.getsockname()[:2]) for bound in sockets)
+        sockets = self._sockets or bind(self._wanted)
+        self.addresses = tuple(map(address_of, sockets))
         self._serving = asyncio.create_task(self._uvicorn.serve(sockets), name="http server")
         accepting = asyncio.create_task(self._uvicorn.accepting.wait())
         await asyncio.wait((self._serving, accepting), return_when=asyncio.FIRST_COMPLETED)
@@ -71,12 +76,12 @@ class Server:
             await self._serving
 
     async def stop(self) -> None:
-        """Stop listening, let answers under way end for a moment, cut off what hangs."""
+        """Stop listening, give responses under way a moment to end, cut off what hangs."""
         if self._serving is None:
             return
         self._uvicorn.should_exit = True
         await asyncio.wait((self._serving,), timeout=self._limits.grace)
-        self._gate.close()
+        self._limiter.close_all()
         self._security.close()
         await self._serving
         await asyncio.sleep(0)
@@ -95,7 +100,7 @@ class Server:
         return uvicorn.Config(
             cast("ASGI3Application", AuthMiddleware(app, self._security)),
             interface="asgi3",
-            http=connection_factory(self._gate, self._security.tls_context, self._security.admits),
+            http=connection_factory(self._limiter, self._security.tls_context, self._security.admits),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -110,16 +115,48 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Says when it accepts connections, and leaves signals alone."""
+    """Accepts connections one at a time, says when it begins to, and leaves signals alone.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    Asyncio's own server accepts as many as are waiting in one go: more than there may be file descriptors.
+    """
+
+    def __init__(self, config: uvicorn.Config, limiter: ConnectionLimiter) -> None:
         super().__init__(config)
         self.accepting = asyncio.Event()
+        self.servers = []
+        self._limiter = limiter
+        self._acceptors: list[asyncio.Task[None]] = []
+        self._last_exhausted = float("-inf")
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
+        await self.lifespan.startup()
+        self._acceptors = [
+            asyncio.create_task(accept_connections(each, self._protocol, self._exhausted), name="accept")
+            for each in sockets or ()
+        ]
+        self.started = True
         self.accepting.set()
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        for acceptor in self._acceptors:
+            acceptor.cancel()
+        await asyncio.gather(*self._acceptors, return_exceptions=True)
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        make = cast("Callable[..., asyncio.BaseProtocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+    def _exhausted(self) -> None:
+        self._limiter.close_idle(asyncio.get_running_loop().time())
+        if time.monotonic() - self._last_exhausted > _EXHAUSTED_SECONDS:
+            self._last_exhausted = time.monotonic()
+            _log.warning(
+                "file_descriptors_exhausted",
+                connections=len(self._limiter.slots),
+                advice="raise the limit on open files (ulimit -n, LimitNOFILE=)",
+            )

@@ -1,4 +1,4 @@
-"""TLS contexts from the settings of `web.config.file`, and which client certificates may come in."""
+"""TLS contexts from the settings of `web.config.file`, and which client certificates are accepted."""
 
 import os
 import ssl
@@ -37,9 +37,9 @@ def server_context(tls: Tls) -> ssl.SSLContext:
 
 
 def admitted(certificate: Mapping[str, Any] | None, allowed: tuple[str, ...]) -> bool:
-    """Tell whether a verified client certificate, as `getpeercert` gives it, has one of the alternative names.
+    """Return whether a verified client certificate, as returned by `getpeercert`, has one of the alternative names.
 
-    Without a certificate there is nothing to compare: whether one is needed is the handshake's business.
+    Without a certificate there is nothing to compare: whether one is required is decided by the handshake.
     """
     if not allowed or not certificate:
         return True
@@ -48,7 +48,7 @@ def admitted(certificate: Mapping[str, Any] | None, allowed: tuple[str, ...]) ->
 
 
 def _spelled(kind: str, name: str) -> str:
-    """Return the name as people write it: ssl has its own way with IPv6 addresses."""
+    """Return the name in its usual notation: ssl writes IPv6 addresses differently."""
     return str(ip_address(name.strip())) if kind == "IP Address" else name
 
 
@@ -70,7 +70,7 @@ def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
 
 @contextmanager
 def _in_memory(text: str) -> Iterator[str]:
-    """Give a text a path, which is all that ssl reads, without writing a key to a disk."""
+    """Give text a path, because ssl reads only files, without writing a key to disk."""
     descriptor = os.memfd_create("pem")
     with open(descriptor, "wb") as file:  # noqa: PTH123 - there is no path yet
         file.write(text.encode())

@@ -1,16 +1,18 @@
-"""The file of `web.config.file`, in the format of Prometheus' exporter-toolkit, as far as it is supported.
+"""The file of `web.config.file`, in the format of Prometheus' exporter-toolkit.
 
 Supported: `tls_server_config` with `cert`/`cert_file`, `key`/`key_file`, `client_ca`/`client_ca_file`,
 `client_auth_type` (NoClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert), `client_allowed_sans`,
 `min_version` and `max_version` (TLS12, TLS13), `cipher_suites`, `prefer_server_cipher_suites`, `curve_preferences` with
-one curve; `http_server_config` with `headers` and `http2` (read, but HTTP/1.1 is what is spoken); `basic_auth_users`.
+one curve; `http_server_config` with `headers`; `basic_auth_users`; `rate_limit`.
 
-Refused in words: client certificates that are asked for and not verified, TLS 1.0 and 1.1, several curves (Python's ssl
-takes one), `rate_limit` unless its interval is 0, and every unknown key. Stricter than the toolkit: a
-`tls_server_config` that holds anything needs a certificate, it never quietly means plain HTTP.
+Refused: HTTP/2, client certificates that are requested but not verified, TLS 1.0 and 1.1, several curves (Python's ssl
+takes one), bcrypt costs that take seconds, YAML anchors, and every unknown key. Stricter than exporter-toolkit: a
+`tls_server_config` with any content needs a certificate, it never silently means plain HTTP.
 """
 
+import os
 import re
+import stat
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -51,7 +53,18 @@ _HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
 _UNVERIFIED: Final = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
 _CLIENT_AUTH: Final = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 _BCRYPT: Final = re.compile(r"\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
-_NO_LIMIT: Final = (0, "0", "0s", "0m", "0h", "0ms")
+_HIGHEST_COST: Final = 14
+"""Of a bcrypt hash; each step doubles the time, and a password is compared in about a second at 14."""
+
+_LARGEST_FILE: Final = 128 << 10
+"""Bytes."""
+
+_DEEPEST: Final = 8
+"""Levels of nesting; the format has three."""
+
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smh]))+", re.ASCII)
+_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smh])", re.ASCII)
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class WebConfigError(ValueError):
@@ -80,7 +93,7 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    http2: bool = True
+    http2: bool = False
     headers: dict[str, str | int] = {}
 
 
@@ -99,30 +112,79 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "_File(...)"
 
 
+class RateLimit(msgspec.Struct, frozen=True):
+    """A token bucket for requests, those of health checks excepted."""
+
+    interval: float
+    """Seconds after which one more request is allowed."""
+    burst: int
+    """Requests allowed at once."""
+
+
 class WebConfig(msgspec.Struct, frozen=True):
-    """What a valid file asks for."""
+    """The content of a valid file."""
 
     tls: Tls | None = None
     """None for plain HTTP."""
     headers: tuple[tuple[str, str], ...] = ()
-    """Sent with every answer."""
+    """Sent with every response."""
     users: Mapping[str, bytes] = {}
-    """bcrypt hashes by user; everybody may come in when there are none."""
+    """bcrypt hashes by user; no password is needed when there are none."""
+    rate_limit: RateLimit | None = None
 
     def __repr__(self) -> str:
         return "WebConfig(...)"
 
 
 def read_web_config(path: Path) -> WebConfig:
-    """Return what the file asks for; names of other files in it are relative to its folder. Raises WebConfigError."""
+    """Return the content of the file; other files that it names are relative to its folder. Raises WebConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WebConfigError(f"{path}: cannot be read: {_reason(error)}") from error
+        text = _read(path).decode()
+    except OSError as error:
+        raise WebConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise WebConfigError(f"{path}: cannot be read: it is not UTF-8") from None
     try:
         return _checked(_parsed(text), path.parent)
     except WebConfigError as error:
         raise WebConfigError(f"{path}: {error}") from None
+
+
+def weakened_by(new: WebConfig, old: WebConfig) -> list[str]:
+    """Return what protects the old configuration and is missing in the new one."""
+    lost = [f"http_server_config.headers.{name}" for name, _ in old.headers if name not in dict(new.headers)]
+    if old.users and not new.users:
+        lost.append("basic_auth_users")
+    if old.rate_limit and not new.rate_limit:
+        lost.append("rate_limit")
+    if old.tls:
+        lost += _tls_weakened_by(new.tls, old.tls)
+    return lost
+
+
+def _tls_weakened_by(new: Tls | None, old: Tls) -> list[str]:
+    if new is None:
+        return ["tls_server_config"]
+    strictness = (
+        ("client_auth_type", _CLIENT_AUTH.index(new.client_auth_type) < _CLIENT_AUTH.index(old.client_auth_type)),
+        ("client_allowed_sans", bool(old.client_allowed_sans) and not new.client_allowed_sans),
+        ("min_version", new.min_version < old.min_version),
+        ("cipher_suites", bool(old.cipher_suites) and not new.cipher_suites),
+    )
+    return [f"tls_server_config.{name}" for name, weaker in strictness if weaker]
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a named pipe without waiting for a writer
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise WebConfigError(f"{path}: cannot be read: it is not a regular file")
+        content = os.read(descriptor, _LARGEST_FILE + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _LARGEST_FILE:
+        raise WebConfigError(f"{path}: is larger than {_LARGEST_FILE >> 10} KiB: it is not a web configuration")
+    return content
 
 
 def _parsed(text: str) -> _File:
@@ -133,6 +195,10 @@ def _parsed(text: str) -> _File:
         raise WebConfigError(f"is not valid YAML{line}: {error.problem}") from None
     except yaml.YAMLError:
         raise WebConfigError("is not valid YAML: it holds characters that YAML does not allow") from None
+    except (ValueError, OverflowError):
+        raise WebConfigError("is not valid YAML: it holds a number or date that does not exist") from None
+    except RecursionError:
+        raise WebConfigError(f"is nested deeper than {_DEEPEST} levels") from None
     try:
         return msgspec.convert(_without_nulls(document) or {}, _File)
     except msgspec.ValidationError as error:
@@ -140,20 +206,51 @@ def _parsed(text: str) -> _File:
 
 
 def _checked(file: _File, folder: Path) -> WebConfig:
-    if file.rate_limit.interval not in _NO_LIMIT:
+    if file.http_server_config.http2:
         raise WebConfigError(
-            "rate_limit is not supported: leave it out, and limit rates in a proxy before the exporter"
+            "http_server_config.http2: HTTP/2 is not supported, and Prometheus scrapes over HTTP/1.1 as well: "
+            "set it to false or leave it out"
         )
     headers = tuple((name, str(value)) for name, value in file.http_server_config.headers.items())
     for name, value in headers:
         _check_header(name, value)
     for user, hashed in file.basic_auth_users.items():
-        if not _BCRYPT.fullmatch(hashed):
-            raise WebConfigError(
-                f"basic_auth_users: what stands for {user!r} is not a bcrypt hash: make one with htpasswd -nBC 10 ''"
-            )
-    users = {user: hashed.encode() for user, hashed in file.basic_auth_users.items()}
-    return WebConfig(_checked_tls(file.tls_server_config, folder), headers, users)
+        _check_hash(user, hashed)
+    return WebConfig(
+        _checked_tls(file.tls_server_config, folder),
+        headers,
+        {user: hashed.encode() for user, hashed in file.basic_auth_users.items()},
+        _rate_limit(file.rate_limit),
+    )
+
+
+def _check_hash(user: str, hashed: str) -> None:
+    if not (found := _BCRYPT.fullmatch(hashed)):
+        raise WebConfigError(
+            f"basic_auth_users: the value of {user!r} is not a bcrypt hash: make one with htpasswd -nBC 10 ''"
+        )
+    if int(found[1]) > _HIGHEST_COST:
+        raise WebConfigError(
+            f"basic_auth_users: the hash of {user!r} has cost {int(found[1])}, which takes too long to compare: "
+            f"use at most {_HIGHEST_COST}, for example htpasswd -nBC 10 ''"
+        )
+
+
+def _rate_limit(written: _RateLimit) -> RateLimit | None:
+    interval = _seconds(written.interval)
+    if not interval:
+        return None
+    if written.burst < 1:
+        raise WebConfigError("rate_limit.burst: must be at least 1: with 0 every request would be refused")
+    return RateLimit(interval, written.burst)
+
+
+def _seconds(written: str | int) -> float:
+    if written in {0, "0", ""}:
+        return 0.0
+    if not isinstance(written, str) or not _DURATION.fullmatch(written):
+        raise WebConfigError("rate_limit.interval: expects a duration such as 100ms or 1s")
+    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(written))
 
 
 def _check_header(name: str, value: str) -> None:
@@ -225,15 +322,30 @@ def _without_nulls(node: Any) -> Any:  # noqa: ANN401 - a parsed document is any
     return node
 
 
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return error.strerror or "" if isinstance(error, OSError) else "it is not UTF-8"
-
-
 class _Loader(yaml.SafeLoader):
-    """Refuses a mapping that has a key twice: the second would silently win."""
+    """Refuses what the format has no use for: keys given twice, of which YAML takes the last, anchors, deep nesting."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "anchor", None):
+            raise yaml.MarkedYAMLError(problem="anchors and aliases are not supported", problem_mark=event.start_mark)
+        if self._depth > _DEEPEST:
+            raise yaml.MarkedYAMLError(
+                problem=f"it is nested deeper than {_DEEPEST} levels", problem_mark=event.start_mark
+            )
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's
-        keys = [key.value for key, _ in node.value]
-        if twice := {key for key in keys if isinstance(key, str) and keys.count(key) > 1}:
-            raise yaml.MarkedYAMLError(problem=f"{min(twice)!r} is given twice", problem_mark=node.start_mark)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key.value, str):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+                seen.add(key.value)
         return super().construct_mapping(node, deep)

@@ -86,7 +86,7 @@ def test_a_state_that_another_uses_is_left_alone(tmp_path: Path, url: str) -> No
         status, told = run(tmp_path / "second", url, OPENAI_EXPORTER_STATE__PATH=state)
 
     assert 1 == status
-    assert "cannot start" in told
+    assert "start_failed" in told
     assert "state.db" in told
 
 

@@ -87,8 +87,8 @@ def test_exporter(stack: dict[str, Any], command: str, tmp_path: Path) -> None:
 
     assert command in text
     assert "${EXPORTER_COMMAND:-run}" == service["command"]
-    assert [f"127.0.0.1:{PORT}:{settings.web.listen_address.port}"] == service["ports"]
-    assert "" == settings.web.listen_address.host
+    assert [f"127.0.0.1:{PORT}:{settings.web.listen_address[0].port}"] == service["ports"]
+    assert "" == settings.web.listen_address[0].host
     assert STATE in mounts(stack, "exporter")
 
 

@@ -59,7 +59,7 @@ def test_settings(tmp_path: Path) -> None:
         each.text for each in dockerfile() if each.name == "COPY"
     ]
     assert str(PORT) == only("EXPOSE", 1).text
-    assert PORT == settings.web.listen_address.port
+    assert PORT == settings.web.listen_address[0].port
 
 
 def health_check(port: int, root: Path) -> list[str]:

@@ -109,7 +109,7 @@ def test_settings(pod: dict[str, Any], container: dict[str, Any], tmp_path: Path
     assert [given.name] == [item["path"] for item in volumes["key"]["secret"]["items"]]
     assert 0o440 == volumes["key"]["secret"]["defaultMode"]
     (port,) = container["ports"]
-    assert (port["containerPort"], "http") == (settings.web.listen_address.port, port["name"])
+    assert (port["containerPort"], "http") == (settings.web.listen_address[0].port, port["name"])
 
 
 def test_ports(manifests: dict[str, Any], container: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
     settings = load("run", [], _KEY | {"STATE_DIRECTORY": "/var/lib/x"})
 
     assert type(settings) is Settings
-    assert (Address("", 10180), None) == (settings.web.listen_address, settings.web.config.file)
+    assert ((Address("", 10180),), None) == (settings.web.listen_address, settings.web.config.file)
     assert (60, 300, 900, 3600) == (
         settings.poll.interval,
         settings.poll.cost_interval,
@@ -107,7 +107,7 @@ def test_empty_variables_count_as_not_set() -> None:
     """Compose files and charts pass on what is not set as empty text."""
     settings = load("run", [], _KEY | {"OPENAI_EXPORTER_WEB__LISTEN_ADDRESS": "", "OPENAI_PROJECT_ID": " "})
 
-    assert 10180 == settings.web.listen_address.port
+    assert 10180 == settings.web.listen_address[0].port
     assert () == settings.organizations[0].project_ids
 
 
@@ -202,13 +202,13 @@ def test_simulations_listen_on_loopback_and_read_no_key(command: str, port: int,
     settings = load(command, ["--seed", "3", "--config.file", file], _KEY)
 
     assert isinstance(settings, SimulateSettings)
-    assert (Address("127.0.0.1", port), 3) == (settings.web.listen_address, settings.seed)
+    assert ((Address("127.0.0.1", port),), 3) == (settings.web.listen_address, settings.seed)
     assert settings.organizations[0].key is None
 
 
 def test_a_loopback_default_can_be_overridden() -> None:
     """In a container the demo listens where it is told to."""
-    assert Address("", 1) == load("demo", ["--web.listen-address", ":1"], {}).web.listen_address
+    assert (Address("", 1),) == load("demo", ["--web.listen-address", ":1"], {}).web.listen_address
 
 
 def test_no_command_is_made_up() -> None:
@@ -219,6 +219,7 @@ def test_no_command_is_made_up() -> None:
 
 _EXAMPLES: dict[str, Any] = {
     "web.listen_address": ":1",
+    "web.telemetry_path": "/usage",
     "api.base_url": "https://a/v1",
     "api.proxy": "http://proxy:1",
     "api.max_body": "1MiB",

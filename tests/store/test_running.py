@@ -194,6 +194,6 @@ def test_a_second_exporter_on_the_same_file_refuses(child: Child) -> None:
 
     assert 1 == second.returncode
     assert time.monotonic() - began < 20
-    assert "cannot start" == line["event"]
+    assert "start_failed" == line["event"]
     assert f"{path_of(child)} belongs to another running exporter" in line["error"]
     assert child.get("/metrics").is_success

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter.exposition.snapshot import Body, Format, Piece, Snapshot
 from exporter.web.app import App, Application
-from exporter.web.connection import Limits
+from exporter.web.connection_limits import Limits
 from exporter.web.security import Security
 from exporter.web.server import Server
 

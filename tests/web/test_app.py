@@ -4,6 +4,7 @@ import gzip
 import http.client
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_metrics(site: Site, kind: Format, encoding: str) -> None:
 
 
 def test_metrics_varies_by_what_was_asked(site: Site) -> None:
-    """A cache between is told what the answer depends on."""
+    """Vary names what the response depends on."""
     assert "Accept, Accept-Encoding" == _ask(site, "/metrics")[1]["vary"]
 
 
@@ -97,24 +98,24 @@ def test_every_answer_is_named(site: Site, path: str) -> None:
 
 
 def test_health_and_readiness() -> None:
-    """Healthy at once; ready, in words, once the first polls are decided."""
+    """Healthy at once; ready once the first polls have finished."""
     site = Site(Snapshot())
     with serving(site):
         assert 200 == _ask(site, "/-/healthy")[0]
         status, _, body = _ask(site, "/-/ready")
-        assert (503, b"Not ready: the first polls are not decided yet.\n") == (status, body)
+        assert (503, b"Not ready: the first polls have not finished yet.\n") == (status, body)
         site.snapshot = Snapshot(ready=True)
         assert (200, b"Ready.\n") == (_ask(site, "/-/ready")[0], _ask(site, "/-/ready")[2])
 
 
-def test_before_the_first_snapshot_the_exporter_tells_of_itself() -> None:
-    """With nothing published there still are the exporter's own metrics, properly ended."""
+def test_before_the_first_snapshot_there_are_own_metrics() -> None:
+    """With nothing published yet, the exporter's own metrics are served, properly ended."""
     with serving(Site(snapshot=Snapshot())) as site:
         assert TAILS[Format.OPENMETRICS] == _ask(site, "/metrics", headers=_OPENMETRICS)[2]
 
 
 def test_the_next_scrape_sees_the_next_snapshot() -> None:
-    """What is served is asked for anew at every request."""
+    """Every request reads the current snapshot."""
     site = Site()
     with serving(site):
         before = _ask(site, "/metrics")[2]
@@ -150,3 +151,28 @@ def test_curl_reads_the_whole_gzip(site: Site) -> None:
     )
 
     assert WHOLE[Format.TEXT] == done.stdout
+
+
+def test_the_telemetry_path_can_be_moved() -> None:
+    """Metrics are served under the configured path only; at / they replace the status page."""
+    with serving(app=replace(Site().app(), telemetry_path="/usage")) as site:
+        assert (200, 404, 200) == tuple(_ask(site, path)[0] for path in ("/usage", "/metrics", "/"))
+    with serving(app=replace(Site().app(), telemetry_path="/")) as site:
+        assert WHOLE[Format.TEXT] == _ask(site, "/")[2]
+
+
+def test_reload_reports_its_outcome() -> None:
+    """POST /-/reload answers 200, or 500 with what is wrong; it is 403 where it is not enabled."""
+    outcomes = ["", "key file: is empty"]
+
+    async def reload() -> str:
+        return outcomes.pop(0)
+
+    with serving(app=replace(Site().app(), reload=reload)) as site:
+        assert (200, b"Reloaded.\n") == _ask(site, "/-/reload", "POST")[::2]
+        assert (500, b"Not reloaded: key file: is empty\n") == _ask(site, "/-/reload", "POST")[::2]
+        assert 405 == _ask(site, "/-/reload")[0]
+    with serving() as site:
+        assert (403, b"Lifecycle API is not enabled: set web.enable_lifecycle.\n") == _ask(site, "/-/reload", "POST")[
+            ::2
+        ]

@@ -16,7 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.exposition.snapshot import Format
-from exporter.web.connection import Limits
+from exporter.web.connection_limits import Limits
 from exporter.web.security import Security
 from exporter.web.webconfig import WebConfigError
 from tests.support.certificates import Authority, Pair
@@ -179,11 +179,64 @@ def test_a_broken_new_file_changes_nothing(config: Path) -> None:
         config.unlink()
         assert (401, 200) == (_get(site)[0], _get(site, login="a:correct horse")[0])
 
-    events = [entry for entry in logged if entry["event"] == "web_config_refused"]
+    events = [entry for entry in logged if entry["event"] == "web_config_rejected"]
     assert ["not a bcrypt hash", "cannot be read"] == [
         next(words for words in ("not a bcrypt hash", "cannot be read") if words in entry["error"]) for entry in events
     ]
     assert "hunter2" not in str(logged)
+
+
+_PROTECTED = """tls_server_config:
+  cert_file: {certificate}
+  key_file: {key}
+  client_ca_file: {authority}
+  client_auth_type: RequireAndVerifyClientCert
+  client_allowed_sans: [localhost]
+  min_version: TLS13
+rate_limit:
+  interval: 1ms
+  burst: 100
+http_server_config:
+  headers:
+    X-Frame-Options: deny
+basic_auth_users:
+  a: {hash}
+"""
+
+
+def _cuts() -> list[int]:
+    """Return every line at which a half-written file can end."""
+    return list(range(_PROTECTED.count("\n")))
+
+
+@pytest.mark.parametrize("lines", _cuts())
+def test_a_truncated_file_weakens_nothing(config: Path, authority: Authority, server: Pair, lines: int) -> None:
+    """Whatever is missing at the end of the new file, every protection of the old one stays, and the log says so."""
+    text = _PROTECTED.format(
+        certificate=server.certificate, key=server.key, authority=authority.pair.certificate, hash=_HASH
+    )
+    _write(config, text)
+    outcomes: list[str] = []
+    security = Security(config, on_load=outcomes.append)
+    before = security.tls_context()
+    _write(config, "".join(text.splitlines(keepends=True)[:lines]))
+    with capture_logs() as logged:
+        assert (before, (("X-Frame-Options", "deny"),)) == (security.tls_context(), security.headers())
+        assert not security.decide("")
+    security.close()
+
+    assert ["web_config_rejected"] == [entry["event"] for entry in logged]
+    assert [logged[0]["error"]] == outcomes
+
+
+def test_an_emptied_file_does_not_open_the_door(config: Path) -> None:
+    """A file that is emptied while it serves keeps the passwords in use, and the next good one is taken."""
+    _write(config, f"basic_auth_users: {{a: {_HASH}}}")
+    with serving(web_config=config) as site:
+        _write(config, "")
+        assert (401, 200) == (_get(site)[0], _get(site, login="a:correct horse")[0])
+        _write(config, f"basic_auth_users: {{b: {_OTHER}}}")
+        assert (401, 200) == (_get(site, login="a:correct horse")[0], _get(site, login="b:another")[0])
 
 
 def test_configured_headers_are_sent_with_everything(config: Path) -> None:
@@ -367,7 +420,7 @@ def test_an_unusable_file_stops_the_start(config: Path) -> None:
     """At the start there is no last good file: the error is the caller's."""
     config.write_text("basic_auth_users: {a: b}")
 
-    with pytest.raises(WebConfigError, match="not a bcrypt hash"):
+    with pytest.raises(WebConfigError, match="is not a bcrypt hash"):
         Security(config)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from exporter.exposition.snapshot import Format, Snapshot
-from exporter.web.address import ListenError
-from exporter.web.connection import Limits
+from exporter.web.connection_limits import Limits
+from exporter.web.listeners import ListenError
 from exporter.web.server import Server
 from tests.support.site import TAILS, WHOLE, Site, compressed, everything, raw, serving
 
@@ -65,7 +65,7 @@ def quick() -> Iterator[Site]:
         b"",
         b"GET /metrics HT",
         b"GET /metrics HTTP/1.1\r\nHost: x\r\n",
-        b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345",
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345",
         b"GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
     ],
     ids=["silent", "half a line", "half a head", "half a body", "half a chunk"],
@@ -185,10 +185,10 @@ def test_silent_connections_cannot_take_all_places() -> None:
         _scrape(site)
 
 
-def test_when_all_places_are_being_answered_the_newcomer_goes() -> None:
-    """Answers under way are not broken off for a further connection."""
+def test_responses_that_have_just_begun_are_not_displaced() -> None:
+    """Where every place has a response that is not slow yet, the newcomer is closed."""
     site = Site(snapshot=_ENDLESS)
-    with serving(site, limits=Limits(connections=2, grace=0.5)), contextlib.ExitStack() as stack:
+    with serving(site, limits=Limits(connections=2, slow=60, grace=0.5)), contextlib.ExitStack() as stack:
         clients = [stack.enter_context(site.connect()) for _ in range(2)]
         for client in clients:
             client.sendall(_SCRAPE.replace(b"gzip", b"identity"))

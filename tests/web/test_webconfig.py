@@ -1,5 +1,6 @@
 """Files of `web.config.file` that can, and that cannot, be used."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from exporter.web.webconfig import WebConfigError, read_web_config
 from tests.support.certificates import Authority, Pair
 
 _HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
+_COSTLY = _HASH.replace("$10$", "$31$")
 _PAIR = "cert_file: server.crt, key_file: server.key"
 
 _BAD = {
@@ -99,10 +101,28 @@ _BAD = {
         'http_server_config: {headers: {Content-Security-Policy: "a\\nSet-Cookie: b"}}',
         "holds what a header cannot carry",
     ),
-    "a password that is no hash": ("basic_auth_users: {john: doe}", "what stands for 'john' is not a bcrypt hash"),
+    "a password that is no hash": ("basic_auth_users: {john: doe}", "the value of 'john' is not a bcrypt hash"),
     "a hash that no bcrypt makes": (f"basic_auth_users: {{a: {_HASH[:28]}z{_HASH[29:]}}}", "is not a bcrypt hash"),
     "a user that is no text": (f"basic_auth_users: {{1: {_HASH}}}", "Expected `str`, got `int`"),
-    "a rate limit": ("rate_limit: {interval: 1s, burst: 0}", "rate_limit is not supported: leave it out"),
+    "a rate without burst": ("rate_limit: {interval: 1s}", "rate_limit.burst: must be at least 1"),
+    "a rate without a unit": ("rate_limit: {interval: 1, burst: 1}", "rate_limit.interval: expects a duration such as"),
+    "a negative rate": ("rate_limit: {interval: -1s, burst: 1}", "rate_limit.interval: expects a duration such as"),
+    "HTTP/2": ("http_server_config: {http2: true}", "HTTP/2 is not supported.* leave it out"),
+    "an expensive hash": (
+        f"basic_auth_users: {{a: {_HASH.replace('$10$', '$31$')}}}",
+        "has cost 31, .* use at most 14",
+    ),
+    "deep lists": ("[" * 100_000, "nested deeper than 8 levels"),
+    "deep mappings": ("{a: " * 1000, "nested deeper than 8 levels"),
+    "deep indentation": ("".join(" " * n + "a:\n" for n in range(200)), "nested deeper than 8 levels"),
+    "a bomb of aliases": ("a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]", "line 1: anchors and aliases are not supported"),
+    "an anchor of itself": ("&a [*a]", "anchors and aliases are not supported"),
+    "a number without end": ("a: " + "9" * 5000, "holds a number or date that does not exist"),
+    "a date that is none": ("a: 2001-99-99", "holds a number or date that does not exist"),
+    "a list as a key": ("? [a]\n: b", "is not valid YAML"),
+    "an unknown tag": ("!!python/object/apply:os.system [id]", "is not valid YAML"),
+    "a large file": ("#" * (129 << 10), "is larger than 128 KiB"),
+    "many keys": ("".join(f"k{n}: 1\n" for n in range(12_000)), "unknown field"),
 }
 
 _GOOD = {
@@ -111,6 +131,7 @@ _GOOD = {
     "empty sections": "tls_server_config:\nhttp_server_config:\nbasic_auth_users:\nrate_limit:\n",
     "no rate limit": "rate_limit: {interval: 0, burst: 0}",
     "HTTP/2 off": "http_server_config: {http2: false}",
+    "a rate limit": "rate_limit: {interval: 1m30.5s, burst: 20}",
     "every suite": f"tls_server_config: {{{_PAIR}, cipher_suites: [TLS_AES_128_GCM_SHA256]}}",
     "TLS 1.3 only": f"tls_server_config: {{{_PAIR}, min_version: TLS13, curve_preferences: [X25519]}}",
     "nulls": f"tls_server_config: {{{_PAIR}, client_ca_file: , min_version: }}",
@@ -158,7 +179,14 @@ def test_a_file_that_cannot_be_read(folder: Path) -> None:
     """Neither an absent file nor one that is no text is taken for an empty one."""
     binary = folder / "binary"
     binary.write_bytes(b"\xff\xfe\xfd")
-    for path, words in ((folder / "absent", "No such file"), (folder, "directory"), (binary, "not UTF-8")):
+    os.mkfifo(folder / "pipe")
+    for path, words in (
+        (folder / "absent", "No such file"),
+        (folder, "not a regular file"),
+        (binary, "not UTF-8"),
+        (folder / "pipe", "not a regular file"),
+        (Path("/dev/zero"), "not a regular file"),
+    ):
         with pytest.raises(WebConfigError, match=words):
             read_web_config(path)
 

@@ -1,0 +1,113 @@
+"""Reloading while running, at SIGHUP or POST /-/reload: the log level, key files and the web configuration."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from exporter.cli.logging import configure_logging
+from exporter.cli.redaction import redact
+from exporter.settings import KeyFile, KeyUnavailableError, Settings, SettingsError
+from exporter.telemetry import Telemetry
+from exporter.web import Security, WebConfigError
+
+_RELOADABLE: Final = frozenset({"log", "organizations", "reread"})
+
+_log = structlog.get_logger("exporter")
+
+
+class Reloader:
+    """Reads everything again that can change while running. What is broken stays as it was."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry, now: Callable[[], float]) -> None:
+        """`now` gives Unix seconds."""
+        self._settings = settings
+        self._telemetry = telemetry
+        self._now = now
+        self._errors: dict[str, str] = {}
+        self._reloading = asyncio.Lock()
+        self.security: Security | None = None
+        """Of the server, once there is one."""
+        self._count()
+
+    def report_web_config(self, error: str) -> None:
+        """Count a reload of the web configuration; `error` is empty where it succeeded."""
+        self._errors["web_config"] = error
+        self._count()
+
+    async def reload(self) -> str:
+        """Reload and return what is wrong, empty where all is well."""
+        async with self._reloading:
+            self._errors = {
+                "settings": await self._reload_settings(),
+                "key_files": self._reload_keys(),
+                "web_config": self._reload_security(),
+            }
+            self._count()
+            if error := "; ".join(filter(None, self._errors.values())):
+                _log.error("config_reload_failed", error=error, advice="correct it; the last good version is in use")
+            else:
+                _log.info("config_reloaded")
+            return redact(error)
+
+    async def _reload_settings(self) -> str:
+        try:
+            fresh = await asyncio.to_thread(self._settings.reread)
+        except SettingsError as error:
+            return str(error)
+        if fresh.log != self._settings.log:
+            configure_logging(fresh.log)
+        if changed := _needing_restart(self._settings, fresh):
+            _log.warning("config_change_needs_restart", settings=changed)
+        self._settings = dataclasses.replace(self._settings, log=fresh.log)
+        return ""
+
+    def _reload_keys(self) -> str:
+        errors = []
+        for organization in self._settings.organizations:
+            for key in (organization.admin_key, organization.api_key):
+                if isinstance(key, KeyFile):
+                    try:
+                        key.reload()
+                    except KeyUnavailableError as error:
+                        errors.append(str(error))
+        return "; ".join(errors)
+
+    def _reload_security(self) -> str:
+        try:
+            if self.security:
+                self.security.reload()
+        except WebConfigError as error:
+            return str(error)
+        return ""
+
+    def _count(self) -> None:
+        failed = any(self._errors.values())
+        self._telemetry.config_last_reload_successful.set(0 if failed else 1)
+        if not failed:
+            self._telemetry.config_last_reload_success_timestamp_seconds.set(self._now())
+
+
+def _needing_restart(old: Settings, new: Settings) -> list[str]:
+    """Return the settings that differ and cannot change while running."""
+    changed = [
+        field.name
+        for field in dataclasses.fields(old)
+        if field.name not in _RELOADABLE and getattr(old, field.name) != getattr(new, field.name)
+    ]
+    if _without_keys(old) != _without_keys(new):
+        changed.append("organizations")
+    return changed
+
+
+def _without_keys(settings: Settings) -> list[object]:
+    return [
+        (
+            dataclasses.replace(each, admin_key=None, api_key=None),
+            each.admin_key and each.admin_key.origin,
+            each.api_key and each.api_key.origin,
+        )
+        for each in settings.organizations
+    ]
