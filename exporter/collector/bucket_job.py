@@ -12,9 +12,12 @@ from exporter.clock import Clock
 from exporter.collector.poller import Status
 from exporter.collector.schedule import Outcome
 from exporter.ledger import ApplyResult, Identity, Ledger
-from exporter.openai import Client, MissingBucket, Observer, Priority, Runner, UpstreamError, negotiate
+from exporter.openai import BadRequest, Client, MissingBucket, Observer, Priority, Runner, UpstreamError, negotiate
 from exporter.store import Refusal
 from exporter.telemetry import Telemetry
+
+_SUSPICIOUS = 2
+"""After how many refusals in a row, which do not say what they refuse, narrower groupings are tried."""
 
 _PRIORITIES = {ApiFamily.COSTS: Priority.COSTS, ApiFamily.USAGE: Priority.USAGE}
 
@@ -74,6 +77,8 @@ class BucketJob:
         self._context = context
         self._log = structlog.get_logger("poll").bind(organization=context.organization, resource=self.name)
         self._synced_day: int | None = None
+        self._bad_requests = 0
+        """How many polls in a row were answered with 400."""
         self.refusal = store.refusal(context.organization, self.name)
         if not set(self.refusal.dimensions) <= set(plan.group_by):
             self.refusal = Refusal()
@@ -86,7 +91,8 @@ class BucketJob:
         """Ask for everything that may have changed, and apply it."""
         now = self._context.clock.now()
         retried = bool(self.refusal.dimensions) and now >= self.refusal.at + DAY
-        plan, answer = await self._negotiate(self._wanted if retried else self.ledger.plan, now, due)
+        plan, answer = await self._negotiate(self._wanted if retried else self.ledger.plan, now, due, retried=retried)
+        self.status.answered = True
         try:
             self._context.admit(answer)
         except UpstreamError as refused:
@@ -102,20 +108,30 @@ class BucketJob:
             self._synced_day = day_of(now)
         return Outcome.DATA if self.ledger.series else Outcome.EMPTY
 
-    async def _negotiate(self, plan: Plan, now: float, due: float) -> tuple[Plan, PollResult]:
+    async def _negotiate(self, plan: Plan, now: float, due: float, *, retried: bool) -> tuple[Plan, PollResult]:
         async def ask(plan: Plan) -> PollResult:
             start, known = await self._context.run(partial(self._reach, plan, now))
             return await self._context.client.poll(
                 plan, start, due=due, priority=self.priority, known=known, held=self.ledger.digests
             )
 
-        answered, answer, refused = await negotiate(plan, ask)
+        suspicious = retried or self._bad_requests >= _SUSPICIOUS
+        try:
+            answered, answer, refused = await negotiate(plan, ask, suspicious=suspicious)
+        except BadRequest:
+            self._bad_requests += 1
+            raise
+        except UpstreamError:
+            self._bad_requests = 0
+            raise
+        self._bad_requests = 0
         if refused:
             self._log.warning(
-                "the API refuses this grouping: a label is left out, and asked for again in a day",
-                asked=self._wanted.group_by,
+                "grouping_refused",
+                group_by=self._wanted.group_by,
                 answered=answered.group_by,
                 error=str(refused),
+                detail="the refused labels are dropped, and requested again in a day",
             )
         return answered, answer
 
@@ -141,6 +157,7 @@ class BucketJob:
         telemetry = self._context.telemetry
         telemetry.series.labels(*labels).set(ledger.series)
         telemetry.series_folded.labels(*labels).set(ledger.folded)
+        self.status.answered |= ledger.last_success is not None
         self.status.last_success, self.status.last_change = ledger.last_success, ledger.last_change
         gap = ledger.coverage.gap_until
         lookback = ledger.plan.lookback_start(self._context.clock.now())

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -12,6 +12,9 @@ from exporter.collector.schedule import Outcome, Schedule
 from exporter.exposition import Family
 from exporter.openai import NotFound, Priority, UpstreamError
 from exporter.telemetry import Telemetry
+
+_IN_A_ROW: Final = 3
+"""After how many polls a refused key is polled rarely, and an endpoint that never answered counts as unsupported."""
 
 
 @dataclass(slots=True)
@@ -22,6 +25,8 @@ class Status:
     """Whether a first poll has succeeded or failed."""
     up: bool = False
     supported: bool = True
+    answered: bool = False
+    """Whether the endpoint has ever answered."""
     error: str = ""
     advice: str = ""
     degraded: set[str] = field(default_factory=set)
@@ -75,8 +80,12 @@ class Poller:
         self._labels = organization, job.name
         self._organization = organization
         self._log = structlog.get_logger("poll").bind(organization=organization, resource=job.name)
-        self._told = ""
-        """What the last failure had to say, which is not said twice in a row."""
+        self._logged = ""
+        """The message of the last failure, which is not logged twice in a row."""
+        self._absences = 0
+        """How many polls in a row were answered with 404."""
+        self._refusals = 0
+        """How many polls in a row failed because of the key or the account."""
         job.status.interval = job.interval
 
     async def run(self) -> None:
@@ -91,24 +100,25 @@ class Poller:
             self._decided()
 
     async def poll(self, due: float) -> Outcome:
-        """Poll once, and bring the status of the job up to date."""
+        """Poll once, and update the status of the job."""
         status = self._job.status
         started = self._clock.monotonic()
         try:
             outcome = await self._job.poll(due)
         except UpstreamError as error:
             outcome = self._fail(error)
-        except Exception as error:  # noqa: BLE001 # whatever it is, it must not end the polling of this resource
-            self._log.exception("poll failed for a reason of the exporter's own")
+        except Exception as error:  # noqa: BLE001 # a defect must not end the polling of this resource
+            self._log.exception("poll_crashed")
             status.up, status.error = False, f"{type(error).__name__}: {error}"
-            self._told = status.error
+            self._logged = status.error
             status.advice = "This is a defect of the exporter: please report it with the log."
             outcome = Outcome.FAILED
         else:
-            if self._told:
-                self._log.info("poll succeeds again")
-            self._told = ""
+            if self._logged:
+                self._log.info("poll_recovered")
+            self._logged, self._absences, self._refusals = "", 0, 0
             status.up, status.error, status.advice, status.supported = True, "", "", True
+            status.answered = True
             status.degraded.discard("unsupported")
             status.last_success = self._clock.now()
         status.decided = True
@@ -119,12 +129,15 @@ class Poller:
         status = self._job.status
         status.up = False
         status.error, status.advice = str(error), error.advice
-        repeated, self._told = self._told == error.message, error.message
-        if isinstance(error, NotFound):
+        repeated, self._logged = self._logged == error.message, error.message
+        self._absences = self._absences + 1 if isinstance(error, NotFound) else 0
+        self._refusals = self._refusals + 1 if error.needs_human else 0
+        if self._absences >= _IN_A_ROW and not status.answered and self._job.priority is not Priority.COSTS:
+            if status.supported:
+                self._log.warning("endpoint_unsupported", error=str(error), detail="polled hourly, later daily")
             status.supported = False
             status.degraded.add("unsupported")
-            self._log.warning("this host does not have the endpoint: it is asked again in a day", error=str(error))
             return Outcome.UNSUPPORTED
-        say = self._log.debug if repeated else self._log.warning
-        say("poll failed", reason=error.reason, error=str(error), advice=error.advice)
-        return Outcome.REFUSED if error.needs_human else Outcome.FAILED
+        log = self._log.debug if repeated else self._log.warning
+        log("poll_failed", reason=error.reason, error=str(error), advice=error.advice)
+        return Outcome.REFUSED if self._refusals >= _IN_A_ROW else Outcome.FAILED

@@ -1,14 +1,17 @@
-"""When a job is due again: pure, in seconds of monotonic time."""
+"""When a job is due again: pure functions of monotonic seconds."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
+from exporter.catalog import DAY, HOUR
+
 _EMPTY_FACTOR: Final = 5
 _EMPTY_CEILING: Final = 900.0
 _REFUSED_FACTOR: Final = 10
 _REFUSED_CEILING: Final = 3600.0
-_UNSUPPORTED: Final = 86400.0
+_HOURLY_UNSUPPORTED: Final = 24
+"""How many polls of an unsupported endpoint are an hour apart, before they are a day apart."""
 _FAILED_CEILING: Final = 60.0
 _WAITING: Final = 10.0
 
@@ -18,29 +21,31 @@ class Outcome(Enum):
 
     DATA = "data"
     EMPTY = "empty"
-    """All is well, and the whole look-back has no row."""
+    """Success, but the whole look-back has no row."""
     REFUSED = "refused"
-    """The key or the account needs somebody's hand."""
+    """The key or the account was refused several times in a row."""
     FAILED = "failed"
-    """Something that may pass by itself."""
+    """A failure that may pass by itself."""
     WAITING = "waiting"
-    """All is well, but there was nothing to ask about yet: nothing was sent."""
+    """There is nothing to request yet: nothing was sent."""
     UNSUPPORTED = "unsupported"
-    """The host has no such endpoint."""
+    """The host does not have the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When the next poll is due, and how it came to that."""
+    """When the next poll is due."""
 
     interval: float
-    """Seconds between polls when all is well."""
+    """Seconds between polls that succeed."""
     due: float
-    """Seconds of monotonic time."""
+    """Monotonic seconds."""
     failures: int = 0
     """How many polls have failed in a row."""
+    unsupported: int = 0
+    """How many polls in a row found no endpoint."""
     pace: float = 0.0
-    """Seconds between polls as is now in force."""
+    """Seconds between polls now."""
 
     def after(self, outcome: Outcome, now: float, jitter: float) -> "Schedule":
         """Return the schedule after a poll that ended `now`; `jitter` from 0 to 1 spreads retries.
@@ -50,20 +55,24 @@ class Schedule:
         if outcome is Outcome.FAILED:
             ceiling = max(self.interval, _FAILED_CEILING)
             delay = min(2.0**self.failures, ceiling) * (1 - jitter / 4)
-            return replace(self, due=now + delay, failures=min(self.failures + 1, 30), pace=self.interval)
+            failures = min(self.failures + 1, 30)
+            return replace(self, due=now + delay, failures=failures, unsupported=0, pace=self.interval)
         if outcome is Outcome.WAITING:
-            return replace(self, due=now + min(self.interval, _WAITING), failures=0, pace=self.interval)
-        pace = self._pace(outcome)
+            due = now + min(self.interval, _WAITING)
+            return replace(self, due=due, failures=0, unsupported=0, pace=self.interval)
+        unsupported = self.unsupported + 1 if outcome is Outcome.UNSUPPORTED else 0
+        pace = self._pace(outcome, unsupported)
         skipped = max(0.0, (now - self.due) // pace)
-        return replace(self, due=self.due + (skipped + 1) * pace, failures=0, pace=pace)
+        due = self.due + (skipped + 1) * pace
+        return replace(self, due=due, failures=0, unsupported=unsupported, pace=pace)
 
-    def _pace(self, outcome: Outcome) -> float:
+    def _pace(self, outcome: Outcome, unsupported: int) -> float:
         match outcome:
             case Outcome.EMPTY:
                 return max(self.interval, min(self.interval * _EMPTY_FACTOR, _EMPTY_CEILING))
             case Outcome.REFUSED:
                 return max(self.interval, min(self.interval * _REFUSED_FACTOR, _REFUSED_CEILING))
             case Outcome.UNSUPPORTED:
-                return max(self.interval, _UNSUPPORTED)
+                return max(self.interval, HOUR if unsupported <= _HOURLY_UNSUPPORTED else DAY)
             case _:
                 return self.interval

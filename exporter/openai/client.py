@@ -25,6 +25,9 @@ from exporter.openai.transport import Response, Transport
 
 T = TypeVar("T")
 
+RESTARTS: Final = 2
+"""How often the pages of a poll are read from the first again, after the API refused a cursor."""
+
 RETRIES: Final = 3
 """How often a page is asked for again after a failure that can pass."""
 
@@ -99,10 +102,15 @@ class Client:
         digests of all that earlier answers gave, `known` by default. A page that is too large halves the resource's
         `limit` for a day; that buckets are missing is for the ledger to see.
         """
+        restarts = 0
         while True:
             limit = self._limit(plan, start)
             try:
                 return await self._poll(plan, start, limit, due=due, priority=priority, known=known or {})
+            except errors.RefusedCursor:
+                restarts += 1
+                if restarts > RESTARTS:
+                    raise
             except errors.OversizedPage as error:
                 if limit == 1:
                     dimension = plan.group_by[-1] if plan.group_by else ""
@@ -176,7 +184,12 @@ class Client:
         cursor = ""
         while True:
             query = bucket_query(plan, chain.start, limit, cursor)
-            reply = await self._get(path, query, resource=name, priority=priority, due=due)
+            try:
+                reply = await self._get(path, query, resource=name, priority=priority, due=due)
+            except errors.BadRequest as error:
+                if cursor and error.refuses_cursor:
+                    raise errors.RefusedCursor.of(error) from None
+                raise
             with self._reporting(name, reply):
                 page = await self._run(partial(read_page, reply.body, plan, known, first=not cursor))
                 cursor = chain.add(page, self._clock.now())
@@ -193,12 +206,11 @@ class Client:
     async def _get(
         self, path: str, query: Query, *, resource: str, priority: Priority, due: float, optional: bool = False
     ) -> Response:
-        good = (httpx.codes.OK, httpx.codes.NOT_FOUND) if optional else (httpx.codes.OK,)
         failures = 0
         while True:
             try:
                 with self._reporting(resource):
-                    return await self._attempt(path, query, resource, priority, due, good=good)
+                    return await self._attempt(path, query, resource, priority, due, optional=optional)
             except errors.UpstreamError as error:
                 failures += 1
                 if not error.retryable or failures > RETRIES:
@@ -207,7 +219,7 @@ class Client:
                     await self._clock.sleep(error.retry_after or backoff(failures, self._chance()))
 
     async def _attempt(
-        self, path: str, query: Query, resource: str, priority: Priority, due: float, *, good: tuple[int, ...]
+        self, path: str, query: Query, resource: str, priority: Priority, due: float, *, optional: bool
     ) -> Response:
         permit = await self._throttle.permit(resource, priority, due)
         with permit:
@@ -222,10 +234,13 @@ class Client:
             now = self._clock.now()
             if (date := server_time(reply.headers)) is not None:
                 self.skew = now - date
-            if reply.status in good:
+            if reply.status == httpx.codes.OK:
                 permit.answered(reply.status, reply.headers)
                 return reply
             error = classify(reply.status, reply.headers, reply.body, now=now, key=headers["Authorization"][7:])
+            if optional and isinstance(error, errors.NotFound) and not error.from_gateway:
+                permit.answered(reply.status, reply.headers)
+                return reply
             if error.pauses_organization:
                 permit.refused(error, reply.headers)
             else:

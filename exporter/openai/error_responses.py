@@ -34,6 +34,9 @@ _FAMILIES: Final[Mapping[int, type[errors.UpstreamError]]] = {
     4: errors.BadRequest,
     5: errors.ServerError,
 }
+_CLIENT_ERROR: Final = 4
+"""First digit of the status."""
+
 _LONGEST: Final = 200
 _SECRETS: Final = re.compile(r"\b(?:sk|sess)-[\w*-]{4,}|(?<=Bearer )\S+")
 _SCOPE: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
@@ -51,6 +54,14 @@ def classify(
     message.
     """
     report = _Report(body)
+    error = _error(status, headers, report, now=now, key=key)
+    if status // 100 == _CLIENT_ERROR and not (report.explained or error.retryable):
+        error.mark_from_gateway()
+        error.retry_after = retry_after(headers, now)
+    return error
+
+
+def _error(status: int, headers: Mapping[str, str], report: "_Report", *, now: float, key: str) -> errors.UpstreamError:
     message = excerpt(report.message, key) or f"no explanation with HTTP {status}"
     request_id = request_id_of(headers)
     kind = _kind(status, report)
@@ -100,7 +111,7 @@ class _Report:
     """The body of a refusal: an object under `error`, a plain string there, or anything else."""
 
     def __init__(self, body: bytes) -> None:
-        self.type = self.code = self.param = ""
+        self.message = self.type = self.code = self.param = ""
         try:
             whole = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -112,7 +123,9 @@ class _Report:
             self.message = self.message or self.code or self.type
         elif isinstance(error, str):
             self.message = error
-        else:
+        self.explained = isinstance(error, dict | str)
+        """Whether the body has an error of the API."""
+        if not self.explained:
             text = body[:10_000].decode(errors="replace")
             title = _TITLE.search(text)
             self.message = title[1] if title else text

@@ -16,6 +16,7 @@
     │   └── Interrupted         network           the connection ended inside the body
     ├── NotFound                not_found         404
     ├── BadRequest              bad_request       any other 4xx
+    │   └── RefusedCursor       bad_request       the cursor of a page
     └── InvalidResponse         invalid_response  an answer that cannot be what was asked for
         ├── Redirected                            a redirect, which is not followed
         ├── NotJson                               HTML, nothing at all, ...
@@ -34,7 +35,10 @@
 `str(error)` is one line that says what happened, `error.advice` what an operator should do; neither holds a secret.
 """
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
+
+_CURSOR: Final = re.compile(r"\b(?:page|cursor)\b", re.IGNORECASE)
 
 
 class UpstreamError(Exception):
@@ -42,10 +46,12 @@ class UpstreamError(Exception):
 
     reason: ClassVar[str]
     """One of the telemetry's `ERROR_REASONS`."""
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     """Whether the same request can succeed a moment later."""
-    needs_human: ClassVar[bool] = False
-    """Whether only somebody with access to the account can help, so that asking often is of no use."""
+    needs_human: bool = False
+    """Whether only somebody with access to the account can help, so that frequent requests are pointless."""
+    from_gateway: bool = False
+    """Whether a 4xx came without an error object of the API: from a proxy, firewall or load balancer."""
     advice_text: ClassVar[str]
 
     def __init__(
@@ -65,6 +71,10 @@ class UpstreamError(Exception):
     def advice(self) -> str:
         """What an operator should do."""
         return self.advice_text
+
+    def mark_from_gateway(self) -> None:
+        """Mark a 4xx without an error object of the API: it is retried like a 502."""
+        self.from_gateway, self.retryable, self.needs_human = True, True, False
 
     @property
     def pauses_organization(self) -> bool:
@@ -216,10 +226,33 @@ class BadRequest(UpstreamError):
         """`error.code` of the body."""
 
     @property
+    def refuses_cursor(self) -> bool:
+        """Whether the refused parameter is `page`."""
+        if self.param:
+            return self.param == "page"
+        return not self.from_gateway and _CURSOR.search(self.message) is not None
+
+    @property
     def advice(self) -> str:
         """What an operator should do."""
         which = f" ({self.param})" if self.param else ""
         return f"Check group_by, filters and bucket_width of this resource{which}."
+
+
+class RefusedCursor(BadRequest):
+    """A cursor that the API gave and does not accept: expired, or of another deployment."""
+
+    advice_text = "Nothing, if it is rare: the pages are read from the first again. Otherwise report the request id."
+
+    @classmethod
+    def of(cls, error: BadRequest) -> "RefusedCursor":
+        """Return the same refusal as one of a cursor."""
+        return cls(error.message, param=error.param, code=error.code, status=error.status, request_id=error.request_id)
+
+    @property
+    def advice(self) -> str:
+        """What an operator should do."""
+        return self.advice_text
 
 
 class InvalidResponse(UpstreamError):

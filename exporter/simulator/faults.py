@@ -166,11 +166,21 @@ def _unavailable(fault: Fault, now: float) -> Answer:
 
 
 def _status(fault: Fault, _now: float) -> Answer:
-    """Any status with an error object. `status`, `message`, `type`, `code`."""
+    """Any status. `status`, `body`: `json` (default), `html`, `text` or `empty`; `message`, `type`, `param`, `code`."""
+    status = fault.option("status", 400)
+    message = fault.option("message", "Something is wrong with the request.")
+    match fault.option("body", "json"):
+        case "html":
+            return html_answer(status, message)
+        case "text":
+            return Answer(status, message.encode(), {"content-type": "text/plain"})
+        case "empty":
+            return Answer(status, b"")
     return ApiError(
-        fault.option("status", 400),
-        fault.option("message", "Something is wrong with the request."),
+        status,
+        message,
         kind=fault.option("type", "invalid_request_error"),
+        param=fault.option("param", None),
         code=fault.option("code", None),
     ).answer()
 

@@ -58,7 +58,7 @@ def test_a_refused_dimension_is_left_out_and_told() -> None:
             scraped.value("openai_exporter_up"),
         )
         assert ["project_id", "line_item"] == list(
-            next(line["answered"] for line in log if "refuses this grouping" in line["event"])
+            next(line["answered"] for line in log if line["event"] == "grouping_refused")
         )
 
     run(scenario())
@@ -192,7 +192,7 @@ def test_another_organization_is_not_applied() -> None:
                 scraped.value("openai_exporter_resource_up", resource="completions"),
                 scraped.value("openai_exporter_up"),
             )
-            assert 1.0 == scraped.value("openai_exporter_api_errors_total", resource="completions", reason="forbidden")
+            assert 3.0 == scraped.value("openai_exporter_api_errors_total", resource="completions", reason="forbidden")
             healed = await on.scrape()
             assert 1.0 == healed.value("openai_exporter_up")
             assert {0.0} == set(healed.by("resource", "openai_exporter_resource_degraded").values())

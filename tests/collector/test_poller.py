@@ -75,28 +75,33 @@ def test_an_endpoint_without_any_row_is_asked_less_often_until_one_appears() -> 
         ({"kind": "billing"}, "rate_limited"),
     ],
 )
-def test_what_only_a_person_can_repair_is_asked_rarely(fault: dict[str, Any], reason: str) -> None:
-    """Ten intervals after 401, 403, a spent account and a refused request; full pace when it is repaired."""
+def test_a_refused_key_or_account_is_polled_rarely_from_the_third_refusal_on(
+    fault: dict[str, Any], reason: str
+) -> None:
+    """Two polls follow like after any failure, then ten intervals pass; full pace resumes with the first success."""
 
     async def scenario() -> None:
         async with stage(only=("completions", "costs")) as on:
             on.simulator.faults.add(path="completions", **fault)
-            await on.advance(60 + 600 + 1)
+            await on.advance(60 + 4 + 600)
             scraped = await on.scrape()
             refused = gaps(on.asked(COMPLETIONS))
             on.simulator.faults.clear()
             await on.advance(600 + 60)
 
             labels = {"organization": "default", "resource": "completions"}
-            assert [60.0, 600.0] == refused
-            assert 2.0 == scraped.value("openai_exporter_api_errors_total", reason=reason, **labels)
-            assert 2.0 == scraped.sum("openai_exporter_api_errors_total")
+            assert 4 == len(refused)
+            assert (60.0, 600.0) == (refused[0], refused[3])
+            assert 0.75 <= refused[1] <= 1
+            assert 1.5 <= refused[2] <= 2
+            assert 4.0 == scraped.value("openai_exporter_api_errors_total", reason=reason, **labels)
+            assert 4.0 == scraped.sum("openai_exporter_api_errors_total")
             assert (0.0, 0.0) == (
                 scraped.value("openai_exporter_resource_up", **labels),
                 scraped.value("openai_exporter_up"),
             )
             assert 600.0 == scraped.value("openai_exporter_poll_interval_seconds", **labels)
-            assert [60.0, 600.0, 600.0, 60.0] == gaps(on.asked(COMPLETIONS))
+            assert [600.0, 60.0] == gaps(on.asked(COMPLETIONS))[4:]
             assert 1.0 == (await on.scrape()).value("openai_exporter_up")
 
     run(scenario())
@@ -143,27 +148,34 @@ def test_pauses_after_failures_grow_to_a_minute() -> None:
     run(scenario())
 
 
-def test_an_endpoint_that_does_not_exist_is_asked_daily() -> None:
-    """404: degraded, no part of `up`, asked again in a day, and at full pace once it is there."""
+def test_an_endpoint_that_never_answers_is_unsupported_after_three_polls() -> None:
+    """404 three times: degraded and no part of `up`, polled hourly, and at full pace once it answers."""
 
     async def scenario() -> None:
         environ = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_POLL__COST_INTERVAL": "6h"}
         async with stage(only=("decisions", "costs"), environ=environ, settled=False) as on:
             on.simulator.faults.add("unsupported", path="decisions")
-            await on.advance(2)
+            await on.advance(1.2)
+            doubtful = await on.scrape()
+            await on.advance(3)
             scraped = await on.scrape()
             labels = {"organization": "default", "resource": "decisions"}
 
+            assert (0.0, {}) == (
+                doubtful.value("openai_exporter_up"),
+                doubtful.by("reason", "openai_exporter_resource_degraded", **labels),
+            )
             assert 1.0 == scraped.value("openai_exporter_resource_degraded", reason="unsupported", **labels)
             assert 0.0 == scraped.value("openai_exporter_resource_up", **labels)
             assert 1.0 == scraped.value("openai_exporter_up")
-            assert 1.0 == scraped.value("openai_exporter_api_errors_total", reason="not_found", **labels)
+            assert 3.0 == scraped.value("openai_exporter_api_errors_total", reason="not_found", **labels)
 
+            await on.advance(7200)
             on.simulator.faults.clear()
-            await on.advance_to(NOW + 86400 + 61)
+            await on.advance(3600 + 60)
             scraped = await on.scrape()
 
-            assert [86400.0, 60.0] == gaps(on.asked("usage/decisions"))
+            assert [3600.0, 3600.0, 3600.0, 60.0] == gaps(on.asked("usage/decisions"))[2:]
             assert 0.0 == scraped.value("openai_exporter_resource_degraded", reason="unsupported", **labels)
             assert 1.0 == scraped.value("openai_exporter_resource_up", **labels)
 
@@ -322,4 +334,4 @@ def test_the_same_failure_is_logged_once() -> None:
         run(scenario())
 
     told = [line["event"] for line in log if line["log_level"] in {"info", "warning"} and "resource" in line]
-    assert ["poll failed", "poll succeeds again"] == told[2:]
+    assert ["poll_failed", "poll_recovered"] == told[2:]

@@ -51,12 +51,12 @@ def test_a_turn_that_ends_where_the_next_begins_is_followed_by_the_one_after() -
         (Outcome.REFUSED, 60, 600),
         (Outcome.REFUSED, 600, 3600),
         (Outcome.REFUSED, 7200, 7200),
-        (Outcome.UNSUPPORTED, 60, 86400),
+        (Outcome.UNSUPPORTED, 60, 3600),
         (Outcome.UNSUPPORTED, 100_000, 100_000),
     ],
 )
 def test_every_outcome_has_its_pace(outcome: Outcome, interval: float, expected: float) -> None:
-    """Five intervals up to 15 minutes when empty, ten up to an hour when refused, a day when unsupported."""
+    """Five intervals up to 15 minutes when empty, ten up to an hour when refused, an hour when unsupported."""
     schedule = Schedule(interval, 0.0).after(outcome, 0.0, 0)
 
     assert (expected, expected) == (schedule.due, schedule.pace)
@@ -71,6 +71,13 @@ def test_failures_are_repeated_ever_more_slowly(interval: float, expected: list[
     times = [0, *dues(interval, Outcome.FAILED, len(expected))]
 
     assert expected == [after - before for before, after in pairwise(times)]
+
+
+def test_an_unsupported_endpoint_is_polled_hourly_for_a_day_and_then_daily() -> None:
+    """24 times an hour apart, then a day apart."""
+    times = [0, *dues(60, Outcome.UNSUPPORTED, 27)]
+
+    assert [3600] * 24 + [86400] * 3 == [after - before for before, after in pairwise(times)]
 
 
 def test_thousands_of_failures_overflow_nothing() -> None:

@@ -106,7 +106,18 @@ def test_a_redirect_may_point_nowhere(location: str) -> None:
 )
 def test_a_pause_is_kept_where_asking_again_helps(status: int, pause: float | None) -> None:
     """`Retry-After` means something only with errors that can pass."""
-    assert pause == classify(status, {"retry-after": "7"}, b"").retry_after
+    assert pause == classify(status, {"retry-after": "7"}, encoded({"error": "no"})).retry_after
+
+
+@pytest.mark.parametrize("body", [b"", b"<html><title>Denied</title></html>", b'{"detail": "no"}', b'{"error": null}'])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 421])
+def test_a_4xx_without_an_error_of_the_api_is_retried_like_a_502(status: int, body: bytes) -> None:
+    """What a gateway or a firewall answers can pass; its reason is that of the status."""
+    error = classify(status, {"retry-after": "7"}, body)
+    explained = classify(status, {"retry-after": "7"}, encoded({"error": "no"}))
+
+    assert (True, True, False, 7.0) == (error.from_gateway, error.retryable, error.needs_human, error.retry_after)
+    assert (False, explained.reason) == (explained.retryable, error.reason)
 
 
 def test_a_billing_limit_is_not_retried() -> None:
