@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
-from exporter.catalog import CATALOG, DAY, ApiFamily, Plan, Resource
+from exporter.catalog import CATALOG, DAY, METADATA, ApiFamily, Plan, Resource
 from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
 from exporter.openai import Client, Throttle, inline
 from exporter.telemetry import Telemetry
@@ -19,16 +19,8 @@ from tests.support.clock import ManualClock
 HOUR: Final = 3600
 THREE: Final = ("costs", "completions", "embeddings")
 
-DEFAULT: Final = MetadataPlan(projects=True, spend_limits=True)
-EVERYTHING: Final = MetadataPlan(
-    projects=True,
-    api_keys=True,
-    admin_api_keys=True,
-    users=True,
-    spend_limits=True,
-    project_spend_limits=True,
-    rate_limits=True,
-)
+DEFAULT: Final = MetadataPlan(resources=frozenset({"projects", "spend_limit", "spend_alerts"}))
+EVERYTHING: Final = MetadataPlan(resources=frozenset(row.name for row in METADATA if not row.legacy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +140,7 @@ def _kind(resource: str) -> str:
     row = next((row for row in CATALOG if row.name == resource), None)
     if row:
         return row.branch.value
-    return "limits" if "limits" in resource else "names"
+    return next(row.kind.value for row in METADATA if row.name == resource)
 
 
 def _plan(row: Resource, *, grouped_by_key: bool) -> Plan:

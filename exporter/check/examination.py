@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
-from exporter.catalog import ApiFamily, Plan, PollResult
+from exporter.catalog import ApiFamily, MetadataResource, Plan, PollResult, Scope
 from exporter.check.advice import explain
 from exporter.check.assessment import judge
 from exporter.check.finding import Finding, Grade
-from exporter.check.lookups import Lookup
+from exporter.check.lookups import consequence_of, query_of
 from exporter.check.measurement import Reading
 from exporter.check.patience import PatientObserver
 from exporter.check.target import CheckTarget
@@ -76,14 +77,16 @@ class _Examination:
     findings: list[Finding] = field(default_factory=list)
     _observer: PatientObserver = field(init=False)
     _readings: list[Reading] = field(default_factory=list)
-    _project: str = ""
+    _parents: dict[Scope, str] = field(default_factory=dict)
+    """The project, and the group, that is asked about."""
     _over: bool = False
     """Whether what happened to one endpoint would happen to all others."""
 
     def __post_init__(self) -> None:
         self._observer = PatientObserver(self.subject.patience)
         self.client = self.connect(self._observer)
-        self._project = next(iter(self.subject.project_ids), "")
+        if self.subject.project_ids:
+            self._parents[Scope.PROJECT] = self.subject.project_ids[0]
 
     async def run(self) -> None:
         plans = sorted(self.subject.plans, key=lambda plan: plan.resource.branch is not ApiFamily.COSTS)
@@ -134,29 +137,33 @@ class _Examination:
             raise MissingBucket(f"{len(missing)} of the buckets that were asked for are not there")
         return answer
 
-    async def _look_up(self, lookup: Lookup) -> None:
-        if lookup.per_project and not self._project:
-            self._found(Finding(Grade.NOTE, lookup.name, "there is no project to ask about"))
+    async def _look_up(self, lookup: MetadataResource) -> None:
+        scope, without = lookup.scope, f"; {consequence_of(lookup)}"
+        parent = self._parents.get(scope, "")
+        if scope is not Scope.ORGANIZATION and not parent:
+            self._found(Finding(Grade.NOTE, lookup.name, f"there is no {scope.value.removesuffix('_id')} to ask about"))
             return
-        path = lookup.path.format(project=self._project)
+        path = lookup.path.format_map({scope.value: quote(parent, safe="")})
         try:
             answer = await self._observer.wait(
                 self.client.get_json(
-                    path, lookup.query, resource=lookup.name, priority=Priority.USAGE, due=self.clock.now()
+                    path, query_of(lookup), resource=lookup.name, priority=Priority.USAGE, due=self.clock.now()
                 )
             )
         except NotFound as error:
-            missing = Finding(Grade.NOTE, lookup.name, f"this host does not have it: {error}; {lookup.without}")
+            missing = Finding(Grade.NOTE, lookup.name, f"this host does not have it: {error}{without}")
             self._found(Finding(Grade.OK, lookup.name, lookup.absent) if lookup.absent else missing)
             return
         except UpstreamError as error:
-            self._fail(Grade.NOTE, lookup.name, error, f"; {lookup.without}")
+            self._fail(Grade.NOTE, lookup.name, error, without)
             return
         rows = answer.get("data") if isinstance(answer, dict) else None
         if isinstance(rows, list):
             more = "at least " if answer.get("has_more") else ""
             self._found(Finding(Grade.OK, lookup.name, f"{more}{len(rows)} found"))
-            self._project = self._project or _active(rows)
+            for child in Scope:
+                if child.listed_by == lookup.name and (first := _first_id(rows)):
+                    self._parents.setdefault(child, first)
         else:
             self._found(Finding(Grade.OK, lookup.name, "found"))
 
@@ -178,8 +185,9 @@ class _Examination:
             self._found(Finding(grade, ", ".join(left), "the answer would be the same"))
 
 
-def _active(rows: list[Any]) -> str:
+def _first_id(rows: list[Any]) -> str:
+    """Return the id of the first entry that is not archived, empty where there is none."""
     for row in rows:
-        if isinstance(row, dict) and row.get("status") == "active" and isinstance(row.get("id"), str):
+        if isinstance(row, dict) and row.get("status", "active") == "active" and isinstance(row.get("id"), str):
             return str(row["id"])
     return ""

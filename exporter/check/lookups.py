@@ -1,73 +1,29 @@
-"""The endpoints beside the table: names and limits, each asked for one page."""
+"""The rows of the metadata table as `check` asks for them: one page of each."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import Final
 
-_ONE_PAGE: Final = (("limit", "20"),)
+from exporter.catalog import METADATA, MetadataKind, MetadataResource, Scope
 
-Query = tuple[tuple[str, str], ...]
+Lookup = MetadataResource
 
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """One endpoint that answers with names or limits."""
-
-    name: str
-    path: str
-    """Relative to the base URL; `{project}` stands for the id of a project."""
-    query: Query = ()
-    absent: str = ""
-    """What 404 means where it is a good answer."""
-    without: str = "names stay ids"
-    """What the exporter does when this cannot be read."""
-
-    @property
-    def per_project(self) -> bool:
-        """Whether a project has to be named."""
-        return "{project}" in self.path
+_PAGE_SIZE: Final = "20"
+_CONSEQUENCES: Final = {MetadataKind.NAMES: "names stay ids", MetadataKind.LIMITS: "limits are left out"}
 
 
-PROJECTS: Final = Lookup("projects", "organization/projects", (*_ONE_PAGE, ("include_archived", "true")))
-
-_PROJECT: Final = "organization/projects/{project}"
-_NO_LIMITS: Final = "limits are left out"
-_ORGANIZATION_LIMITS: Final = (
-    Lookup("spend_limit", "organization/spend_limit", absent="none is set", without=_NO_LIMITS),
-    Lookup("spend_alerts", "organization/spend_alerts", _ONE_PAGE, absent="none is set", without=_NO_LIMITS),
-)
-_PROJECT_LIMITS: Final = (
-    Lookup("project_spend_limit", f"{_PROJECT}/spend_limit", absent="none is set", without=_NO_LIMITS),
-    Lookup("project_spend_alerts", f"{_PROJECT}/spend_alerts", _ONE_PAGE, absent="none is set", without=_NO_LIMITS),
-)
+def lookups(names: Collection[str]) -> tuple[MetadataResource, ...]:
+    """Return the rows of these names, organization-wide ones first, with the lists that others are asked about by."""
+    rows = [row for row in METADATA if row.name in names]
+    needed = {row.scope.listed_by for row in rows}
+    wanted = [row for row in METADATA if row in rows or row.name in needed]
+    return tuple(sorted(wanted, key=lambda row: (row.name not in needed, row.scope is not Scope.ORGANIZATION)))
 
 
-def lookups(
-    *,
-    projects: bool = False,
-    api_keys: bool = False,
-    admin_api_keys: bool = False,
-    users: bool = False,
-    organization_limits: bool = False,
-    project_limits: bool = False,
-    rate_limits: bool = False,
-) -> tuple[Lookup, ...]:
-    """Return what is looked up when these are switched on, the projects first where any of it needs one."""
-    found = [
-        *(_ORGANIZATION_LIMITS if organization_limits else ()),
-        *([Lookup("admin_api_keys", "organization/admin_api_keys", _ONE_PAGE)] if admin_api_keys else ()),
-        *([Lookup("users", "organization/users", _ONE_PAGE)] if users else ()),
-        *(
-            [Lookup("project_api_keys", f"{_PROJECT}/api_keys", (*_ONE_PAGE, ("owner_project_access", "any")))]
-            if api_keys
-            else ()
-        ),
-        *(_PROJECT_LIMITS if project_limits else ()),
-        *(
-            [Lookup("project_rate_limits", f"{_PROJECT}/rate_limits", _ONE_PAGE, without=_NO_LIMITS)]
-            if rate_limits
-            else ()
-        ),
-    ]
-    if projects or any(lookup.per_project for lookup in found):
-        found.insert(0, PROJECTS)
-    return tuple(found)
+def query_of(row: MetadataResource) -> tuple[tuple[str, str], ...]:
+    """Return the query of one small page."""
+    return row.query if row.pagination is None else (("limit", _PAGE_SIZE), *row.query)
+
+
+def consequence_of(row: MetadataResource) -> str:
+    """Return what the exporter does when a row cannot be read."""
+    return _CONSEQUENCES[row.kind]

@@ -66,22 +66,14 @@ class Printer:
 
 
 def _subject(organization: OrganizationSettings, api: Api) -> CheckTarget:
-    key, names, limits = organization.key, organization.names, organization.limits
+    key = organization.key
     if key is None:
         raise ValueError(f"organization {organization.name} has no key")
     return CheckTarget(
         name=organization.name,
         base_url=organization.base_url,
         plans=organization.plans,
-        lookups=lookups(
-            projects=names.projects,
-            api_keys=names.api_keys,
-            admin_api_keys=names.admin_api_keys,
-            users=names.users,
-            organization_limits=limits.organization and not organization.costs_narrowed,
-            project_limits=limits.projects,
-            rate_limits=limits.rate_limits,
-        ),
+        lookups=lookups(organization.metadata),
         key=key.read,
         key_origin=key.origin,
         organization_id=organization.organization_id or "",

@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.catalog import CATALOG, ApiFamily, Kind, Measure, Resource, accrued_name, today_name, window_name
-from exporter.collector.metrics import ALL as DESCRIBED
+from exporter.collector import ALL as DESCRIBED
 from exporter.exposition import reference as families
 from exporter.openai import MAX_LABEL_BYTES
 from exporter.settings.sections import WindowSettings

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from exporter import __version__
+from exporter.catalog import METADATA, PollInterval
 from exporter.cli.connecting import connect
 from exporter.cli.reload import Reloader
 from exporter.cli.signals import on_hangup, stopping
@@ -149,25 +150,15 @@ def _spare_what_is_there() -> None:
 
 
 def _metadata_plan(settings: OrganizationSettings, poll: Poll) -> MetadataPlan:
-    names, limits, budgets = settings.names, settings.limits, settings.budgets
-    whole = not settings.costs_narrowed
+    legacy = settings.admin_key is None and not settings.project_scoped
     return MetadataPlan(
-        projects=names.projects,
-        api_keys=names.api_keys,
-        admin_api_keys=names.admin_api_keys,
-        users=names.users,
-        personal_data=names.personal_data,
-        spend_limits=limits.organization and whole,
-        project_spend_limits=limits.projects,
-        rate_limits=limits.rate_limits,
-        credit=settings.admin_key is None and not settings.project_scoped,
-        budget=budgets.monthly_usd if whole else None,
-        project_budgets=budgets.projects,
+        resources=settings.metadata | {row.name for row in METADATA if row.legacy and legacy},
+        personal_data=settings.personal_data,
+        budget=None if settings.costs_narrowed else settings.budgets.monthly_usd,
+        project_budgets=settings.budgets.projects,
         project_ids=settings.project_ids,
         requests_per_minute=settings.requests_per_minute,
-        directory_interval=poll.directory_interval,
-        organization_interval=poll.cost_interval,
-        limits_interval=poll.limits_interval,
+        intervals={interval: getattr(poll, interval.value) for interval in PollInterval},
         stale_after=poll.stale_after,
     )
 

@@ -3,7 +3,7 @@
 from exporter.collector.bucket_job import BucketJob, LedgerStore, NoStore
 from exporter.collector.client_metrics import ClientMetrics
 from exporter.collector.metadata import MetadataPlan
-from exporter.collector.metrics import ALL, MetricDesc
+from exporter.collector.metadata_families import ALL, MetricDesc
 from exporter.collector.organization import Organization, OrganizationChanged
 from exporter.collector.poller import Job, Poller, Source, Status
 from exporter.collector.schedule import Outcome, Schedule

@@ -1,41 +1,37 @@
-"""Everything that is asked for beside buckets: which of it is wanted, and the jobs and sources that it takes."""
+"""The rows of the metadata table that one organization is asked for: their jobs, and the sources of their families."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
-from exporter.collector.api_keys import AdminApiKeys, ApiKeys
-from exporter.collector.credit import Credit
-from exporter.collector.limits import Budgets, ProjectSpendLimits, RateLimits, SpendLimits
-from exporter.collector.metadata_jobs import PLACEHOLDERS, MetadataContext, Rotation
+from exporter.catalog import METADATA, MINUTE, MetadataResource, PollInterval, Scope
+from exporter.clock import Clock
+from exporter.collector.label_index import PLACEHOLDERS
+from exporter.collector.metadata_families import Budgets, MetadataContext, MetadataSource, RememberedSource
+from exporter.collector.metadata_jobs import OrganizationJob, PerParentJob, Rotation
 from exporter.collector.poller import Job, Source
-from exporter.collector.projects import ACTIVE, ARCHIVED, DELETED, ProjectNames
-from exporter.collector.users import Users
-from exporter.openai import SIDE_SHARE, Directory, Limits
+from exporter.openai import SIDE_SHARE, Entry, MetadataClient, Runner
 
-_MINUTE: Final = 60
-_KEYS_SHARE: Final = 0.3
-_SPEND_LIMITS_SHARE: Final = 0.3
-_RATE_LIMITS_SHARE: Final = 0.2
-"""What each of the jobs that ask project by project may take of the rate of names and limits: some is left over."""
+_ROTATING_SHARE: Final = 0.8
+"""What the rows that are asked project by project may take, together, of the rate of names and limits."""
+
+_ROTATING_LEAST: Final = 4
+"""The number of such rows up to which each has the same share."""
+
+_ACTIVE: Final = "active"
+_ARCHIVED: Final = "archived"
+_DELETED: Final = "deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataPlan:
-    """What is wanted beside buckets, and how often."""
+    """Which rows of the metadata table are polled, and how often."""
 
-    projects: bool = False
-    api_keys: bool = False
-    admin_api_keys: bool = False
-    users: bool = False
+    resources: frozenset[str] = frozenset()
+    """Names of rows."""
     personal_data: bool = False
     """Whether names of users, and names that look like e-mail addresses, may be shown."""
-    spend_limits: bool = False
-    """Of the organization."""
-    project_spend_limits: bool = False
-    rate_limits: bool = False
-    credit: bool = False
-    """Prepaid credit, which only keys are asked for that are no admin keys."""
     budget: float | None = None
     """US dollars a month."""
     project_budgets: Mapping[str, float] = field(default_factory=dict)
@@ -44,91 +40,108 @@ class MetadataPlan:
     """The filter of the organization, empty for all."""
     requests_per_minute: float = 60.0
     """The rate of the organization."""
-    directory_interval: float = 900.0
-    """Seconds, as all that follow."""
-    organization_interval: float = 300.0
-    limits_interval: float = 3600.0
+    intervals: Mapping[PollInterval, float] = field(
+        default_factory=lambda: {PollInterval.DIRECTORY: 900.0, PollInterval.COSTS: 300.0, PollInterval.LIMITS: 3600.0}
+    )
+    """Seconds from the start of a poll to the start of the next."""
     stale_after: float = 21600.0
+    """Seconds without an answer after which limits are no longer shown."""
+
+    @property
+    def rows(self) -> tuple[MetadataResource, ...]:
+        """What is polled, in the order of the table."""
+        return tuple(row for row in METADATA if row.name in self.resources)
 
 
 class Metadata:
     """The jobs and sources of one organization that have no ledger."""
 
-    def __init__(self, metadata_plan: MetadataPlan, context: MetadataContext) -> None:
-        """Build what is wanted."""
+    def __init__(
+        self,
+        metadata_plan: MetadataPlan,
+        context: MetadataContext,
+        client: MetadataClient,
+        clock: Clock,
+        run: Runner,
+        *,
+        polled_once: Callable[[], bool],
+    ) -> None:
+        """Build what is polled. `polled_once`: whether every ledger was polled, so that the ids in use are known."""
         self.jobs: list[Job] = []
         self.sources: list[Source] = []
-        self._metadata_plan, self._context = metadata_plan, context
-        self._directory = Directory(context.client, context.observer)
-        self._limits = Limits(context.client, context.observer)
-        self._projects: ProjectNames | None = None
-        self._keys: ApiKeys | None = None
-        self._name()
-        self._limit()
-        if metadata_plan.credit:
-            credit = Credit(
-                context, interval=metadata_plan.organization_interval, stale_after=metadata_plan.stale_after
-            )
-            self.jobs.append(credit)
-            self.sources.append(credit)
+        self._plan, self._context = metadata_plan, context
+        self._by_name: dict[str, MetadataSource] = {}
+        for row in metadata_plan.rows:
+            interval = metadata_plan.intervals[row.interval]
+            if row.scope is Scope.ORGANIZATION:
+                source = self._source(row, None)
+                self.jobs.append(OrganizationJob(row, source, client, clock, run, interval=interval))
+            else:
+                rotation = Rotation(interval, self._quota(interval))
+                source = self._source(row, rotation)
+                job = PerParentJob(
+                    row, source, client, clock, run, interval=interval, rotation=rotation, ready=polled_once
+                )
+                self.jobs.append(job)
+            self._by_name[row.name] = source
+            self.sources.append(source)
         if metadata_plan.budget is not None or metadata_plan.project_budgets:
             self.sources.append(Budgets(context.organization, metadata_plan.budget, metadata_plan.project_budgets))
 
-    def _name(self) -> None:
-        wanted, context, directory = self._metadata_plan, self._context, self._directory
-        interval = wanted.directory_interval
-        if wanted.projects:
-            self._projects = ProjectNames(
-                context, directory, interval=interval, only=wanted.project_ids, also=self._also_shown
+    def _source(self, row: MetadataResource, rotation: Rotation | None) -> MetadataSource:
+        stale_after = self._plan.stale_after
+        if not row.remembered:
+            return MetadataSource(
+                row,
+                self._context,
+                stale_after=stale_after,
+                rotation=rotation,
+                parents=self._parents(row),
+                parent_entries=partial(self._listed, row.scope.listed_by),
             )
-            self.jobs.append(self._projects)
-            self.sources.append(self._projects)
-        if wanted.api_keys:
-            rotation = Rotation(interval, self._quota(_KEYS_SHARE, interval))
-            self._keys = ApiKeys(
-                context, rotation, in_use=lambda: self._in_use(DELETED), listed=lambda: self._having(ACTIVE)
-            )
-            self.jobs.append(self._keys.job(directory, interval))
-            self.sources.append(self._keys)
-        if wanted.admin_api_keys:
-            admin_keys = AdminApiKeys(context, directory, interval=interval)
-            self.jobs.append(admin_keys)
-            self.sources.append(admin_keys)
-        if wanted.users:
-            users = Users(context, directory, interval=interval)
-            self.jobs.append(users)
-            self.sources.append(users)
+        is_parent = row.name == Scope.PROJECT.listed_by
+        return RememberedSource(
+            row,
+            self._context,
+            stale_after=stale_after,
+            rotation=rotation,
+            parents=partial(self._in_use, _DELETED) if rotation else lambda: ("",),
+            only=self._plan.project_ids if is_parent else (),
+            also_shown=self._project_ids if is_parent else tuple,
+            all_parents=partial(self._having, _ACTIVE),
+        )
 
-    def _limit(self) -> None:
-        wanted, context, limits = self._metadata_plan, self._context, self._limits
-        interval, stale_after = wanted.limits_interval, wanted.stale_after
-        if wanted.spend_limits:
-            spend_limits = SpendLimits(context, limits, interval=wanted.organization_interval, stale_after=stale_after)
-            self.jobs.append(spend_limits)
-            self.sources.append(spend_limits)
-        if wanted.project_spend_limits:
-            rotation = Rotation(interval, self._quota(_SPEND_LIMITS_SHARE / 2, interval))
-            spending = ProjectSpendLimits(context, rotation, self._limited, stale_after=stale_after)
-            self.jobs.append(spending.job(limits, interval))
-            self.sources.append(spending)
-        if wanted.rate_limits:
-            rotation = Rotation(interval, self._quota(_RATE_LIMITS_SHARE, interval))
-            rates = RateLimits(context, rotation, self._limited, stale_after=stale_after)
-            self.jobs.append(rates.job(limits, interval))
-            self.sources.append(rates)
+    def _parents(self, row: MetadataResource) -> Callable[[], Collection[str]]:
+        match row.scope:
+            case Scope.ORGANIZATION:
+                return lambda: ("",)
+            case Scope.PROJECT:
+                return lambda: self._in_use(_DELETED, _ARCHIVED) or self._having(_ACTIVE)
+            case Scope.GROUP:
+                return lambda: self._listed(row.scope.listed_by).keys()
 
-    def _quota(self, share: float, interval: float) -> int:
-        """Return about how many projects a poll may ask in a share of the rate that is set aside."""
-        return max(int(share * SIDE_SHARE * self._metadata_plan.requests_per_minute * interval / _MINUTE), 1)
-
-    def _limited(self) -> set[str]:
-        return self._in_use(DELETED, ARCHIVED) or self._having(ACTIVE)
+    def _quota(self, interval: float) -> int:
+        """Return about how many projects a poll may ask about in its share of the rate of names and limits."""
+        rotating = sum(row.scope is not Scope.ORGANIZATION for row in self._plan.rows)
+        share = _ROTATING_SHARE / max(rotating, _ROTATING_LEAST)
+        return max(int(share * SIDE_SHARE * self._plan.requests_per_minute * interval / MINUTE), 1)
 
     def _in_use(self, *excluded: str) -> set[str]:
-        return self._context.shown.ids("project_id") - PLACEHOLDERS - self._having(*excluded)
+        label = Scope.PROJECT.value
+        return self._context.shown.ids(label) - PLACEHOLDERS - self._having(*excluded)
 
     def _having(self, *statuses: str) -> set[str]:
-        return self._projects.having(*statuses) if self._projects else set()
+        source = self._by_name.get(Scope.PROJECT.listed_by)
+        return source.having(*statuses) if isinstance(source, RememberedSource) else set()
 
-    def _also_shown(self) -> set[str]:
-        return {*self._metadata_plan.project_budgets, *(self._keys.project_ids() if self._keys else ())}
+    def _listed(self, name: str) -> dict[str, Entry]:
+        source = self._by_name.get(name)
+        return source.entries() if source else {}
+
+    def _project_ids(self) -> set[str]:
+        """Return the projects that families without ledgers show."""
+        found = set(self._plan.project_budgets)
+        for source in self._by_name.values():
+            if isinstance(source, RememberedSource) and source.row.scope is Scope.PROJECT:
+                found |= source.parents_shown()
+        return found

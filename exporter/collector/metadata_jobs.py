@@ -1,52 +1,23 @@
-"""What the jobs beside the buckets share, and the polling of many projects in turn."""
+"""The jobs that ask for metadata: once for the organization, or for one project or group after the other."""
 
+import contextlib
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Protocol
 
+from exporter.catalog import MetadataResource
 from exporter.clock import Clock
-from exporter.collector.label_index import LabelIndex
-from exporter.collector.masking import masked
-from exporter.collector.name_cache import NameCache
 from exporter.collector.poller import Status
 from exporter.collector.schedule import Outcome
-from exporter.openai import BadRequest, Client, Observer, Priority, Runner
-
-UNKNOWN: Final = "unknown"
-PLACEHOLDERS: Final = frozenset({UNKNOWN, "other"})
-"""Label values that stand for no id or for many."""
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class MetadataContext:
-    """What the jobs beside the buckets share."""
-
-    organization: str
-    client: Client
-    observer: Observer
-    clock: Clock
-    run: Runner
-    """Does work on the thread that owns the ledgers, which owns everything that families are made of as well."""
-    memory: NameCache
-    shown: LabelIndex
-    personal_data: bool = False
-    settled: Callable[[], bool] = lambda: True
-    """Tells whether all ledgers have been polled, so that what is in use is known."""
-
-    def name(self, text: str | None) -> str:
-        """Return a name as it may be shown."""
-        return (text or "") if self.personal_data else masked(text or "")
+from exporter.openai import PRIORITIES, BadRequest, Entry, MetadataClient, Runner
 
 
 class Rotation:
     """Which of many are asked about in one poll: all get their turn, and no poll takes more than its quota."""
 
     def __init__(self, interval: float, quota: int) -> None:
-        """Take seconds between two looks at the same one, and how many a poll may ask about."""
+        """Take seconds between two requests about the same one, and how many a poll may ask about."""
         self._interval = interval
         self._quota = quota
         self._tried: dict[str, float] = {}
@@ -61,11 +32,11 @@ class Rotation:
         return sorted(waiting, key=lambda id_: (id_ not in urgent, self._tried.get(id_, -math.inf), id_))[: self._quota]
 
     def tried(self, id_: str, now: float) -> None:
-        """Take note that one is being asked about."""
+        """Record that one is being asked about."""
         self._tried[id_] = now
 
     def read(self, id_: str, now: float) -> None:
-        """Take note of an answer."""
+        """Record an answer."""
         self._read[id_] = now
 
     @property
@@ -78,52 +49,102 @@ class Rotation:
         return [id_ for id_ in ids if id_ not in self._read]
 
     def round(self, count: int) -> float:
-        """Return the seconds in which so many have all had their turn."""
+        """Return the seconds in which this many have all had their turn."""
         return math.ceil(count / self._quota) * self._interval
 
 
-class PerProjectJob(Generic[T]):
-    """A job that asks about one project after the other."""
+class Destination(Protocol):
+    """Where answers go. Every method is called on the thread that owns the ledgers."""
+
+    def due(self, now: float) -> list[str]:
+        """Return the projects or groups to ask about at a moment (Unix seconds)."""
+        ...
+
+    def take(self, parent: str, answer: tuple[Entry, ...], now: float) -> bool:
+        """Replace what was known of a project or group (of the organization: ""), and return whether it changed."""
+        ...
+
+    def unresolved(self) -> list[str]:
+        """Return the ids that are shown and have to be looked up one by one."""
+        ...
+
+    def resolve(self, id_: str, entry: Entry | None) -> bool:
+        """Record what was looked up, None where there is nothing, and return whether it changed anything."""
+        ...
+
+
+class _MetadataJob:
+    """What the jobs share."""
 
     counts = False
 
     def __init__(
         self,
-        name: str,
-        context: MetadataContext,
-        rotation: Rotation,
+        row: MetadataResource,
+        destination: Destination,
+        client: MetadataClient,
+        clock: Clock,
+        run: Runner,
         *,
         interval: float,
-        priority: Priority,
-        due: Callable[[float], list[str]],
-        ask: Callable[[str, float], Awaitable[T]],
-        keep: Callable[[str, T, float], bool],
     ) -> None:
-        """Take which projects are due at a moment (Unix seconds), how to ask about one and where to put the answer.
-
-        `keep` tells whether the answer changed anything; both `due` and `keep` run on the ledgers' thread.
-        """
-        self.name, self.interval, self.priority = name, interval, priority
+        self.name, self.interval, self.priority = row.name, interval, PRIORITIES[row.kind]
         self.status = Status()
-        self._context, self._rotation = context, rotation
-        self._due, self._ask, self._keep = due, ask, keep
+        self._row, self._destination = row, destination
+        self._client, self._clock, self._run = client, clock, run
+
+    async def _fetch(self, due: float, parent: str = "") -> None:
+        answer = await self._client.fetch(self._row, due, parent)
+        now = self._clock.now()
+        if await self._run(partial(self._destination.take, parent, answer, now)):
+            self.status.last_change = now
+
+
+class OrganizationJob(_MetadataJob):
+    """Asks for an object or a list of the whole organization."""
 
     async def poll(self, due: float) -> Outcome:
-        """Ask about the projects whose turn it is. An archived one may refuse to tell: that is no failure."""
-        clock = self._context.clock
-        project_ids = await self._context.run(partial(self._due, clock.now())) if self._context.settled() else []
-        if not (project_ids or self._rotation.begun):
-            return Outcome.WAITING
-        for project_id in project_ids:
-            self._rotation.tried(project_id, clock.now())
+        """Ask once, and then for the entries that are shown although no list has them."""
+        await self._fetch(due)
+        for id_ in await self._run(self._destination.unresolved):
             try:
-                answer = await self._ask(project_id, due)
+                found = await self._client.look_up(self._row, id_, self._clock.monotonic())
             except BadRequest:
-                self._rotation.read(project_id, clock.now())
-            else:
-                now = clock.now()
-                self._rotation.read(project_id, now)
-                if await self._context.run(partial(self._keep, project_id, answer, now)):
-                    self.status.last_change = now
+                found = None
+            if await self._run(partial(self._destination.resolve, id_, found)):
+                self.status.last_change = self._clock.now()
+        return Outcome.DATA
+
+
+class PerParentJob(_MetadataJob):
+    """Asks for an object or a list of one project or group after the other."""
+
+    def __init__(
+        self,
+        row: MetadataResource,
+        destination: Destination,
+        client: MetadataClient,
+        clock: Clock,
+        run: Runner,
+        *,
+        interval: float,
+        rotation: Rotation,
+        ready: Callable[[], bool],
+    ) -> None:
+        """`ready`: whether it is known which projects are in use."""
+        super().__init__(row, destination, client, clock, run, interval=interval)
+        self._rotation, self._ready = rotation, ready
+
+    async def poll(self, due: float) -> Outcome:
+        """Ask about those whose turn it is. An archived project may refuse with 400: that is no failure."""
+        clock = self._clock
+        parents = await self._run(partial(self._destination.due, clock.now())) if self._ready() else []
+        if not (parents or self._rotation.begun):
+            return Outcome.WAITING
+        for parent in parents:
+            self._rotation.tried(parent, clock.now())
+            with contextlib.suppress(BadRequest):
+                await self._fetch(due, parent)
+            self._rotation.read(parent, clock.now())
             due = clock.monotonic()
         return Outcome.DATA

@@ -1,15 +1,19 @@
-"""What was last known of everything that has an id, kept between two lives of the process."""
+"""Last known names of everything that has an id, kept across restarts, and the masking of personal data in them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from exporter.store import Name
 
-PROJECT: Final = "project"
-API_KEY: Final = "api_key"
-USER: Final = "user"
-
 Facts = Mapping[str, str]
+
+_ADDRESS: Final = re.compile(r"([^\s@<>()\[\]\",;:])[^\s@<>()\[\]\",;:]*@[^\s@<>()\[\]\",;:]+")
+
+
+def masked(text: str) -> str:
+    """Return a text in which everything that looks like an e-mail address is `m***@***`."""
+    return _ADDRESS.sub(r"\1***@***", text)
 
 
 class NameCache:
@@ -26,11 +30,11 @@ class NameCache:
             self._facts.setdefault(name.kind, {})[name.id] = name.facts
 
     def of(self, kind: str) -> Mapping[str, Facts]:
-        """Return the facts of everything of a kind, by id."""
+        """Return the facts of everything of a kind (`project`, `api_key`, `user`), by id."""
         return self._facts.get(kind, {})
 
     def learn(self, kind: str, id_: str, facts: Facts) -> bool:
-        """Take facts in the place of older ones, and tell whether they are others."""
+        """Replace older facts, and return whether anything changed."""
         known = self._facts.setdefault(kind, {})
         if known.get(id_) == facts:
             return False
@@ -43,5 +47,5 @@ class NameCache:
         return [Name(self._organization, kind, id_, facts) for (kind, id_), facts in self._unsaved.items()]
 
     def saved(self) -> None:
-        """Take note that all of it is on disk."""
+        """Record that everything is on disk."""
         self._unsaved.clear()

@@ -11,11 +11,11 @@ from exporter.collector.bucket_job import BucketJob, JobContext, LedgerStore
 from exporter.collector.client_metrics import ClientMetrics
 from exporter.collector.label_index import LabelIndex
 from exporter.collector.metadata import Metadata, MetadataPlan
-from exporter.collector.metadata_jobs import MetadataContext
+from exporter.collector.metadata_families import MetadataContext
 from exporter.collector.name_cache import NameCache
 from exporter.collector.poller import Job, Poller, Source
 from exporter.exposition import OrganizationReport, ResourceReport
-from exporter.openai import Client, Forbidden, Runner, Throttle
+from exporter.openai import Client, Forbidden, MetadataClient, Runner, Throttle
 from exporter.store import Name
 from exporter.telemetry import Telemetry
 
@@ -59,11 +59,14 @@ class Organization:
         self.bucket_jobs = [BucketJob(plan, context, store) for plan in plans]
         self._memory = NameCache(name, names)
         metadata_plan = metadata_plan or MetadataPlan()
-        shown = LabelIndex(self.bucket_jobs)
-        beside = MetadataContext(
-            name, client, watch, clock, run, self._memory, shown, metadata_plan.personal_data, self._settled
+        metadata = Metadata(
+            metadata_plan,
+            MetadataContext(name, self._memory, LabelIndex(self.bucket_jobs), metadata_plan.personal_data),
+            MetadataClient(client, watch),
+            clock,
+            run,
+            polled_once=self._polled_once,
         )
-        metadata = Metadata(metadata_plan, beside)
         for job in metadata.jobs:
             telemetry.begin(name, job.name, buckets=False)
         self.jobs: list[Job] = [*self.bucket_jobs, *metadata.jobs]
@@ -135,7 +138,7 @@ class Organization:
         if self._client.skew is not None:
             telemetry.clock_skew_seconds.labels(self.name).set(self._client.skew)
 
-    def _settled(self) -> bool:
+    def _polled_once(self) -> bool:
         return all(bucket_job.status.decided for bucket_job in self.bucket_jobs)
 
     def _show(self) -> None:

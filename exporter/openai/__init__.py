@@ -17,11 +17,9 @@ from exporter.openai.errors import (
     Unauthorized,
     UpstreamError,
 )
-from exporter.openai.fallback import CreditGrants, FallbackClient, credit_grants
+from exporter.openai.fallback import FallbackClient
 from exporter.openai.grouping import negotiate
-from exporter.openai.limits import Limits, RateLimit, Spending
-from exporter.openai.listing import Pagination
-from exporter.openai.names import Directory
+from exporter.openai.metadata import PRIORITIES, Entry, MetadataClient
 from exporter.openai.observer import Observer, Silent
 from exporter.openai.rate_limiter import SIDE_SHARE, Priority
 from exporter.openai.responses import MAX_LABEL_BYTES
@@ -29,35 +27,31 @@ from exporter.openai.throttle import Throttle
 
 __all__ = [
     "MAX_LABEL_BYTES",
+    "PRIORITIES",
     "SIDE_SHARE",
     "BadRequest",
     "BillingLimit",
     "BrowserOnly",
     "Client",
-    "CreditGrants",
-    "Directory",
+    "Entry",
     "FallbackClient",
     "Forbidden",
     "InvalidResponse",
     "LegacyClosed",
-    "Limits",
+    "MetadataClient",
     "MissingBucket",
     "MissingScopes",
     "NetworkError",
     "NotFound",
     "Observer",
-    "Pagination",
     "Priority",
-    "RateLimit",
     "RateLimited",
     "Runner",
     "Silent",
-    "Spending",
     "Throttle",
     "Timeout",
     "Unauthorized",
     "UpstreamError",
-    "credit_grants",
     "inline",
     "negotiate",
 ]

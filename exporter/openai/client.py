@@ -8,11 +8,11 @@ from typing import Any, Final, Protocol, TypeVar
 
 import httpx
 
-from exporter.catalog import DAY, Plan, PollResult
+from exporter.catalog import DAY, Pagination, Plan, PollResult
 from exporter.clock import Clock
 from exporter.openai import errors
 from exporter.openai.error_responses import classify, request_id_of
-from exporter.openai.listing import ListPaginator, Pagination
+from exporter.openai.listing import ListPaginator
 from exporter.openai.observer import Observer, Silent
 from exporter.openai.pages import read_page
 from exporter.openai.pagination import BucketPaginator
@@ -169,6 +169,8 @@ class Client:
                 after = await self._run(partial(paginator.add, reply.body))
             if not after:
                 self._observer.rejected(resource, paginator.rejections)
+                with self._reporting(resource, reply):
+                    paginator.check()
                 return paginator.rows
 
     async def aclose(self) -> None:

@@ -19,12 +19,9 @@ import structlog
 from exporter.catalog import DAY, ApiFamily, Bucket, Plan, PollResult, day_of
 from exporter.openai import errors
 from exporter.openai.client import Client
-from exporter.openai.names import read
-from exporter.openai.observer import Observer
+from exporter.openai.metadata import read
 from exporter.openai.rate_limiter import Priority
 from exporter.openai.rows import reader
-
-CREDIT_GRANTS: Final = "credit_grants"
 
 _DIGEST: Final = b"legacy"
 """Stands in ledgers for the bytes of buckets that were made here."""
@@ -45,14 +42,6 @@ class Told(Protocol):
     """Is told whether the legacy endpoints stand in for a resource."""
 
     def __call__(self, resource: str, *, standing_in: bool) -> None: ...  # noqa: D102
-
-
-class CreditGrants(msgspec.Struct, frozen=True):
-    """Prepaid credit in US dollars."""
-
-    total_granted: float
-    total_used: float
-    total_available: float
 
 
 class _LineItem(msgspec.Struct, frozen=True):
@@ -257,17 +246,6 @@ class FallbackClient(Client):
         if event not in self._said:
             self._said.add(event)
             self._log.warning(event, advice=advice, **{key: fact for key, fact in facts.items() if fact})
-
-
-async def credit_grants(client: Client, observer: Observer, due: float) -> CreditGrants:
-    """Return the prepaid credit; `due` is in monotonic seconds. Raises UpstreamError."""
-    try:
-        content = await client.get_json(
-            "dashboard/billing/credit_grants", resource=CREDIT_GRANTS, priority=Priority.LIMITS, due=due
-        )
-    except errors.Forbidden as error:
-        raise errors.BrowserOnly(error.message, status=error.status, request_id=error.request_id) from None
-    return read(CreditGrants, content, observer, CREDIT_GRANTS)
 
 
 def _cost(item: _LineItem) -> dict[str, Any]:

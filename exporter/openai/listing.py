@@ -1,12 +1,13 @@
 """Paginates the lists of the organization's objects: projects, keys, users, limits."""
 
-from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from exporter.catalog import Pagination
 from exporter.openai import errors
 from exporter.openai.responses import ObjectDecoder, Rejections, decode
+from exporter.telemetry import RejectionReason
 
 T = TypeVar("T")
 
@@ -15,17 +16,6 @@ MAX_PAGES: Final = 1000
 
 MAX_ROWS: Final = 50_000
 """Objects of a list; more are an error."""
-
-
-class Pagination(Enum):
-    """Where the next page's `after` comes from."""
-
-    LAST_ID = "last_id"
-    """The response's `last_id`; without one, the last row's id."""
-    LAST_ROW = "last row"
-    """The last row's `id`."""
-    NEXT = "next"
-    """The response's `next`."""
 
 
 class _Envelope(msgspec.Struct):
@@ -76,6 +66,11 @@ class ListPaginator(Generic[T]):
             raise errors.RepeatedCursor(f"page {self._pages} of a list repeats the cursor of an earlier page")
         self._cursors.add(cursor)
         return cursor
+
+    def check(self) -> None:
+        """Raise InvalidResponse if the list has objects, and none of them is usable: it is another list."""
+        if self.rejections[RejectionReason.INVALID_ROW] and not self.rows:
+            raise errors.InvalidResponse("no object of the list is usable: it may be another endpoint's")
 
     def _cursor(self, envelope: _Envelope) -> str:
         if self._style is Pagination.NEXT:

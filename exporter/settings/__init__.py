@@ -5,8 +5,8 @@ from exporter.settings.credentials import GivenKey, KeyFile, KeySource, KeyUnava
 from exporter.settings.errors import Problem, SettingsError
 from exporter.settings.load import load
 from exporter.settings.points_in_time import PointInTime
-from exporter.settings.resolved import BackfillSettings, Names, OrganizationSettings, Settings, SimulateSettings
-from exporter.settings.sections import Api, Budgets, LimitSettings, Log, Poll, Web
+from exporter.settings.resolved import BackfillSettings, OrganizationSettings, Settings, SimulateSettings
+from exporter.settings.sections import Api, Budgets, Log, Poll, Web
 
 __all__ = [
     "Address",
@@ -17,9 +17,7 @@ __all__ = [
     "KeyFile",
     "KeySource",
     "KeyUnavailableError",
-    "LimitSettings",
     "Log",
-    "Names",
     "OrganizationSettings",
     "PointInTime",
     "Poll",

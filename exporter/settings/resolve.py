@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from exporter.catalog import ApiFamily
+from exporter.catalog import METADATA, ApiFamily, MetadataKind, Plan
 from exporter.settings.credentials import Credentials, GivenKey, KeyFile, KeySource, KeyUnavailableError
 from exporter.settings.errors import Problem
 from exporter.settings.model import CommandSettings
 from exporter.settings.organizations import OrganizationSection
 from exporter.settings.plans import Planner, unfit
-from exporter.settings.resolved import Names, OrganizationSettings
-from exporter.settings.sections import NameSettings
+from exporter.settings.resolved import OrganizationSettings, costs_narrowed
 
 _SOLE = "default"
 _NO_KEY = (
@@ -135,7 +134,6 @@ def _organization(
     plans = planner.plans()
     if not plans:
         problems.append(Problem(f"{prefix}resources", "are all switched off: leave at least one enabled"))
-    grouped = frozenset(dimension for plan in plans for dimension in plan.group_by)
     return OrganizationSettings(
         name=section.name,
         admin_key=keys[0],
@@ -145,20 +143,25 @@ def _organization(
         requests_per_minute=section.requests_per_minute or written.api.requests_per_minute,
         project_ids=section.project_ids or (),
         plans=plans,
-        names=_names(written.names, grouped),
-        limits=written.limits,
+        metadata=_metadata(written, plans),
+        personal_data=written.names.personal_data,
         budgets=section.budgets,
     )
 
 
-def _names(written: NameSettings, grouped: frozenset[str]) -> Names:
-    return Names(
-        projects=written.projects,
-        api_keys="api_key_id" in grouped if written.api_keys is None else written.api_keys,
-        admin_api_keys=written.admin_api_keys,
-        users="user_id" in grouped if written.users is None else written.users,
-        personal_data=written.personal_data,
-    )
+def _metadata(written: CommandSettings, plans: Sequence[Plan]) -> frozenset[str]:
+    """Return the rows of the metadata table that are switched on, and that a project filter leaves meaningful."""
+    grouped = {dimension for plan in plans for dimension in plan.group_by}
+    narrowed = costs_narrowed(plans)
+    sections = {MetadataKind.NAMES: written.names, MetadataKind.LIMITS: written.limits}
+    found = set()
+    for row in METADATA:
+        if (setting := row.setting) is None or (row.compared_with_costs and narrowed):
+            continue
+        value = sections[setting.kind].value(setting)
+        if setting.grouped_by in grouped if value is None else value:
+            found.add(row.name)
+    return frozenset(found)
 
 
 def _check_windows(written: CommandSettings, found: Sequence[OrganizationSettings], problems: list[Problem]) -> None:

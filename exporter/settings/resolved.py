@@ -1,24 +1,13 @@
 """What the settings come to: all that the commands build from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.catalog import ApiFamily, Plan
 from exporter.settings.credentials import KeySource
 from exporter.settings.points_in_time import PointInTime
-from exporter.settings.sections import Api, Budgets, LimitSettings, Log, Poll, Web
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """Which ids get names, defaults decided."""
-
-    projects: bool
-    api_keys: bool
-    admin_api_keys: bool
-    users: bool
-    personal_data: bool
+from exporter.settings.sections import Api, Budgets, Log, Poll, Web
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +28,10 @@ class OrganizationSettings:
     """The filter that every request carries; empty for the whole organization. The plans' filters hold it already."""
     plans: tuple[Plan, ...]
     """The enabled resources in the order of the catalog."""
-    names: Names
-    limits: LimitSettings
+    metadata: frozenset[str]
+    """Names of the rows of the metadata table that are polled, defaults decided."""
+    personal_data: bool
+    """Whether names of users, and names that look like e-mail addresses, may be shown."""
     budgets: Budgets
 
     @property
@@ -56,8 +47,7 @@ class OrganizationSettings:
     @property
     def costs_narrowed(self) -> bool:
         """Whether the costs are those of some projects only: then the organization's limits do not compare to them."""
-        costs = (plan for plan in self.plans if plan.resource.branch is ApiFamily.COSTS)
-        return any(parameter == "project_ids" for plan in costs for parameter, _ in plan.filters)
+        return costs_narrowed(self.plans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +86,9 @@ class SimulateSettings(Settings):
 
     seed: int
     """Of the simulated organization: the same seed, the same organization."""
+
+
+def costs_narrowed(plans: Iterable[Plan]) -> bool:
+    """Return whether the costs are those of some projects only."""
+    costs = (plan for plan in plans if plan.resource.branch is ApiFamily.COSTS)
+    return any(parameter == "project_ids" for plan in costs for parameter, _ in plan.filters)

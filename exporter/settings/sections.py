@@ -1,10 +1,10 @@
 """The settings as they are written: every section with its members, defaults and descriptions."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from exporter.catalog import Window
+from exporter.catalog import MetadataKind, MetadataSetting, Window, metadata_settings
 from exporter.settings.addresses import Address
 from exporter.settings.types import (
     BaseUrl,
@@ -135,30 +135,47 @@ class WindowSettings(Section):
     """Which measures of usage have windows: those that count requests, or all"""
 
 
-class NameSettings(Section):
+class _MetadataSection(Section):
+    """Settings that switch rows of the metadata table on."""
+
+    def value(self, setting: MetadataSetting) -> bool | None:
+        """Return whether a setting is on, None where the grouping of the resources decides."""
+        value: bool | None = getattr(self, setting.name)
+        return value
+
+
+class _NameSettings(_MetadataSection):
     """Which ids get names."""
 
-    projects: bool = True
-    """Names of projects"""
-    api_keys: bool | None = None
-    """Names and times of API keys; by default when a resource is grouped by api_key_id"""
-    admin_api_keys: bool = False
-    """Names and times of admin keys"""
-    users: bool | None = None
-    """Roles of users; by default when a resource is grouped by user_id"""
     personal_data: bool = False
     """Names of users, and names that look like e-mail addresses unmasked"""
 
 
-class LimitSettings(Section):
+class _LimitSettings(_MetadataSection):
     """Which limits of OpenAI are exported."""
 
-    organization: bool = True
-    """Spend limit and spend alerts of the organization"""
-    projects: bool = False
-    """Spend limits and spend alerts of every project: two requests for each"""
-    rate_limits: bool = False
-    """Rate limits of every project: a request for each"""
+
+def _switches(kind: MetadataKind) -> dict[str, Any]:
+    return {
+        setting.name: (
+            bool if setting.default is not None else bool | None,
+            Field(setting.default, description=setting.description),
+        )
+        for setting in metadata_settings(kind)
+    }
+
+
+if TYPE_CHECKING:
+
+    class NameSettings(_NameSettings):
+        """A member for every setting of this kind in the metadata table."""
+
+    class LimitSettings(_LimitSettings):
+        """A member for every setting of this kind in the metadata table."""
+
+else:
+    NameSettings = create_model("NameSettings", __base__=_NameSettings, **_switches(MetadataKind.NAMES))
+    LimitSettings = create_model("LimitSettings", __base__=_LimitSettings, **_switches(MetadataKind.LIMITS))
 
 
 class Budgets(Section):

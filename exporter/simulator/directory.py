@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from exporter.catalog import DAY, HOUR
+from exporter.catalog import DAY, HOUR, METADATA, MetadataResource, Pagination
 from exporter.simulator.answers import ApiError, Json
 from exporter.simulator.limits import Limits
 from exporter.simulator.organization import AdminKey, ApiKey, Organization, Project, ServiceAccount, User
@@ -12,6 +12,7 @@ from exporter.simulator.query import Query
 
 _ACCESS: Final = ("active", "inactive", "any")
 _ORDERS: Final = ("asc", "desc")
+_GROUPS: Final = ("everyone", "finance", "research")
 
 
 class Directory:
@@ -30,7 +31,7 @@ class Directory:
             "groups": _groups,
             "roles": _roles,
             "invites": _nobody,
-            "certificates": _nobody,
+            "certificates": lambda query, now: _certificates("organization", 2, query, now),
             "audit_logs": _nobody,
             "data_retention": lambda _query, _now: _retention("organization"),
         }
@@ -41,6 +42,7 @@ class Directory:
         }
         self._of_project: Mapping[str, Callable[[Project, Query, float], Json]] = {
             "api_keys": _api_keys,
+            "certificates": lambda _project, query, now: _certificates("organization.project", 1, query, now),
             "service_accounts": _service_accounts,
             "users": _members,
             "rate_limits": self._rate_limits,
@@ -66,7 +68,17 @@ class Directory:
                 return next((_api_key(found, now) for found in project.api_keys if found.id == api_key), None) or _gone(
                     "API key", api_key
                 )
-        return None
+            case ["groups", key, "users"]:
+                return self._group_users(key, query)
+        row = next((row for row in METADATA if _matches(row, ["organization", *parts])), None)
+        return _invented(row, query) if row else None
+
+    def _group_users(self, key: str, query: Query) -> Json:
+        if key not in _group_ids():
+            _gone("group", key)
+        people = [user for user in self._organization.users if not user.service_account]
+        members = people[_group_ids().index(key) :]
+        return list_by_next(query, [{"id": user.id, "name": user.name, "email": user.email} for user in members])
 
     def _project(self, key: str) -> Project:
         return self._organization.project(key) or _gone("project", key)
@@ -141,9 +153,64 @@ def _groups(query: Query, _now: float) -> Json:
             "group_type": "group",
             "is_scim_managed": name == "everyone",
         }
-        for name in ("everyone", "finance", "research")
+        for name in _GROUPS
     ]
     return list_by_next(query, rows)
+
+
+def _group_ids() -> list[str]:
+    return [f"group_{name}" for name in _GROUPS]
+
+
+def _certificates(scope: str, count: int, query: Query, now: float) -> Json:
+    rows = [
+        {
+            "object": f"{scope}.certificate",
+            "id": f"cert_{scope.replace('.', '_')}_{number}",
+            "name": f"mutual TLS {number}",
+            "active": number == 0,
+            "created_at": int(now) // DAY * DAY - 300 * DAY,
+            "certificate_details": {
+                "valid_at": int(now) // DAY * DAY - 300 * DAY,
+                "expires_at": int(now) // DAY * DAY + (65 + number) * DAY,
+            },
+        }
+        for number in range(count)
+    ]
+    if query.choice("order", _ORDERS, "desc") == "desc":
+        rows.reverse()
+    return list_by_last_id(query, rows)
+
+
+def _matches(row: MetadataResource, parts: list[str]) -> bool:
+    expected = row.path.split("/")
+    return len(expected) == len(parts) and all(
+        part.startswith("{") or part == given for part, given in zip(expected, parts, strict=True)
+    )
+
+
+def _invented(row: MetadataResource, query: Query) -> Json:
+    """Return what a row of the table has that nothing is known of: each field with a value of its kind."""
+    if row.pagination is None:
+        return _invented_entry(row, 0)
+    paged = {
+        Pagination.LAST_ID: list_by_last_id,
+        Pagination.LAST_ROW: list_by_last_row,
+        Pagination.NEXT: list_by_next,
+    }[row.pagination]
+    return paged(query, [_invented_entry(row, number) for number in range(2)])
+
+
+def _invented_entry(row: MetadataResource, number: int) -> Json:
+    entry: dict[str, Json] = {"id": f"{row.name}_{number}"}
+    texts = {name: f"{name.replace('.', ' ')} {number}" for name in (row.id_field, *row.text_fields) if name != "id"}
+    for name, value in {**texts, **dict.fromkeys(row.number_fields, 100 + number)}.items():
+        *outer, last = name.split(".")
+        place = entry
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return entry
 
 
 def _roles(query: Query, _now: float) -> Json:

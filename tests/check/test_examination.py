@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exporter.catalog import CATALOG
+from exporter.catalog import CATALOG, METADATA
 from exporter.check import Grade, lookups
 from exporter.simulator import Shape, keys
 from tests.support.checkup import PLANS, Checkup, checkup
@@ -349,21 +349,16 @@ def test_every_lookup() -> None:
     """What is asked for each project is asked once, for the first active one."""
     with checkup() as checked:
         checked.plans = (plan("costs"),)
-        checked.lookups = lookups(api_keys=True, admin_api_keys=True, users=True, project_limits=True, rate_limits=True)
+        checked.lookups = lookups([row.name for row in METADATA if not row.legacy])
         checked.run()
 
         assert checked.simulator
         project = next(each for each in checked.simulator.scenario._world.organization.projects)
-        assert [
-            "costs",
-            "projects",
-            "admin_api_keys",
-            "users",
-            f"projects/{project.id}/api_keys",
-            f"projects/{project.id}/spend_limit",
-            f"projects/{project.id}/spend_alerts",
-            f"projects/{project.id}/rate_limits",
-        ] == asked(checked)
+        paths = [row.path.removeprefix("organization/") for row in checked.lookups]
+        found = [path.format(project_id=project.id, group_id="group_everyone") for path in paths]
+
+        assert ["costs", *found] == asked(checked)
+        assert {row.name for row in METADATA if not row.legacy} == {row.name for row in checked.lookups}
         assert {Grade.OK} == set(checked.grades().values())
 
 
@@ -372,23 +367,23 @@ def test_configured_project() -> None:
     with checkup() as checked:
         checked.plans = (plan("costs"),)
         checked.project_ids = ("proj_mine",)
-        checked.lookups = lookups(rate_limits=True)
+        checked.lookups = lookups(["rate_limits"])
         checked.run()
 
         assert "projects/proj_mine/rate_limits" == asked(checked)[-1]
-        assert Grade.NOTE is checked.finding("project_rate_limits").grade
+        assert Grade.NOTE is checked.finding("rate_limits").grade
 
 
 def test_no_project() -> None:
     """Without any project there is nothing to ask about it, which is no failure."""
     with checkup() as checked:
         checked.plans = (plan("costs"),)
-        checked.lookups = lookups(rate_limits=True)
+        checked.lookups = lookups(["rate_limits"])
         fault(checked, "unsupported", path="projects")
         verdict = checked.run()
 
         assert verdict.readable
-        assert "there is no project to ask about" == checked.finding("project_rate_limits").words
+        assert "there is no project to ask about" == checked.finding("rate_limits").words
 
 
 def test_no_limit_set() -> None:

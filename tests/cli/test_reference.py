@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.catalog import CATALOG
 from exporter.cli import main
-from exporter.collector.metrics import ALL
+from exporter.collector import ALL
 from exporter.exposition import Format, reference, render
 from exporter.telemetry import Telemetry
 

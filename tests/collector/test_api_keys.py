@@ -1,14 +1,13 @@
 """Names and times of API keys and admin keys, and roles of users."""
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from exporter.collector import MetadataPlan
 from exporter.collector.metadata_jobs import Rotation
 from exporter.simulator import Shape, keys
 from tests.support.clock import run
-from tests.support.organization_harness import House, house
+from tests.support.organization_harness import House, house, metadata
 from tests.support.scripted_api import plan
 from tests.support.simulation import Simulation, simulation
 
@@ -16,7 +15,7 @@ INFO = "openai_api_key_info"
 USED = "openai_api_key_last_used_timestamp_seconds"
 EXPIRES = "openai_api_key_expires_timestamp_seconds"
 
-KEYS = MetadataPlan(projects=True, api_keys=True)
+KEYS = metadata("projects", "api_keys")
 BY_KEY = plan("completions", group_by=["project_id", "api_key_id"])
 
 
@@ -195,7 +194,7 @@ def test_admin_keys_have_names_and_times() -> None:
         organization = sim.simulator.worlds[0].organization
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(admin_api_keys=True)) as acme:
+            async with house(sim, metadata("admin_api_keys")) as acme:
                 status = await acme.poll("admin_api_keys", "admin_api_keys")
                 infos = acme.labels("openai_admin_api_key_info", "api_key_id")
 
@@ -219,7 +218,7 @@ def test_users_have_roles_and_only_on_request_names(personal: bool) -> None:  # 
         by_user = plan("completions", group_by=["user_id"])
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(users=True, personal_data=personal), [by_user]) as acme:
+            async with house(sim, metadata("users", personal_data=personal), [by_user]) as acme:
                 await acme.poll("completions")
                 shown = acme.labels("openai_user_info", "user_id")
 
@@ -258,23 +257,43 @@ def test_names_of_keys_that_are_addresses_are_masked() -> None:
 
 
 @pytest.mark.parametrize("job", ["projects", "api_keys", "admin_api_keys", "users"])
-def test_a_field_of_an_unexpected_type_is_unknown_and_counted(job: str) -> None:
-    """A number for a name or a role costs neither the row nor the list."""
+def test_a_name_of_an_unexpected_type_is_the_id(job: str) -> None:
+    """One unreadable field makes neither its entry nor the list unusable."""
+    info, label = {
+        "projects": ("openai_project_info", "project_id"),
+        "api_keys": (INFO, "api_key_id"),
+        "admin_api_keys": ("openai_admin_api_key_info", "api_key_id"),
+        "users": ("openai_user_info", "user_id"),
+    }[job]
     with simulation() as sim:
         organization = sim.simulator.worlds[0].organization
-        organization.admin_keys[0].name = 5  # type: ignore[assignment]
-        organization.users[0].role = 5  # type: ignore[assignment]
-        organization.projects[0].name = 5  # type: ignore[assignment]
-        organization.projects[0].api_keys[0].name = 5  # type: ignore[assignment]
+        project = organization.projects[0]
+        organization.admin_keys[1].name = "another"
+        odds: dict[str, Any] = {
+            "projects": project,
+            "api_keys": next(key for key in project.api_keys if key.listed),
+            "admin_api_keys": organization.admin_keys[0],
+            "users": organization.users[0],
+        }
+        odd = odds[job]
+        odd.name = 5
 
         async def story() -> None:
-            async with house(sim, replace(KEYS, admin_api_keys=True, users=True), [BY_KEY], key=keys.FULL) as acme:
+            everything = metadata("projects", "api_keys", "admin_api_keys", "users", personal_data=True)
+            async with house(sim, everything, [BY_KEY], key=keys.FULL) as acme:
                 await acme.poll("completions")
-                status = await acme.poll(job)
-                labels = {"organization": "acme", "resource": job, "reason": "invalid_field"}
 
-                assert (True, "") == (status.up, status.error)
-                assert 1 == acme.telemetry.registry.get_sample_value("openai_exporter_rows_rejected_total", labels)
+                assert (await acme.poll(job)).up
+                names = {
+                    id_: next(text for name, text in labels.items() if name.endswith("_name"))
+                    for id_, labels in acme.labels(info, label).items()
+                }
+
+                labels = {"organization": "acme", "resource": job, "reason": "invalid_field"}
+                rejected = acme.telemetry.registry.get_sample_value("openai_exporter_rows_rejected_total", labels)
+
+                assert (odd.id, 1.0) == (names[odd.id], rejected)
+                assert any(id_ != name for id_, name in names.items())
 
         run(story())
 

@@ -8,13 +8,12 @@ import pytest
 import structlog
 
 from exporter.catalog import QUANTA, Plan
-from exporter.collector import MetadataPlan
 from exporter.collector.bucket_job import BucketJob
 from exporter.ledger import Ledger
 from exporter.simulator import Policy, keys
 from exporter.store import Entry, Store
 from tests.support.clock import run
-from tests.support.organization_harness import House, house
+from tests.support.organization_harness import House, house, metadata
 from tests.support.scripted_api import plan
 from tests.support.simulation import TODAY, Simulation, simulation
 
@@ -47,7 +46,7 @@ def test_costs_come_from_daily_billing() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 status = await acme.poll("costs")
 
                 assert (True, {"legacy"}) == (status.up, status.degraded)
@@ -67,7 +66,7 @@ def test_money_is_exact_to_the_last_digit() -> None:
         sim.simulator.scenario.add_usage("costs", tiny, {"line_item": "tiny"}, time=TODAY - 3 * 86400)
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 await acme.poll("costs")
                 book = _ledger(acme, "costs").books[0]
                 place = next(place for place, labels in enumerate(book.rows.sets) if "tiny" in labels)
@@ -83,7 +82,7 @@ def test_usage_comes_from_the_lists_of_a_day() -> None:
         embeddings = replace(plan("embeddings"), lookback_days=4)
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [COMPLETIONS, embeddings], key=keys.ORDINARY) as acme:
+            async with house(sim, metadata(), [COMPLETIONS, embeddings], key=keys.ORDINARY) as acme:
                 status = await acme.poll("completions", "embeddings")
 
                 assert status.up
@@ -103,7 +102,7 @@ def test_a_resource_that_no_list_has_stays_refused() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [plan("vector_stores")], key=keys.USAGE_ONLY) as acme:
+            async with house(sim, metadata(), [plan("vector_stores")], key=keys.USAGE_ONLY) as acme:
                 acme.key.text = keys.MANAGEMENT_ONLY
                 status = await acme.poll("vector_stores")
 
@@ -120,7 +119,7 @@ def test_what_the_service_says_today_is_told_in_plain_words(name: str, words: st
         plans = [replace(COSTS, lookback_days=5), COMPLETIONS, replace(plan("embeddings"), lookback_days=4)]
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), plans, key=keys.ORDINARY) as acme:
+            async with house(sim, metadata(), plans, key=keys.ORDINARY) as acme:
                 with structlog.testing.capture_logs() as logs:
                     status = await acme.poll("embeddings", "costs", name)
 
@@ -147,7 +146,7 @@ def test_the_admin_api_is_tried_again_and_wins_for_good() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 for _ in range(10):
                     await acme.poll("costs")
                     sim.clock.pass_by(300)
@@ -182,10 +181,10 @@ def test_the_state_remembers_who_answered(tmp_path: Path, first: str) -> None:
         store = Store(tmp_path / "state.db")
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [COSTS], key=first, store=store) as acme:
+            async with house(sim, metadata(), [COSTS], key=first, store=store) as acme:
                 await acme.poll("costs")
                 _kept(store, acme)
-            async with house(sim, MetadataPlan(), [COSTS], key=keys.ORDINARY, store=store) as acme:
+            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY, store=store) as acme:
                 status = await acme.poll("costs")
 
                 assert (first == keys.ORDINARY) == status.up
@@ -201,10 +200,10 @@ def test_folding_opens_no_way_back(tmp_path: Path) -> None:
         narrow = replace(COSTS, max_series=1)
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [narrow], key=keys.FULL, store=store) as acme:
+            async with house(sim, metadata(), [narrow], key=keys.FULL, store=store) as acme:
                 await acme.poll("costs")
                 _kept(store, acme)
-            async with house(sim, MetadataPlan(), [narrow], key=keys.ORDINARY, store=store) as acme:
+            async with house(sim, metadata(), [narrow], key=keys.ORDINARY, store=store) as acme:
                 before = _by(acme, "costs", 0, "line_item")
                 status = await acme.poll("costs")
 
@@ -229,7 +228,7 @@ def test_what_the_legacy_endpoints_cannot_tell_apart_is_not_asked_of_them(of: Pl
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [of], key=keys.ORDINARY) as acme:
+            async with house(sim, metadata(), [of], key=keys.ORDINARY) as acme:
                 status = await acme.poll(of.resource.name)
 
                 assert (False, set()) == (status.up, status.degraded)
@@ -244,7 +243,7 @@ def test_failures_that_pass_are_only_failures() -> None:
         sim.simulator.faults.add("server_error", path="billing", count=4)
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 assert not (await acme.poll("costs")).up
                 assert (await acme.poll("costs")).up
 
@@ -258,7 +257,7 @@ def test_endpoints_that_are_gone_are_closed(status: int, up: bool) -> None:  # n
         sim.simulator.faults.add("status", path="billing", status=status, message="gone")
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [COSTS], key=keys.ORDINARY) as acme:
+            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 found = await acme.poll("costs")
 
                 assert (up, "refuse it as well (gone)") == (
@@ -277,7 +276,7 @@ def test_the_title_is_told_with_the_warning(organization_id: str | None) -> None
         given = organization.id if organization_id is None else organization_id
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(), [COSTS], key=keys.ORDINARY, organization_id=given) as acme:
+            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY, organization_id=given) as acme:
                 with structlog.testing.capture_logs() as logs:
                     await acme.poll("costs", "costs")
                 told = [entry for entry in logs if "stand in" in entry["event"]]
@@ -292,7 +291,7 @@ def test_credit_is_told_in_dollars() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(credit=True, stale_after=600), key=keys.ORDINARY) as acme:
+            async with house(sim, metadata("credit_grants", stale_after=600), key=keys.ORDINARY) as acme:
                 assert [] == acme.series("openai_credit_granted_usd")
                 assert (await acme.poll("credit_grants")).up
                 granted, used, available = (
@@ -314,7 +313,7 @@ def test_credit_that_only_browsers_see_is_told_so() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(credit=True), key=keys.ORDINARY) as acme:
+            async with house(sim, metadata("credit_grants"), key=keys.ORDINARY) as acme:
                 status = await acme.poll("credit_grants")
 
                 assert not status.up

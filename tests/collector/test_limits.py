@@ -2,11 +2,12 @@
 
 import structlog
 
-from exporter.collector import ALL, MetadataPlan, Outcome, Schedule
+from exporter.catalog import METADATA, PollInterval
+from exporter.collector import ALL, Outcome, Schedule
 from exporter.simulator import Shape, keys
 from exporter.simulator.limits import SpendLimit
 from tests.support.clock import run
-from tests.support.organization_harness import House, house
+from tests.support.organization_harness import House, house, metadata
 from tests.support.scripted_api import plan
 from tests.support.simulation import Simulation, simulation
 
@@ -17,8 +18,8 @@ OF_PROJECT = "openai_project_spend_limit_usd"
 REQUESTS = "openai_project_rate_limit_requests_per_minute"
 TOKENS = "openai_project_rate_limit_tokens_per_minute"
 
-OWN = MetadataPlan(spend_limits=True)
-OF_PROJECTS = MetadataPlan(projects=True, project_spend_limits=True, rate_limits=True)
+OWN = metadata("spend_limit", "spend_alerts")
+OF_PROJECTS = metadata("projects", "project_spend_limit", "project_spend_alerts", "rate_limits")
 
 
 def _values(acme: House, name: str) -> dict[str, float]:
@@ -44,7 +45,7 @@ def test_limits_of_the_organization_are_dollars() -> None:
             async with house(sim, OWN) as acme:
                 for cents, enforcing in ((123_457, False), (5_000_000, True)):
                     sim.simulator.scenario.set_spend_limit(cents, enforcing=enforcing)
-                    status = await acme.poll("spend_limits")
+                    status = await acme.poll("spend_alerts", "spend_limit")
 
                     assert status.up
                     assert {"": cents / 100} == _values(acme, LIMIT)
@@ -62,7 +63,7 @@ def test_no_limit_is_no_series_and_no_error() -> None:
 
         async def story() -> None:
             async with house(sim, OWN) as acme:
-                status = await acme.poll("spend_limits")
+                status = await acme.poll("spend_alerts", "spend_limit")
 
                 assert (True, 0.0) == (status.up, _errors(acme))
                 assert {} == {**_values(acme, LIMIT), **_values(acme, ENFORCING), **_values(acme, ALERT)}
@@ -75,13 +76,13 @@ def test_limits_outlive_failures_until_they_are_stale() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(spend_limits=True, stale_after=1000)) as acme:
-                await acme.poll("spend_limits")
-                sim.simulator.faults.add("status", path="spend_alerts", status=400)
+            async with house(sim, metadata("spend_limit", "spend_alerts", stale_after=1000)) as acme:
+                await acme.poll("spend_alerts", "spend_limit")
+                sim.simulator.faults.add("status", path="spend_", status=400)
                 sim.simulator.scenario.set_spend_limit(1)
                 sim.clock.pass_by(900)
 
-                assert not (await acme.poll("spend_limits")).up
+                assert not (await acme.poll("spend_alerts", "spend_limit")).up
                 assert {"": 50000.0} == _values(acme, LIMIT)
                 sim.clock.pass_by(100)
 
@@ -103,7 +104,7 @@ def test_other_currencies_are_told_once_and_not_exported() -> None:
         async def story() -> None:
             async with house(sim, OWN) as acme:
                 with structlog.testing.capture_logs() as logs:
-                    await acme.poll("spend_limits", "spend_limits")
+                    await acme.poll("spend_alerts", "spend_limit", "spend_limit")
 
                 assert [["eur"]] == [entry["currencies"] for entry in logs if "currencies" in entry]
                 assert {} == _values(acme, LIMIT)
@@ -127,7 +128,7 @@ def test_projects_in_use_have_their_limits() -> None:
 
         async def story() -> None:
             async with house(sim, OF_PROJECTS, [plan("moderations")]) as acme:
-                await acme.poll("moderations", "projects", "project_spend_limits", "rate_limits")
+                await acme.poll("moderations", "projects", "project_spend_limit", "project_spend_alerts", "rate_limits")
 
                 assert {first: 25000.0} == _values(acme, OF_PROJECT)
                 assert {first: 0.0} == _values(acme, "openai_project_spend_limit_enforcing")
@@ -203,7 +204,7 @@ def test_many_projects_take_turns_and_do_not_go_stale_meanwhile() -> None:
     """No poll takes more than its part of the rate; a whole round makes nothing stale."""
     with simulation(shape=Shape(projects=12, activity=0)) as sim:
         _use(sim, 0, 1, 2, 3, 4)
-        slow = MetadataPlan(rate_limits=True, requests_per_minute=10, limits_interval=600, stale_after=600)
+        slow = metadata("rate_limits", requests_per_minute=10, intervals={PollInterval.LIMITS: 600.0}, stale_after=600)
 
         async def story() -> None:
             async with house(sim, slow, [plan("moderations")]) as acme:
@@ -228,7 +229,7 @@ def test_a_key_without_the_scope_has_no_limits() -> None:
 
         async def story() -> None:
             async with house(sim, OWN, key=keys.USAGE_ONLY) as acme:
-                status = await acme.poll("spend_limits")
+                status = await acme.poll("spend_alerts", "spend_limit")
 
                 assert not status.up
                 assert "api.management.read" in status.error
@@ -242,12 +243,12 @@ def test_budgets_come_from_the_settings() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, MetadataPlan(budget=1500.5, project_budgets={"proj_b": 20, "proj_a": 10})) as acme:
+            async with house(sim, metadata(budget=1500.5, project_budgets={"proj_b": 20, "proj_a": 10})) as acme:
                 assert {"": 1500.5} == _values(acme, "openai_organization_budget_usd")
                 assert {"proj_a": 10.0, "proj_b": 20.0} == _values(acme, "openai_project_budget_usd")
-            async with house(sim, MetadataPlan(project_budgets={"proj_a": 10})) as acme:
+            async with house(sim, metadata(project_budgets={"proj_a": 10})) as acme:
                 assert {} == _values(acme, "openai_organization_budget_usd")
-            async with house(sim, MetadataPlan()) as acme:
+            async with house(sim, metadata()) as acme:
                 assert ([], []) == (acme.organization.sources, acme.organization.jobs)
 
         run(story())
@@ -256,18 +257,7 @@ def test_budgets_come_from_the_settings() -> None:
 def test_every_family_is_described() -> None:
     """The reference has what the sources make, with the same labels, and no name twice."""
     with simulation() as sim:
-        everything = MetadataPlan(
-            projects=True,
-            api_keys=True,
-            admin_api_keys=True,
-            users=True,
-            spend_limits=True,
-            project_spend_limits=True,
-            rate_limits=True,
-            credit=True,
-            budget=1,
-            project_budgets={"proj_a": 1},
-        )
+        everything = metadata(*(row.name for row in METADATA), budget=1, project_budgets={"proj_a": 1})
 
         async def story() -> None:
             plans = [plan("completions", group_by=["project_id", "api_key_id", "user_id"])]

@@ -34,4 +34,4 @@ def test_families_are_named_as_prometheus_wants_it() -> None:
         assert re.fullmatch(r"openai_[a-z_]+", described.name)
         assert described.help.endswith(")." if "(" in described.help else ".")
         assert "organization" == described.labels[0]
-        assert described.name.endswith(("_info", "_usd", "_seconds", "_per_minute", "_enforcing"))
+        assert described.name.endswith(("_info", "_usd", "_seconds", "_per_minute", "_per_day", "_enforcing"))

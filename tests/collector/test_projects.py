@@ -4,21 +4,21 @@ from dataclasses import replace
 
 import httpx
 
-from exporter.collector import MetadataPlan
+from exporter.catalog import METADATA
 from exporter.collector.label_index import LabelIndex
-from exporter.collector.metadata_jobs import MetadataContext
+from exporter.collector.metadata_families import MetadataContext, RememberedSource
+from exporter.collector.metadata_jobs import OrganizationJob
 from exporter.collector.name_cache import NameCache
-from exporter.collector.projects import ProjectNames
-from exporter.openai import Directory, inline
+from exporter.openai import MetadataClient, inline
 from exporter.simulator import Shape, keys
 from exporter.store import Name
 from tests.support.clock import ManualClock, run
-from tests.support.organization_harness import House, house, samples
+from tests.support.organization_harness import House, house, metadata, samples
 from tests.support.scripted_api import Api, Journal, client, ok, plan, refusal
 from tests.support.simulation import NOW, simulation
 
 INFO = "openai_project_info"
-PROJECTS = MetadataPlan(projects=True)
+PROJECTS = metadata("projects")
 GONE = Name("acme", "project", "proj_gone", {"name": "moon base", "status": "active", "listed": "yes"})
 
 
@@ -185,9 +185,7 @@ def test_a_filter_keeps_other_projects_out() -> None:
         own = sim.simulator.scenario.project(1).id
 
         async def story() -> None:
-            async with house(
-                sim, MetadataPlan(projects=True, project_ids=(own,), project_budgets={"proj_b": 5})
-            ) as acme:
+            async with house(sim, metadata("projects", project_ids=(own,), project_budgets={"proj_b": 5})) as acme:
                 await acme.poll("projects")
 
                 assert {own, "proj_b"} == set(acme.labels(INFO, "project_id"))
@@ -203,7 +201,7 @@ def test_addresses_in_names_are_masked() -> None:
         async def story() -> None:
             for metadata_plan, shown in (
                 (PROJECTS, "of m***@***, (k***@***)"),
-                (MetadataPlan(projects=True, personal_data=True), "of mira@northwind.example, (k.o@x)"),
+                (metadata("projects", personal_data=True), "of mira@northwind.example, (k.o@x)"),
             ):
                 async with house(sim, metadata_plan) as acme:
                     await acme.poll("projects")
@@ -245,12 +243,17 @@ def test_a_project_that_only_a_single_look_up_finds_is_not_deleted() -> None:
     clock = ManualClock()
     journal = Journal()
     api = Api(answer)
-    asked = client(api, clock, observer=journal)
-    context = MetadataContext("acme", asked, journal, clock, inline, NameCache("acme"), LabelIndex([]))
-    names = ProjectNames(context, Directory(asked, journal), interval=900, also=lambda: ["proj_hidden", "proj_odd"])
+    source = RememberedSource(
+        METADATA[0],
+        MetadataContext("acme", NameCache("acme"), LabelIndex([])),
+        stale_after=900,
+        also_shown=lambda: ["proj_hidden", "proj_odd"],
+    )
+    asked = MetadataClient(client(api, clock, observer=journal), journal)
+    job = OrganizationJob(METADATA[0], source, asked, clock, inline, interval=900)
     for _ in range(2):
-        run(clock.run(names.poll(0.0)))
-    [family] = names.families(clock.now())
+        run(clock.run(job.poll(0.0)))
+    [family] = source.families(clock.now())
 
     assert {"proj_a": "active", "proj_hidden": "active", "proj_odd": "deleted"} == {
         labels["project_id"]: labels["status"] for labels, _ in samples(family)

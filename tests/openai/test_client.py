@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import httpx
+import msgspec
 import pytest
 
-from exporter.catalog import DAY, HOUR, Plan, PollResult
+from exporter.catalog import DAY, HOUR, Pagination, Plan, PollResult
 from exporter.openai import errors
 from exporter.openai.client import Client
-from exporter.openai.listing import MAX_PAGES, MAX_ROWS, Pagination
-from exporter.openai.names import ApiKey, Project
+from exporter.openai.listing import MAX_PAGES, MAX_ROWS
 from exporter.openai.rate_limiter import Priority
 from exporter.openai.responses import MAX_LABEL_BYTES
 from exporter.openai.throttle import Throttle
@@ -31,6 +31,31 @@ from tests.support.scripted_api import (
 )
 
 T = TypeVar("T")
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """A nested object of a list."""
+
+    type: str | None = None
+
+
+class Project(msgspec.Struct, frozen=True):
+    """An object of a list."""
+
+    id: str
+    name: str | None = None
+    status: str | None = None
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """An object of a list, with numbers and an object in it."""
+
+    id: str
+    name: str | None = None
+    last_used_at: float | None = None
+    expires_at: float | None = None
+    owner: Owner | None = None
+
 
 EMBEDDINGS = plan("embeddings")
 EMPTY = ok(page())

@@ -61,11 +61,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         organization.organization_id,
         organization.project_ids,
     )
-    assert (True, False, False) == (
-        organization.limits.organization,
-        organization.limits.projects,
-        organization.limits.rate_limits,
-    )
+    assert {"projects", "spend_limit", "spend_alerts"} == organization.metadata
     assert (None, {}) == (organization.budgets.monthly_usd, organization.budgets.projects)
 
 
@@ -149,9 +145,9 @@ def test_mappings_are_json_in_the_environment_and_pairs_on_the_command_line() ->
 )
 def test_a_flag_for_true_may_stand_alone(words: list[str], expected: tuple[bool, bool]) -> None:
     """With or without a value, before another flag or at the end."""
-    limits = _organization(*words).limits
+    metadata = _organization(*words).metadata
 
-    assert expected == (limits.projects, limits.rate_limits)
+    assert expected == ("project_spend_limit" in metadata, "rate_limits" in metadata)
 
 
 @pytest.mark.parametrize(

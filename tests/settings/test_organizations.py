@@ -88,7 +88,7 @@ organizations:
     assert (600, 600) == (plan_a.interval, plan_b.interval)
     assert ((), (("project_ids", "proj_a"), ("project_ids", "proj_b"))) == (plan_a.filters, plan_b.filters)
     assert (11, 12) == (len(a.plans), len(b.plans))
-    assert (True, False) == (a.names.api_keys, b.names.api_keys)
+    assert (True, False) == ("api_keys" in a.metadata, "api_keys" in b.metadata)
 
 
 def test_commands_without_keys_take_the_same_file(tmp_path: Path) -> None:
@@ -101,30 +101,33 @@ def test_commands_without_keys_take_the_same_file(tmp_path: Path) -> None:
     assert [("a", None), ("b", None)] == [(o.name, o.key) for o in settings.organizations]
 
 
+_ORGANIZATION_LIMITS = {"spend_limit", "spend_alerts"}
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], (True, False, False, False, False)),
-        (["--resources.costs.group-by", "api_key_id"], (True, True, False, False, False)),
-        (["--resources.images.group-by", "user_id"], (True, False, False, True, False)),
-        (["--resources.costs.group-by", "api_key_id", "--names.api-keys=false"], (True, False, False, False, False)),
-        (
-            [
-                "--names.projects=false",
-                "--names.api-keys",
-                "--names.admin-api-keys",
-                "--names.users",
-                "--names.personal-data",
-            ],
-            (False, True, True, True, True),
-        ),
+        ([], {"projects"}),
+        (["--resources.costs.group-by", "api_key_id"], {"projects", "api_keys"}),
+        (["--resources.images.group-by", "user_id"], {"projects", "users"}),
+        (["--resources.costs.group-by", "api_key_id", "--names.api-keys=false"], {"projects"}),
+        (["--names.projects=false", "--names.groups"], {"groups", "group_members"}),
+        (["--names.service-accounts", "--names.certificates"], {"projects", "service_accounts", "certificates"}),
     ],
 )
-def test_names_follow_the_groupings_unless_told_otherwise(words: list[str], expected: tuple[bool, ...]) -> None:
-    """Keys and users are looked up when their ids are shown."""
-    names = load("run", words, _KEY).organizations[0].names
+def test_names_follow_the_groupings_unless_switched(words: list[str], expected: set[str]) -> None:
+    """Keys and users are looked up when their ids are shown; everything else when it is switched on."""
+    organization = load("run", words, _KEY).organizations[0]
 
-    assert expected == (names.projects, names.api_keys, names.admin_api_keys, names.users, names.personal_data)
+    assert expected | _ORGANIZATION_LIMITS == organization.metadata
+    assert not organization.personal_data
+
+
+def test_limits_of_the_organization_are_not_compared_with_the_costs_of_a_project() -> None:
+    """A project filter leaves the limits of projects."""
+    environ = {**_KEY, "OPENAI_PROJECT_ID": "proj_a"}
+
+    assert {"projects", "rate_limits"} == load("run", ["--limits.rate-limits"], environ).organizations[0].metadata
 
 
 def test_a_project_filter_of_usage_alone_does_not_narrow_the_costs() -> None:

@@ -13,7 +13,7 @@ from tests.support.scripted_api import plan
 from tests.support.skipping_clock import HastyClock
 
 PLANS = tuple(plan(row) for row in CATALOG)
-LOOKUPS = lookups(projects=True, organization_limits=True)
+LOOKUPS = lookups(["projects", "spend_limit", "spend_alerts"])
 
 
 @dataclass

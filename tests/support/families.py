@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from exporter.catalog import CATALOG, Kind, accrued_name, today_name, window_name
-from exporter.collector.metrics import ALL as DESCRIBED
-from exporter.collector.metrics import MetricDesc
+from exporter.collector import ALL as DESCRIBED
+from exporter.collector import MetricDesc
 from exporter.telemetry import Telemetry
 
 TARGET_LABELS: Final = frozenset({"job", "instance", "pod"})

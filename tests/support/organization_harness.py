@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from exporter.catalog import Plan
 from exporter.collector import ClientMetrics, LedgerStore, MetadataPlan, NoStore, Organization, Poller, Status
@@ -66,6 +67,11 @@ class House:
     def asked(self, path: str = "") -> list[str]:
         """Return the paths below `/v1/` that were asked for, as far as they hold a text."""
         return [request.path.removeprefix("/v1/") for request in self.sim.simulator.requests if path in request.path]
+
+
+def metadata(*resources: str, **fields: Any) -> MetadataPlan:  # noqa: ANN401 -- what `MetadataPlan` takes
+    """Return a plan of these rows of the metadata table."""
+    return MetadataPlan(resources=frozenset(resources), **fields)
 
 
 def samples(family: Family) -> list[tuple[Series, float]]:
