@@ -144,8 +144,8 @@ def test_every_measure_of_the_table_is_documented() -> None:
 
 
 @pytest.mark.slow
-def test_a_thirteenth_row_needs_no_other_code() -> None:
-    """A row that is added to the table is simulated, polled, exported, configurable and referenced."""
+def test_a_row_of_either_table_needs_no_other_code() -> None:
+    """A row that is added to a table is simulated, polled, checked, exported, configurable and referenced."""
     printed = subprocess.run(
         [sys.executable, "-m", "tests.support.extra_resource"],
         cwd=ROOT,
@@ -163,3 +163,15 @@ def test_a_thirteenth_row_needs_no_other_code() -> None:
     assert {"low": 2652.0, "high": 2626.0} == scraped.by("context_level", "openai_window_dreams_requests", window="7d")
     assert 30.0 == scraped.value("openai_exporter_poll_interval_seconds", resource="dreams")
     assert "`openai_dreams_seconds`" in reference
+
+    naps = [dict(labels) for labels in scraped.series("openai_nap_info")]
+    project = naps[0]["project_id"]
+
+    assert 1.0 == scraped.value("openai_exporter_resource_up", resource="naps")
+    assert {"name 0", "name 1"} == {labels["nap_name"] for labels in naps}
+    assert {"naps_0": 100.0, "naps_1": 101.0} == scraped.by(
+        "nap_id", "openai_nap_ends_timestamp_seconds", project_id=project
+    )
+    assert "(/organization/projects/{project_id}/naps times.ends_at)" in reference
+    assert "| `names.naps` |" in reference
+    assert reference.endswith("organization/projects organization/projects/{project_id}/naps")

@@ -191,7 +191,7 @@ def test_endpoints_are_chosen(lives: Lives) -> None:
     """Names and limits are endpoints too."""
     (variable,) = [each for each in dashboard("openai-exporter").variables if each.name == "resource"]
 
-    assert {"costs", "completions", "projects", "spend_limits"} <= _label_values(lives, variable.query)
+    assert {"costs", "completions", "projects", "spend_limit"} <= _label_values(lives, variable.query)
 
 
 def _label_values(lives: Lives, query: str, life: str = "weeks") -> set[str]:

@@ -10,7 +10,7 @@ import promql_parser
 import pytest
 import yaml
 
-from exporter.collector import metrics
+from exporter.collector import ALL
 from exporter.exposition import reference
 from exporter.telemetry import Telemetry
 from tests.support.promtool import ROOT, RULES
@@ -156,7 +156,7 @@ def test_example_of_a_threshold_loads(tmp_path: Path) -> None:
 
 
 def _exported() -> set[str]:
-    names = {family.name for family in reference()} | {family.name for family in metrics.ALL}
+    names = {family.name for family in reference()} | {family.name for family in ALL}
     for family in Telemetry().families:
         names |= {metric.name for metric in family.describe()} | {
             f"{metric.name}_total" for metric in family.describe()

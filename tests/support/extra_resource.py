@@ -1,9 +1,21 @@
-"""A program that adds a row to the table before anything else reads it, and prints what comes of that."""
+"""A program that adds a row to each table before anything else reads it, and prints what comes of that."""
 
 import sys
 
 import exporter.catalog
-from exporter.catalog import ApiFamily, Measure, Resource
+from exporter.catalog import (
+    ApiFamily,
+    EntryLabel,
+    Measure,
+    MetadataFamily,
+    MetadataKind,
+    MetadataResource,
+    MetadataSetting,
+    PollInterval,
+    Resource,
+    Scope,
+    ValueKind,
+)
 
 ROW = Resource(
     name="dreams",
@@ -20,13 +32,34 @@ ROW = Resource(
     widths={"1d": 31, "1h": 168, "1m": 1440},
 )
 
+METADATA_ROW = MetadataResource(
+    name="naps",
+    path="organization/projects/{project_id}/naps",
+    scope=Scope.PROJECT,
+    kind=MetadataKind.NAMES,
+    setting=MetadataSetting(MetadataKind.NAMES, "naps", "Naps of projects"),
+    interval=PollInterval.DIRECTORY,
+    id_label="nap_id",
+    families=(
+        MetadataFamily("openai_nap_info", "1 for every nap", labels=(EntryLabel("nap_name", "name", is_name=True),)),
+        MetadataFamily(
+            "openai_nap_ends_timestamp_seconds", "Unix time at which the nap ends", ValueKind.NUMBER, "times.ends_at"
+        ),
+    ),
+)
+
 _TABLE = (*exporter.catalog.CATALOG, ROW)
+_METADATA = (*exporter.catalog.METADATA, METADATA_ROW)
 
 
 def _main() -> None:
     exporter.catalog.CATALOG = exporter.catalog.resources.CATALOG = _TABLE  # type: ignore[misc]
 
+    exporter.catalog.METADATA = exporter.catalog.metadata.METADATA = _METADATA  # type: ignore[misc]
+
+    from exporter.check import lookups  # noqa: PLC0415 -- the tables come first
     from exporter.cli.reference import markdown  # noqa: PLC0415 -- the table comes first
+    from exporter.settings.reference import markdown as settings  # noqa: PLC0415
     from exporter.simulator import keys  # noqa: PLC0415
     from tests.support.clock import ManualClock  # noqa: PLC0415
     from tests.support.exporter_harness import NOW, run, stage  # noqa: PLC0415
@@ -34,13 +67,18 @@ def _main() -> None:
 
     async def scenario() -> str:
         clock = ManualClock(NOW)
-        environ = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_RESOURCES__DREAMS__INTERVAL": "30s"}
+        environ = {
+            "OPENAI_ADMIN_KEY": keys.FULL,
+            "OPENAI_EXPORTER_RESOURCES__DREAMS__INTERVAL": "30s",
+            "OPENAI_EXPORTER_NAMES__NAPS": "true",
+        }
         async with stage(scripted(clock, _TABLE), clock, only=("dreams", "costs"), environ=environ) as on:
             add(on.simulator, ROW, 0, 13)
             await on.advance(300)
             return (await on.scrape()).text
 
-    sys.stdout.write(run(scenario()) + markdown())
+    looked_up = " ".join(row.path for row in lookups({"naps"}))
+    sys.stdout.write(run(scenario()) + markdown() + settings() + looked_up)
 
 
 if __name__ == "__main__":
