@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate
 
-.PHONY: fuzz help demo run test test-fast lint format dashboards docs manifests golden lock clean bench-alerts bench-exactness bench-requests bench bench-quick bench-organizations
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -78,6 +78,9 @@ manifests: $(VENV)/.run ## make deploy/kubernetes/prometheusrule.yaml anew from 
 
 dashboards: $(VENV)/.dev ## write grafana/*.json anew from grafana/dashboards
 	@$(BIN)/python -m grafana.dashboards
+
+release: $(VENV)/.dev ## build sdist, wheel, SBOM, release notes and checksums into dist/
+	@$(BIN)/python -m deploy.release
 
 lock: $(VENV)/.dev ## compile the hashed requirements anew
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements/run.txt

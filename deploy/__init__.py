@@ -1,0 +1,1 @@
+"""Tools that build what is released and deployed; `make help` lists them."""
