@@ -90,7 +90,7 @@ def here() -> Environment:
 def unmet(lock: str, environment: Environment) -> list[str]:
     """Return every requirement that a lock does not meet in an environment, and who has it."""
     there = {canonicalize_name(each.name): each for each in locked(lock) if applies(each, environment, set())}
-    wanted = [("pyproject.toml", each) for each in declared(lock)]
+    wanted = [("pyproject.toml", each) for each in declared(lock) if applies(each, environment, set())]
     for pinned in there.values():
         try:
             wanted += [
