@@ -71,7 +71,7 @@ golden: $(VENV)/.dev ## write the golden exposition anew
 
 docs: $(VENV)/.run ## make docs/metrics.md and docs/settings.md anew from the code
 	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
-	@$(BIN)/python -m exporter.settings.reference >docs/settings.md
+	@$(BIN)/python -m exporter.settings >docs/settings.md
 
 manifests: $(VENV)/.run ## make deploy/kubernetes/prometheusrule.yaml anew from deploy/prometheus/rules
 	@$(BIN)/python deploy/kubernetes/prometheusrule.py >deploy/kubernetes/prometheusrule.yaml

@@ -1,4 +1,4 @@
-"""The two times there are: what the calendar says, and what has passed."""
+"""Wall-clock time and monotonic time, passed in wherever they are needed."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What cli, publisher, organization and upstream know of time."""
+    """The clock that cli, publisher, collector and openai get as an argument."""
 
     def now(self) -> float:
         """Unix time in seconds, UTC: for buckets, midnights and timestamps."""
@@ -17,21 +17,21 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so many seconds of monotonic time."""
+        """Wait for a number of seconds of monotonic time."""
         ...
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """The system clock."""
 
     def now(self) -> float:
         """Unix time in seconds, UTC."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary moment."""
+        """Seconds since an arbitrary point in time."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so many seconds."""
+        """Wait for a number of seconds."""
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The one thread that owns ledgers, state and encoder, so that they need no locks and the event loop never waits."""
+"""The worker thread: it owns ledgers, state and encoder, which need no locks and never block the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,15 +9,15 @@ T = TypeVar("T")
 
 
 class Worker:
-    """Runs one piece of work at a time, in the order in which it is given."""
+    """Runs one function at a time, in the order of submission."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do the work on the worker's thread and return what it returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run the function on the worker thread and return its result."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     def stop(self) -> None:
-        """Finish what was given, and take no more."""
-        self._thread.shutdown(wait=True)
+        """Finish what was submitted, and accept no more."""
+        self._executor.shutdown(wait=True)

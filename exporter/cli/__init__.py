@@ -5,19 +5,21 @@ import sys
 from collections.abc import Sequence
 
 from exporter import __version__
-from exporter.cli.arguments import Action, Arguments, UnknownCommandError, overview, parse_arguments, usage
+from exporter.cli.commands import Action, Arguments, UnknownCommandError, overview, parse_arguments, usage
 from exporter.cli.process import open_standard_streams
-from exporter.cli.redaction import redact
+from exporter.redaction import print_redacted
 
-_CANNOT_START = 2
+_USAGE_ERROR = 2
 _FAILED = 1
 _INTERRUPTED = 130
+
+__all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 2 where the command line or the settings are wrong.
 
-    `argv` are the words behind the program's name, by default those of the process.
+    `argv` are the arguments after the program's name, by default those of the process.
     """
     open_standard_streams()
     try:
@@ -34,7 +36,7 @@ def _main(argv: Sequence[str]) -> int:
         arguments = parse_arguments(argv)
     except UnknownCommandError as error:
         _print_error(str(error))
-        return _CANNOT_START
+        return _USAGE_ERROR
     match arguments.action:
         case Action.VERSION:
             sys.stdout.write(f"openai-usage-exporter {__version__}\n")
@@ -43,38 +45,38 @@ def _main(argv: Sequence[str]) -> int:
             sys.stdout.write(overview())
             return 0
         case Action.HELP:
-            from exporter.settings.reference import help_text  # noqa: PLC0415 - the overview has no need of pydantic
+            from exporter.settings import help_text  # noqa: PLC0415 - the overview must not wait for pydantic
 
-            sys.stdout.write(f"{usage(arguments.command)}\n{help_text(arguments.command.name)}")
+            print_redacted(f"{usage(arguments.command)}\n{help_text(arguments.command.name)}", end="")
             return 0
         case Action.EXECUTE:
             return _execute(arguments)
 
 
 def _execute(arguments: Arguments) -> int:
-    import structlog  # noqa: PLC0415 - the overview has no need of all this
+    import structlog  # noqa: PLC0415 - the overview must not wait for these imports
 
     from exporter.cli.logging import configure_logging  # noqa: PLC0415
     from exporter.settings import Log, SettingsError, load  # noqa: PLC0415
 
     configure_logging(Log())
     try:
-        settings = load(arguments.command.name, arguments.words)
+        settings = load(arguments.command.name, arguments.rest)
         configure_logging(settings.log)
         return arguments.command.execute(settings)
     except SettingsError as error:
         for problem in error.problems:
             _print_error(str(problem))
-        return _CANNOT_START
+        return _USAGE_ERROR
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
         raise
-    except Exception:  # noqa: BLE001 - the log says what nobody foresaw, without a key in it
-        structlog.get_logger(__name__).exception("stopped by an unexpected error")
+    except Exception:  # noqa: BLE001 - logged with its traceback, redacted
+        structlog.get_logger(__name__).exception("unexpected_error")
         return _FAILED
 
 
-def _print_error(words: str) -> None:
-    line = "".join(letter if letter.isprintable() else "?" for letter in redact(words))
-    sys.stderr.write(f"error: {line}\n")
+def _print_error(message: str) -> None:
+    line = "".join(char if char.isprintable() else "?" for char in message)
+    print_redacted(f"error: {line}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`backfill`: writes history as OpenMetrics, and says what to do with it."""
+"""`backfill`: writes history as OpenMetrics, and prints how to import it."""
 
 import asyncio
 import contextlib
@@ -21,20 +21,19 @@ from exporter.backfill import (
     partial_of,
     span_of,
 )
-from exporter.catalog import DAY
-from exporter.cli.connecting import connect
-from exporter.cli.redaction import redact
+from exporter.cli.service import connect
 from exporter.clock import SystemClock
+from exporter.durations import DAY, format_duration
 from exporter.openai import Silent, UpstreamError
+from exporter.redaction import print_redacted
 from exporter.settings import BackfillSettings, Settings
-from exporter.settings.durations import format_duration
 
-_CANNOT_START: Final = 2
-_JOB: Final = ("job", "instance")
+_USAGE_ERROR: Final = 2
+_TARGET_LABELS: Final = ("job", "instance")
 
 
 def execute(settings: BackfillSettings) -> int:
-    """Return 0 when all is written, 1 when something cannot be read or written, 2 when the flags make no sense."""
+    """Return 0 when everything is written, 1 when something cannot be read or written, 2 when flags contradict."""
     now = time.time()
     try:
         until = settings.until.at(now) if settings.until else None
@@ -42,22 +41,22 @@ def execute(settings: BackfillSettings) -> int:
         labels = checked_labels(settings.labels, _own_labels(settings))
     except (SpanError, LabelError) as error:
         _say(f"error: {error}")
-        return _CANNOT_START
-    if missing := [name for name in _JOB if name not in labels]:
+        return _USAGE_ERROR
+    if missing := [name for name in _TARGET_LABELS if name not in labels]:
         _say(
-            f"note: without --label {'=... --label '.join(missing)}=... these are other series than those that "
-            "Prometheus scrapes: give the labels of the scrape job"
+            f"note: without --label {'=... --label '.join(missing)}=... these are not the series that Prometheus "
+            "scrapes: give the labels of the scrape job"
         )
     try:
         summary = asyncio.run(_write(settings, span, labels))
     except UpstreamError as error:
         _say(f"error: {error}")
-        _say(f"{error.advice} {_left(settings.output)}")
+        _say(f"{error.advice} {_partial_file(settings.output)}")
         return 1
     except OSError as error:
         _say(f"error: {error.filename or settings.output}: {error.strerror}")
         return 1
-    _say(_farewell(settings.output, span, summary))
+    _say(_summary(settings.output, span, summary))
     return 0
 
 
@@ -66,7 +65,7 @@ async def _write(settings: BackfillSettings, span: Span, labels: dict[str, str])
     async with contextlib.AsyncExitStack() as stack:
         sources = []
         for organization in settings.organizations:
-            client = connect(organization, settings.api, clock, _Progress(organization.name))
+            client = connect(organization, settings, clock, _Progress(organization.name))
             stack.push_async_callback(client.aclose)
             sources.append(Source(organization.name, organization.plans, client))
         with output_to(settings.output) as out:
@@ -74,39 +73,38 @@ async def _write(settings: BackfillSettings, span: Span, labels: dict[str, str])
 
 
 def _own_labels(settings: Settings) -> set[str]:
-    label_groups = [sheet for each in settings.organizations for plan in each.plans for sheet in plan.label_groups]
-    return {name for sheet in label_groups for name in sheet.labels}
+    groups = [group for each in settings.organizations for plan in each.plans for group in plan.label_groups]
+    return {name for group in groups for name in group.labels}
 
 
 class _Progress(Silent):
-    """Tells of what makes it slow."""
+    """Prints errors that are retried."""
 
     def __init__(self, organization: str) -> None:
         self._organization = organization
 
     def error(self, resource: str, error: UpstreamError) -> None:
-        """Say what went wrong; what can pass is tried again by the client."""
+        """Print an error that the client retries."""
         if error.retryable:
-            pause = f", which asks for a pause of {error.retry_after:.0f} s" if error.retry_after else ""
-            _say(f"{self._organization}: {resource}: {error}{pause}: trying again")
+            pause = f" in {error.retry_after:.0f} s, as requested" if error.retry_after else ""
+            _say(f"{self._organization}: {resource}: {error}: retrying{pause}")
 
 
-def _left(output: Path) -> str:
-    return "" if str(output) == "-" else f"{partial_of(output)} is incomplete; {output} was not touched."
+def _partial_file(output: Path) -> str:
+    return "" if str(output) == "-" else f"{partial_of(output)} is incomplete; {output} was not changed."
 
 
-def _farewell(output: Path, span: Span, summary: Summary) -> str:
+def _summary(output: Path, span: Span, summary: Summary) -> str:
     first, last = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d}" for time in (span.start, span.end - DAY))
     age = int((time.time() - span.start) // DAY) + 1
     return (
         f"wrote {summary.samples:,} samples of {summary.series:,} series, {first} to {last}, to {output}\n"
         f"next:  promtool tsdb create-blocks-from openmetrics {output if str(output) != '-' else 'FILE'} BLOCKS\n"
-        f"       raise --storage.tsdb.retention.time of Prometheus above {age}d: it deletes what is older\n"
-        "       move the folders in BLOCKS into its --storage.tsdb.path; it takes them up within minutes\n"
-        f"ask:   last_over_time(openai_cost_usd[{format_duration(span.step)}]) at any moment of a day: its costs"
+        f"       set --storage.tsdb.retention.time of Prometheus above {age}d: it deletes older blocks\n"
+        "       move the directories in BLOCKS to its --storage.tsdb.path; it loads them within minutes\n"
+        f"query: last_over_time(openai_cost_usd[{format_duration(span.step)}]) returns the costs of a day at any time"
     )
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{redact(line)}\n")
-    sys.stderr.flush()
+    print_redacted(line, file=sys.stderr)

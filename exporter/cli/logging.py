@@ -1,4 +1,4 @@
-"""Logging: one event, one line, key and value; the standard library's loggers speak the same way."""
+"""Logging: one event per line with key-value fields, for structlog and the standard library's loggers."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 
-from exporter.cli.redaction import redact
+from exporter.redaction import redact
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from exporter.settings import Log
 
 _QUIET: Final = ("httpx", "httpcore", "h11", "asyncio", "uvicorn", "uvicorn.error", "uvicorn.access")
-"""Loggers of libraries, which tell at `info` what is not news to an operator."""
+"""Loggers of libraries whose `info` messages do not concern an operator."""
 
 
 def configure_logging(log: "Log", stream: TextIO | None = None) -> None:
-    """Send everything that is logged to the stream (standard error), in the format and at the level of the settings."""
+    """Log to the stream (default: standard error), in the format and at the level of the settings, redacted."""
     stream = stream or sys.stderr
     console = log.format == "console" or (log.format is None and stream.isatty())
     level = logging.getLevelNamesMapping()[log.level.upper()]
@@ -53,6 +53,7 @@ def configure_logging(log: "Log", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(capture=True)
     for name in _QUIET:
         library = logging.getLogger(name)
         library.handlers.clear()

@@ -1,11 +1,15 @@
-"""The process: its standard streams and its limit on open files."""
+"""The process of a command: its standard streams, its limit on open files and its signals."""
 
+import asyncio
 import os
 import resource
+import signal
 import sys
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
-_MOST_DESCRIPTORS: Final = 65536
+_MAX_DESCRIPTORS: Final = 65536
+_IGNORED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
 
 
 def open_standard_streams() -> None:
@@ -19,9 +23,33 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def raise_descriptor_limit() -> None:
-    """Raise the soft limit on open files to the hard one, as Go programs do."""
+def prepare_server_process() -> None:
+    """Ignore stray signals that would end the process, and raise the soft limit on open files as Go programs do."""
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    wanted = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set from now on, even if the parent process ignored SIGINT."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event
+
+
+def on_hangup(action: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Run `action` as a task at every SIGHUP from now on."""
+    loop = asyncio.get_running_loop()
+    running: set[asyncio.Task[object]] = set()
+
+    def start() -> None:
+        task = loop.create_task(action(), name="hangup")
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, start)

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from exporter.cli.logging import configure_logging
-from exporter.cli.redaction import redact
+from exporter.redaction import redact
 from exporter.settings import KeyFile, KeyUnavailableError, Settings, SettingsError
 from exporter.telemetry import Telemetry
 from exporter.web import Security, WebConfigError

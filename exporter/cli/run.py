@@ -4,24 +4,25 @@ import asyncio
 
 import structlog
 
-from exporter.cli.process import raise_descriptor_limit
+from exporter.cli.process import prepare_server_process
 from exporter.cli.service import open_store, serve_until_signalled
-from exporter.cli.signals import ignore_stray_signals
 from exporter.settings import Settings
-from exporter.store import StateInUseError
+from exporter.store import StateInUseError, StateUnwritableError
 from exporter.web import WebConfigError
 
 _log = structlog.get_logger("exporter")
 
 
 def execute(settings: Settings) -> int:
-    """Serve until a signal. Returns 1 when the state or the address belongs to somebody else."""
-    ignore_stray_signals()
-    raise_descriptor_limit()
+    """Serve until a signal. Returns 1 when the state or the address cannot be used."""
+    prepare_server_process()
     try:
-        store = open_store(settings.state_path)
+        store = open_store(settings.state_path, required=not settings.state_path_is_default)
     except StateInUseError as error:
-        _log.error("start_failed", error=str(error))
+        _log.error("start_failed", error=str(error))  # an expected failure: the traceback adds nothing
+        return 1
+    except StateUnwritableError as error:
+        _log.error("start_failed", error=str(error), advice="make state.path writable, or set another one")
         return 1
     try:
         asyncio.run(serve_until_signalled(settings, store))

@@ -1,10 +1,11 @@
-"""The exporter put together: settings become organizations, a publisher and a server, which live until a signal."""
+"""Builds the exporter from the settings: organizations, publisher and server, which run until a signal."""
 
 import asyncio
 import contextlib
 import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +13,13 @@ import structlog
 
 from exporter import __version__
 from exporter.catalog import METADATA, PollInterval
-from exporter.cli.connecting import connect
+from exporter.cli.process import on_hangup, stop_signal
 from exporter.cli.reload import Reloader
-from exporter.cli.signals import on_hangup, stopping
 from exporter.clock import Clock, SystemClock
 from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
 from exporter.exposition import Body, Format, Tail
-from exporter.openai import Throttle
+from exporter.openai import Client, FallbackClient, Observer, Runner, Throttle, inline
+from exporter.openai.fallback import Told
 from exporter.publisher import Publisher
 from exporter.settings import OrganizationSettings, Poll, Settings
 from exporter.store import StateUnwritableError, Store
@@ -27,10 +28,10 @@ from exporter.web import Address, App, Security, Server, passed_by_systemd
 from exporter.worker import Worker
 
 _SWITCH_INTERVAL: Final = 0.0005
-"""Seconds after which the worker's thread lets the event loop's run: with Python's 5 ms scrapes wait noticeably."""
+"""Seconds after which the worker thread yields to the event loop: with Python's 5 ms, scrapes wait noticeably."""
 
 _STAGGER: Final = 0.25
-"""Seconds from one organization's first poll to the next one's: all at once, they would keep scrapes waiting."""
+"""Seconds between the first polls of two organizations: all at once they would delay scrapes."""
 
 _WILDCARDS: Final = frozenset({"::", "0.0.0.0"})  # noqa: S104 - nothing is bound here
 
@@ -41,7 +42,7 @@ class Service:
     """One running exporter."""
 
     def __init__(self, settings: Settings, store: Store | None, clock: Clock | None = None) -> None:
-        """Build everything; nothing is asked or served before `run`. Without a store counters start at 0."""
+        """Build everything; nothing is requested or served before `serving`. Without a store, counters start at 0."""
         self._clock = clock or SystemClock()
         self._worker = Worker()
         self._store = store
@@ -77,7 +78,7 @@ class Service:
         addresses = [] if web.systemd_socket else [(each.host, each.port) for each in web.listen_address]
         sockets = passed_by_systemd() if web.systemd_socket else []
         await self.publisher.publish()
-        _spare_what_is_there()
+        _freeze_objects()
         try:
             async with (
                 Server(self._app, addresses, security, sockets=sockets) as server,
@@ -86,11 +87,11 @@ class Service:
                 _warn_if_open(server.addresses, security)
                 tasks = [
                     group.create_task(self.publisher.run(), name="publisher"),
-                    group.create_task(self._settle(), name="settle"),
+                    group.create_task(self._freeze_after_first_polls(), name="freeze"),
                 ]
                 tasks += [
-                    group.create_task(self._poll(organization, place * _STAGGER), name=organization.name)
-                    for place, organization in enumerate(self.organizations)
+                    group.create_task(self._poll(organization, index * _STAGGER), name=organization.name)
+                    for index, organization in enumerate(self.organizations)
                 ]
                 yield server
                 for task in tasks:
@@ -104,11 +105,11 @@ class Service:
         await self._clock.sleep(delay)
         await organization.run(self.publisher.notify)
 
-    async def _settle(self) -> None:
-        """Wait for what the first polls bring: most of the memory that this process will ever hold."""
+    async def _freeze_after_first_polls(self) -> None:
+        """Wait for the first polls, which allocate most of the memory that this process will ever use."""
         while not self.publisher.snapshot.ready:
             await self._clock.sleep(1.0)
-        _spare_what_is_there()
+        _freeze_objects()
 
     def _own(self, body: Body, format_: Format) -> Body:
         for organization in self.organizations:
@@ -116,23 +117,23 @@ class Service:
         return self._tail.many(body, format_)
 
     def _organization(self, settings: OrganizationSettings) -> Organization:
-        watch = ClientMetrics(settings.name, self.telemetry)
+        client_metrics = ClientMetrics(settings.name, self.telemetry)
         throttle = Throttle(self._clock, settings.requests_per_minute)
         client = connect(
             settings,
-            self._settings.api,
+            self._settings,
             self._clock,
-            watch,
+            client_metrics,
             throttle=throttle,
             run=self._worker.run,
-            told=watch.legacy,
+            on_fallback=client_metrics.legacy,
         )
         return Organization(
             settings.name,
             settings.plans,
             client=client,
             throttle=throttle,
-            watch=watch,
+            watch=client_metrics,
             clock=self._clock,
             telemetry=self.telemetry,
             run=self._worker.run,
@@ -143,8 +144,8 @@ class Service:
         )
 
 
-def _spare_what_is_there() -> None:
-    """Keep the garbage collector from looking through what stays: with many organizations that is most of its work."""
+def _freeze_objects() -> None:
+    """Exclude long-lived objects from garbage collection: with many organizations they are most of its work."""
     gc.collect()
     gc.freeze()
 
@@ -163,13 +164,57 @@ def _metadata_plan(settings: OrganizationSettings, poll: Poll) -> MetadataPlan:
     )
 
 
-def open_store(path: Path) -> Store | None:
-    """Open the state, or say why the exporter runs without one. Raises StateInUseError."""
+def connect(
+    organization: OrganizationSettings,
+    settings: Settings,
+    clock: Clock,
+    observer: Observer,
+    *,
+    throttle: Throttle | None = None,
+    run: Runner = inline,
+    on_fallback: Told | None = None,
+) -> Client:
+    """Return the client of one organization, by default with a throttle for it alone.
+
+    With `on_fallback` the client falls back to the legacy billing endpoints and calls it at each change, unless the
+    settings filter by project, which those endpoints cannot. Raises ValueError where there is no key.
+    """
+    if organization.key is None:
+        raise ValueError(f"organization {organization.name} has no key")
+    make: Callable[..., Client] = Client
+    if on_fallback and not organization.project_scoped:
+        make = partial(FallbackClient, told=on_fallback, organization=organization.name)
+    api, proxy = settings.api, settings.proxy
+    return make(
+        organization.base_url,
+        organization.key.read,
+        throttle=throttle or Throttle(clock, organization.requests_per_minute),
+        clock=clock,
+        organization_id=organization.organization_id or "",
+        timeout=api.timeout,
+        max_body=api.max_body,
+        proxy=proxy.url_with_credentials if proxy else None,
+        ca_file=str(api.ca_file) if api.ca_file else None,
+        observer=observer,
+        run=run,
+    )
+
+
+def open_store(path: Path, *, required: bool = False) -> Store | None:
+    """Open the state file; return None, and log why, if it cannot be written and is not required.
+
+    Raises StateInUseError, and StateUnwritableError if it is required.
+    """
     try:
         return Store(path)
     except StateUnwritableError as error:
-        _log.error(  # the words say it all
-            "no state can be kept: counters start at 0 with this process", error=str(error), advice="set state.path"
+        if required:
+            raise
+        _log.error(  # an expected failure: the traceback adds nothing
+            "state_not_writable",
+            error=str(error),
+            detail="no state can be kept: counters start at 0 with this process",
+            advice="set state.path",
         )
         return None
 
@@ -179,7 +224,7 @@ async def serve_until_signalled(
 ) -> None:
     """Run the exporter until SIGTERM or SIGINT, and reload at SIGHUP; `on_listening` gets its URL once it listens."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    stop = stopping()
+    stop = stop_signal()
     service = Service(settings, store)
     async with service.serving() as server:
         on_hangup(service.reloader.reload)

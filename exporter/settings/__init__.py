@@ -1,16 +1,24 @@
-"""The settings: read from flags, the environment and a YAML file, checked, and made into what the commands need."""
+"""The settings: read from the command line, the environment and a YAML file, checked and resolved."""
 
-from exporter.settings.addresses import Address
 from exporter.settings.credentials import GivenKey, KeyFile, KeySource, KeyUnavailableError
-from exporter.settings.errors import Problem, SettingsError
 from exporter.settings.load import load
-from exporter.settings.points_in_time import PointInTime
-from exporter.settings.resolved import BackfillSettings, OrganizationSettings, Settings, SimulateSettings
-from exporter.settings.sections import Api, Budgets, Log, Poll, Web
+from exporter.settings.messages import Problem, SettingsError
+from exporter.settings.reference import help_text, markdown
+from exporter.settings.resolve import (
+    AssetsSettings,
+    BackfillSettings,
+    OrganizationSettings,
+    Proxy,
+    Settings,
+    SimulateSettings,
+)
+from exporter.settings.sections import Api, Budgets, Log, Poll, Web, WindowSettings
+from exporter.settings.types import Address, PointInTime, is_loopback
 
 __all__ = [
     "Address",
     "Api",
+    "AssetsSettings",
     "BackfillSettings",
     "Budgets",
     "GivenKey",
@@ -22,9 +30,14 @@ __all__ = [
     "PointInTime",
     "Poll",
     "Problem",
+    "Proxy",
     "Settings",
     "SettingsError",
     "SimulateSettings",
     "Web",
+    "WindowSettings",
+    "help_text",
+    "is_loopback",
     "load",
+    "markdown",
 ]

@@ -1,6 +1,7 @@
-"""Keys: where they come from, and that they are never shown."""
+"""Keys and other secrets: where they come from. Each is registered for redaction where it is read."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -8,69 +9,69 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from exporter.redaction import register_secret
+from exporter.settings.model import PROXY_AUTH
 from exporter.settings.sources import EnvironmentSource
 
-_LONGEST_KEY: Final = 4096
-"""Bytes: a larger file holds something else."""
+_MAX_BYTES: Final = 4096
+"""A larger file contains something else than a key."""
+_ASSIGNMENT: Final = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*[=:]\s*\S.*")
+_QUOTES: Final = "\"'`"
 
 
 class KeyUnavailableError(OSError):
-    """A key cannot be read now; the words say which file or variable, and what to do."""
+    """A key cannot be read now; the message names the file or variable and says what to do."""
 
 
 class GivenKey:
     """A key from the environment."""
 
-    __slots__ = ("_text", "origin")
+    __slots__ = ("_key", "origin")
 
     def __init__(self, text: str, origin: str) -> None:
         """Take the key and the variable's name. Raises KeyUnavailableError for what cannot be a key."""
         self.origin = origin
-        self._text = _checked(text, origin)
+        self._key = _validated_key(text, origin)
 
     def read(self) -> str:
         """Return the key."""
-        return self._text
+        return self._key
 
     def __repr__(self) -> str:
         return f"GivenKey(origin={self.origin!r})"
 
 
 class KeyFile:
-    """A key in a file, read again when the file changes: a mounted secret can be rotated without a restart."""
+    """A key in a file, read again when the file changes, so that a mounted secret can be rotated without a restart."""
 
-    __slots__ = ("_stamp", "_text", "origin", "path")
+    __slots__ = ("_key", "_version", "origin", "path")
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.origin = str(path)
-        self._stamp: tuple[int, int, int] | None = None
-        self._text = ""
+        self._version: tuple[int, int, int] | None = None
+        self._key = ""
 
     def read(self) -> str:
         """Return the key without surrounding white space. Raises KeyUnavailableError."""
         try:
             status = self.path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if stamp != self._stamp:
-                with self.path.open("rb") as file:
-                    content = file.read(_LONGEST_KEY + 1)
-                self._text = _checked(content[: _LONGEST_KEY + 1].decode("utf-8-sig"), self.origin)
-                self._stamp = stamp
-        except UnicodeDecodeError:
-            raise KeyUnavailableError(f"{self.origin} does not hold a key: put the key alone, as text") from None
+            version = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if version != self._version:
+                self._key = _validated_key(_read_text(self.path), self.origin)
+                self._version = version
         except KeyUnavailableError:
             raise
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else "it cannot be read"
             raise KeyUnavailableError(
-                f"the key file {self.origin} cannot be read ({reason}): put it there and let this user read it"
+                f"the key file {self.origin} cannot be read ({_reason(error)}): "
+                "create it and make it readable for this user"
             ) from None
-        return self._text
+        return self._key
 
     def reload(self) -> None:
         """Read the file, changed or not. Raises KeyUnavailableError."""
-        self._stamp = None
+        self._version = None
         self.read()
 
     def __repr__(self) -> str:
@@ -78,28 +79,71 @@ class KeyFile:
 
 
 KeySource = GivenKey | KeyFile
-"""Where a key comes from: `.read()` at each use, `.origin` for messages."""
+"""Where a key comes from: call `.read()` for each use; `.origin` is for messages."""
 
 
-def _checked(text: str, origin: str) -> str:
+def read_proxy_auth(path: Path) -> str:
+    """Return `user:password` from a file. Raises KeyUnavailableError."""
+    try:
+        return validated_proxy_auth(_read_text(path), str(path))
+    except KeyUnavailableError:
+        raise
+    except OSError as error:
+        raise KeyUnavailableError(
+            f"{path} cannot be read ({_reason(error)}): correct the path or permissions"
+        ) from None
+
+
+def validated_proxy_auth(text: str, origin: str) -> str:
+    """Return `user:password` without surrounding white space. Raises KeyUnavailableError."""
+    auth = text.strip()
+    user, colon, password = auth.partition(":")
+    if not user or not colon or not auth.isprintable():
+        raise KeyUnavailableError(f"{origin} does not contain user:password on one line")
+    register_secret(auth)
+    register_secret(password)
+    return auth
+
+
+def _read_text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise KeyUnavailableError(f"{path} is not a text file: it must contain the secret alone, as text") from None
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else "unknown error"
+
+
+def _validated_key(text: str, origin: str) -> str:
     key = text.strip()
     if not key:
         raise KeyUnavailableError(f"{origin} is empty: put the key there")
-    if len(key) > _LONGEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
-        raise KeyUnavailableError(f"{origin} does not hold a key alone: a key is one word of plain ASCII")
+    if key[0] in _QUOTES or key[-1] in _QUOTES:
+        raise KeyUnavailableError(f"{origin} has quotes around the key: remove them")
+    if _ASSIGNMENT.fullmatch(key):
+        raise KeyUnavailableError(f"{origin} contains NAME=key, a line of an environment file: put the key there alone")
+    if key.lower().startswith("bearer "):
+        raise KeyUnavailableError(f"{origin} begins with the word Bearer: put the key there alone")
+    if len(key) > _MAX_BYTES or not key.isascii() or not key.isprintable() or " " in key:
+        raise KeyUnavailableError(f"{origin} does not contain a key alone: a key is one word of plain ASCII")
+    register_secret(key)
     return key
 
 
-def _blank_is_none(value: object) -> object:
+def _none_if_blank(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-_Word = Annotated[str | None, BeforeValidator(_blank_is_none)]
-_Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
+_Word = Annotated[str | None, BeforeValidator(_none_if_blank)]
+_Secret = Annotated[SecretStr | None, BeforeValidator(_none_if_blank)]
 
 
 class Credentials(BaseSettings):
-    """What comes from the environment alone, under OpenAI's own names. Blank counts as not set."""
+    """What comes from the environment only, mostly under OpenAI's own names. Blank counts as not set."""
 
     model_config = SettingsConfigDict(
         case_sensitive=True, extra="ignore", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
@@ -110,17 +154,15 @@ class Credentials(BaseSettings):
     api_key: _Secret = Field(None, validation_alias="OPENAI_API_KEY")
     project_id: _Word = Field(None, validation_alias="OPENAI_PROJECT_ID")
     organization_id: _Word = Field(None, validation_alias="OPENAI_ORG_ID")
+    proxy_auth: _Secret = Field(None, validation_alias=PROXY_AUTH)
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Credentials":
-        """Return what this environment holds."""
+        """Return what this environment contains."""
         return cls.model_validate(EnvironmentSource(cls, environ)())
 
     @property
-    def given(self) -> tuple[str, ...]:
-        """The variables that are set, the ordinary key's aside."""
-        return tuple(
-            str(field.validation_alias)
-            for name, field in type(self).model_fields.items()
-            if name != "api_key" and getattr(self, name) is not None
-        )
+    def of_one_organization(self) -> tuple[str, ...]:
+        """The variables that are set and that are refused together with the setting `organizations`."""
+        fields = ("admin_key", "admin_key_file", "project_id", "organization_id")
+        return tuple(str(type(self).model_fields[name].validation_alias) for name in fields if getattr(self, name))

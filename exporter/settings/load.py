@@ -1,4 +1,4 @@
-"""From a command's words, the environment and the file to the settings."""
+"""Loads the settings of a command from its arguments, the environment and the file."""
 
 import os
 import ssl
@@ -10,43 +10,46 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
 
-from exporter.settings.credentials import Credentials
-from exporter.settings.environment import unknown_variables
-from exporter.settings.errors import Problem, SettingsError
-from exporter.settings.flags import read_flags
-from exporter.settings.messages import problems_of, suggestion
-from exporter.settings.model import COMMANDS, KEYLESS, Backfill, CommandSettings, Demo, Simulate
+from exporter.settings.credentials import Credentials, KeyUnavailableError, read_proxy_auth, validated_proxy_auth
+from exporter.settings.messages import Problem, SettingsError, problems_of, suggestion
+from exporter.settings.model import COMMANDS, KEYLESS, PROXY_AUTH, Assets, Backfill, CommandSettings, Demo, Simulate
 from exporter.settings.options import Option, options
-from exporter.settings.organizations import OrganizationSection
-from exporter.settings.resolve import organizations_of
-from exporter.settings.resolved import BackfillSettings, Settings, SimulateSettings
-from exporter.settings.sources import EnvironmentSource, read_file
+from exporter.settings.resolve import (
+    AssetsSettings,
+    BackfillSettings,
+    Proxy,
+    Settings,
+    SimulateSettings,
+    resolve_organizations,
+)
+from exporter.settings.sections import Api, OrganizationSection
+from exporter.settings.sources import EnvironmentSource, parse_flags, read_file, unknown_variables
 
 _CONFIG_FILE: Final = "OPENAI_EXPORTER_CONFIG__FILE"
 _DIRECTORY: Final = "openai-usage-exporter"
 
 
-def load(command: str, words: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings of a command: `backfill` gets BackfillSettings, `simulate` and `demo` SimulateSettings.
+def load(command: str, arguments: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings of a command; some commands get a subclass, such as BackfillSettings.
 
-    `words` are those after the command. Raises SettingsError that lists everything that is wrong, and KeyError for a
-    command that does not exist.
+    `arguments` are those after the command. Raises SettingsError that lists everything that is wrong, and KeyError for
+    a command that does not exist.
     """
     model = COMMANDS[command]
     known = tuple(options(model))
-    flags, problems = read_flags(known, words)
+    flags, problems = parse_flags(known, arguments)
     problems += unknown_variables(known, environ)
     file = _file(flags, environ, known, problems)
     if problems:
         raise SettingsError(problems)
-    flags_only = {leaf.dotted: leaf.flag for leaf in known if leaf.source == "flag"}
+    command_line_only = {option.dotted: option.flag for option in known if option.command_line_only}
     build: Callable[..., CommandSettings] = model
     sources = (InitSettingsSource(model, flags), EnvironmentSource(model, environ), InitSettingsSource(model, file))
     try:
-        written = build(_build_sources=(sources, {}))
+        configured = build(_build_sources=(sources, {}))
     except ValidationError as error:
-        raise SettingsError(problems_of(error, _paths(known), flags_only)) from None
-    return _resolved(written, environ, partial(load, command, words, environ))
+        raise SettingsError(problems_of(error, _paths(known), command_line_only)) from None
+    return _resolved(configured, environ, partial(load, command, arguments, environ))
 
 
 def _file(
@@ -61,66 +64,87 @@ def _file(
         problems += error.problems
         return {}
     if "config" in content:
-        problems.append(Problem("config", "a file cannot name another one: use --config.file, or " + _CONFIG_FILE))
-    elsewhere = {leaf.dotted for leaf in known if leaf.source == "flag"}
+        problems.append(Problem("config", "a file cannot include another one: use --config.file, or " + _CONFIG_FILE))
+    command_line_only = {option.dotted for option in known if option.command_line_only}
     for name in content:
-        if not isinstance(name, str) or name in elsewhere:
+        if not isinstance(name, str) or name in command_line_only:
             problems.append(Problem(str(name), suggestion(str(name), _paths(known))))
     return content
 
 
 def _paths(known: Sequence[Option]) -> list[str]:
-    members = [f"organizations[0].{leaf.dotted}" for leaf in options(OrganizationSection)]
-    paths = [leaf.dotted for leaf in known if leaf.source != "flag"] + members
+    members = [f"organizations[0].{option.dotted}" for option in options(OrganizationSection)]
+    paths = [option.dotted for option in known if not option.command_line_only] + members
     sections = {path.rpartition(".")[0] for path in paths} - {""}
     return [*paths, *sorted(sections)]
 
 
-def _resolved(written: CommandSettings, environ: Mapping[str, str], reread: Callable[[], Settings]) -> Settings:
+def _resolved(configured: CommandSettings, environ: Mapping[str, str], reread: Callable[[], Settings]) -> Settings:
     problems: list[Problem] = []
-    credentials = None if type(written) in KEYLESS else Credentials.of(environ)
+    credentials = None if type(configured) in KEYLESS else Credentials.of(environ)
     shared: dict[str, Any] = {
-        "web": written.web,
-        "api": written.api,
-        "poll": written.poll,
-        "log": written.log,
-        "state_path": written.state.path or _state_path(environ),
-        "new_counter_hold": written.new_counter_hold,
-        "organizations": organizations_of(written, credentials, environ, problems),
+        "web": configured.web,
+        "api": configured.api,
+        "proxy": _proxy(configured.api, credentials, problems) if credentials else None,
+        "poll": configured.poll,
+        "log": configured.log,
+        "state_path": configured.state.path or _default_state_path(environ),
+        "state_path_is_default": configured.state.path is None,
+        "new_counter_hold": configured.new_counter_hold,
+        "organizations": resolve_organizations(configured, credentials, environ, problems),
         "reread": reread,
     }
-    if written.api.ca_file and credentials:
-        problems += _unusable(written.api.ca_file)
+    if configured.api.ca_file and credentials:
+        problems += _ca_file_problems(configured.api.ca_file)
     if problems:
         raise SettingsError(tuple(dict.fromkeys(problems)))
-    match written:
+    match configured:
         case Backfill():
             return BackfillSettings(
-                since=written.since,
-                until=written.until,
-                output=written.output,
-                step=written.step,
-                labels=written.label,
+                since=configured.since,
+                until=configured.until,
+                output=configured.output,
+                step=configured.step,
+                labels=configured.label,
                 **shared,
             )
+        case Assets():
+            return AssetsSettings(directory=configured.directory, force=configured.force, **shared)
         case Simulate() | Demo():
-            return SimulateSettings(seed=written.seed, **shared)
+            return SimulateSettings(seed=configured.seed, **shared)
         case _:
             return Settings(**shared)
 
 
-def _unusable(ca_file: Path) -> list[Problem]:
+def _proxy(api: Api, credentials: Credentials, problems: list[Problem]) -> Proxy | None:
+    file, variable = api.proxy_auth_file, credentials.proxy_auth
+    auth = ""
+    if (file or variable) and not api.proxy:
+        problems.append(Problem("api.proxy", f"is not set, but api.proxy_auth_file or {PROXY_AUTH} is: set api.proxy"))
+    try:
+        if file and variable:
+            problems.append(Problem("", f"api.proxy_auth_file and {PROXY_AUTH} are both set: unset one of the two"))
+        elif file:
+            auth = read_proxy_auth(file)
+        elif variable:
+            auth = validated_proxy_auth(variable.get_secret_value(), PROXY_AUTH)
+    except KeyUnavailableError as error:
+        problems.append(Problem("", str(error)))
+    return Proxy(api.proxy, auth) if api.proxy else None
+
+
+def _ca_file_problems(ca_file: Path) -> list[Problem]:
     try:
         ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError:
-        return [Problem("api.ca_file", f"{ca_file} holds no certificate that can be read: put PEM certificates there")]
+        return [Problem("api.ca_file", f"{ca_file} contains no valid certificate: use a file of PEM certificates")]
     except OSError as error:
         return [Problem("api.ca_file", f"{ca_file} cannot be read ({error.strerror}): correct the path or permissions")]
     return []
 
 
-def _state_path(environ: Mapping[str, str]) -> Path:
-    """Return the default: in the directory that systemd gives (the first, of several), else in the user's."""
+def _default_state_path(environ: Mapping[str, str]) -> Path:
+    """Return the default: in systemd's state directory (the first of several), otherwise in the user's."""
     given = environ.get("STATE_DIRECTORY", "").split(":")[0] or environ.get("XDG_STATE_HOME", "")
     directory = Path(given) if given else Path("~/.local/state").expanduser()
     return directory / ("" if directory.name == _DIRECTORY else _DIRECTORY) / "state.db"

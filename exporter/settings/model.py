@@ -1,14 +1,10 @@
-"""One settings class for each command."""
+"""One settings class per command."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from exporter.settings.addresses import Address
-from exporter.settings.organizations import OrganizationList
-from exporter.settings.points_in_time import PointInTime, parse_point_in_time
-from exporter.settings.resources import Resources
 from exporter.settings.sections import (
     Api,
     Budgets,
@@ -16,24 +12,36 @@ from exporter.settings.sections import (
     LimitSettings,
     Log,
     NameSettings,
+    OrganizationList,
     Poll,
+    Resources,
     State,
     Web,
     WindowSettings,
 )
-from exporter.settings.types import Count, Duration, DurationOrZero, FilePath, Labels, ListenAddresses
+from exporter.settings.types import (
+    Address,
+    Count,
+    Duration,
+    DurationOrZero,
+    FilePath,
+    Labels,
+    ListenAddresses,
+    PastPointInTime,
+)
 
 PREFIX: Final = "OPENAI_EXPORTER_"
 DELIMITER: Final = "__"
+PROXY_AUTH: Final = f"{PREFIX}PROXY_AUTH"
+"""A secret, therefore a variable and no setting."""
 
 _FILE_ONLY: Final[dict[str, Any]] = {"source": "file"}
 _FLAG_ONLY: Final[dict[str, Any]] = {"source": "flag"}
-
-PastPointInTime = Annotated[PointInTime, BeforeValidator(parse_point_in_time)]
+_ARGUMENT: Final[dict[str, Any]] = {"source": "argument"}
 
 
 class CommandSettings(BaseSettings):
-    """What all commands share: one file and one environment serve them all."""
+    """The settings that all commands share: one file and one environment serve them all."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -51,9 +59,9 @@ class CommandSettings(BaseSettings):
     api: Api = Api()
     poll: Poll = Poll()
     new_counter_hold: DurationOrZero = 150
-    """So long a new counter is shown at its start before it rises: at least twice the slowest scraper's interval"""
+    """How long a new counter is exported at its initial value before it rises; at least twice the scrape interval"""
     max_series: Count = 50_000
-    """Label sets of one organization and resource, before measures and faces; the rest is folded into one"""
+    """Maximum number of label sets per organization and resource, before measures; the rest is folded into one"""
     windows: WindowSettings = WindowSettings()
     names: NameSettings = NameSettings()
     limits: LimitSettings = LimitSettings()
@@ -62,7 +70,7 @@ class CommandSettings(BaseSettings):
     log: Log = Log()
     resources: Resources = Resources()
     organizations: OrganizationList | None = Field(None, json_schema_extra=_FILE_ONLY)
-    """Several organizations; without it there is one, named default, with the key of the environment"""
+    """Several organizations; without it there is one, named default, whose key comes from the environment"""
 
 
 class Run(CommandSettings):
@@ -70,7 +78,7 @@ class Run(CommandSettings):
 
 
 class Check(CommandSettings):
-    """Asks each endpoint once."""
+    """Requests each endpoint once."""
 
 
 class Metrics(CommandSettings):
@@ -81,30 +89,39 @@ class Backfill(CommandSettings):
     """Writes history."""
 
     since: PastPointInTime = Field(json_schema_extra=_FLAG_ONLY)
-    """How far back: a span such as 90d, or a UTC date such as 2026-01-31"""
+    """Start of the history: a duration before now such as 90d, or a UTC date such as 2026-01-31"""
     until: PastPointInTime | None = Field(None, json_schema_extra=_FLAG_ONLY)
-    """Where to stop, written like --since; by default where the live metrics take over"""
+    """End of the history, in the format of --since; default: where the live metrics begin"""
     output: FilePath = Field(json_schema_extra=_FLAG_ONLY)
     """File to write, - for standard output"""
     step: Duration = Field(24 * 3600, json_schema_extra=_FLAG_ONLY)
-    """Time between two samples of a series; at 4m plain queries see every moment, in a file 360 times as large"""
+    """Interval between two samples of a series; 4m makes plain queries work at any time, in a 360 times larger file"""
     label: Labels = Field({}, json_schema_extra=_FLAG_ONLY)
-    """A label for every sample, such as job=openai; may be repeated"""
+    """Label to add to every sample, such as job=openai"""
+
+
+class Assets(CommandSettings):
+    """Writes dashboards, rules, templates and examples."""
+
+    directory: FilePath = Field(json_schema_extra=_ARGUMENT)
+    """Directory to write to; created if it does not exist"""
+    force: bool = Field(False, json_schema_extra=_FLAG_ONLY)  # noqa: FBT003 - a field's default
+    """Overwrite files that differ"""
 
 
 class _SimulatorWeb(Web):
     listen_address: ListenAddresses = (Address("127.0.0.1", 10181),)
-    """Where to listen; loopback by default"""
+    """Addresses to listen on"""
 
 
 class _DemoWeb(Web):
     listen_address: ListenAddresses = (Address("127.0.0.1", 10180),)
-    """Where to listen; loopback by default"""
+    """Addresses to listen on"""
 
 
 class _Simulated(CommandSettings):
     seed: int = Field(1, json_schema_extra=_FLAG_ONLY)
-    """The same seed gives the same organization"""
+    """Seed of the simulated organization: the same seed gives the same organization"""
 
 
 class Simulate(_Simulated):
@@ -123,5 +140,5 @@ COMMANDS: Final[dict[str, type[CommandSettings]]] = {
     model.__name__.lower(): model for model in (Run, Check, Backfill, Simulate, Demo, Metrics)
 }
 
-KEYLESS: Final[frozenset[type[CommandSettings]]] = frozenset({Simulate, Demo, Metrics})
-"""The commands that ask nobody and read no key."""
+KEYLESS: Final[frozenset[type[CommandSettings]]] = frozenset({Simulate, Demo, Metrics, Assets})
+"""The commands that need no key."""

@@ -1,28 +1,27 @@
-"""From the settings of resources to plans, with everything checked that the catalog knows."""
+"""Query plans from the settings of resources, checked against the catalog."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exporter.catalog import CATALOG, DAY, WIDTHS, ApiFamily, Kind, Measure, Plan, Resource, Window
-from exporter.settings.durations import format_duration
-from exporter.settings.errors import Problem
-from exporter.settings.resources import Resources, ResourceSettings
-from exporter.settings.sections import Poll, WindowSettings
+from exporter.catalog import CATALOG, WIDTHS, ApiFamily, Kind, Measure, Plan, Resource, Window
+from exporter.durations import DAY, format_duration
+from exporter.settings.messages import Problem
+from exporter.settings.sections import Poll, Resources, ResourceSettings, WindowSettings
 
 _DAILY: Final = "1d"
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Makes the plans of one organization, and collects what is wrong on the way."""
+    """Makes the plans of one organization, and collects the problems it finds."""
 
     shared: Resources
     """The settings for all organizations."""
     own: Resources
-    """The organization's own, which are stronger."""
+    """The organization's own settings, which take precedence."""
     prefix: str
-    """Stands before the paths of the organization's own settings: `organizations[0].`."""
+    """Prefix of the paths of the organization's own settings: `organizations[0].`."""
     poll: Poll
     windows: WindowSettings
     max_series: int
@@ -79,7 +78,7 @@ class Planner:
                 )
             elif parameter == "project_ids" and self.project_ids and not {*values} <= {*self.project_ids}:
                 self._refuse(
-                    row, parameter, "names a project outside the organization's own project filter: add it there first"
+                    row, parameter, "contains a project that the organization's project filter excludes: add it there"
                 )
         if self.project_ids:
             chosen.setdefault("project_ids", self.project_ids)
@@ -91,7 +90,7 @@ class Planner:
         width = settings.bucket_width or _DAILY
         if width in row.widths:
             return width
-        self._refuse(row, "bucket_width", f"{row.name} has no buckets of {width!r}: use {', '.join(row.widths)}")
+        self._refuse(row, "bucket_width", f"{row.name} has no bucket_width {width!r}: use {', '.join(row.widths)}")
         return _DAILY
 
     def _measures(self, row: Resource, settings: ResourceSettings) -> tuple[Measure, ...]:
@@ -106,33 +105,33 @@ class Planner:
         if settings.windows is None:
             costs = plan.resource.branch is ApiFamily.COSTS
             shared = self.windows.costs if costs else self.windows.usage
-            windows = tuple(window for window in dict.fromkeys(shared) if not unfit(window, plan))
+            windows = tuple(window for window in dict.fromkeys(shared) if not window_problem(window, plan))
             if not costs and self.windows.usage_measures == "requests":
                 flows = [measure for measure in flows if measure.requests]
         else:
             windows = tuple(dict.fromkeys(settings.windows))
             for window in windows:
-                if what := unfit(window, plan):
+                if what := window_problem(window, plan):
                     self._refuse(plan.resource, "windows", what)
             if windows and not flows:
                 self._refuse(
-                    plan.resource, "windows", f"{plan.resource.name} has levels only, which have no windows: remove it"
+                    plan.resource, "windows", f"{plan.resource.name} has no measure with windows: remove the setting"
                 )
         return ((measure, windows) for measure in flows if windows)
 
 
-def unfit(window: Window, plan: Plan) -> str:
-    """Return why this window cannot be summed from the buckets that are kept, or nothing if it can."""
+def window_problem(window: Window, plan: Plan) -> str:
+    """Return why this window cannot be summed from the buckets that are kept, or an empty string if it can."""
     lookback = _lookback(plan)
     if window.unit < plan.width_seconds:
         return (
             f"the window {window.name} is finer than the bucket_width {plan.width}: "
-            f"use windows of {_coarser(plan)}, or a finer bucket_width"
+            f"use windows in {_coarser(plan)}, or a finer bucket_width"
         )
     if window.longest > lookback:
         return (
-            f"the window {window.name} needs a look-back of {format_duration(window.longest)}, "
-            f"longer than the {format_duration(lookback)} that are kept: {_remedy(plan)}"
+            f"the window {window.name} needs {format_duration(window.longest)} of buckets, "
+            f"but only {format_duration(lookback)} are kept: {_advice(plan)}"
         )
     return ""
 
@@ -145,8 +144,8 @@ def _coarser(plan: Plan) -> str:
     return "days" if plan.width == _DAILY else "hours or days"
 
 
-def _remedy(plan: Plan) -> str:
+def _advice(plan: Plan) -> str:
     if plan.width != _DAILY:
         return "use a shorter window, or a coarser bucket_width"
     setting = "poll.cost_lookback_days" if plan.resource.branch is ApiFamily.COSTS else "poll.lookback_days"
-    return f"use a shorter window, or raise {setting}"
+    return f"use a shorter window, or increase {setting}"

@@ -1,7 +1,4 @@
-"""The reference of the settings, made from the models: for `--help`, and for docs/settings.md.
-
-`python -m exporter.settings.reference` prints the latter.
-"""
+"""The reference of the settings, generated from the models: for `--help` and for docs/settings.md."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -9,110 +6,53 @@ from dataclasses import replace
 from typing import Final
 
 from exporter.catalog import CATALOG
-from exporter.settings.model import COMMANDS, PREFIX
+from exporter.settings.model import COMMANDS, PREFIX, PROXY_AUTH
 from exporter.settings.options import Option, Shape, options
-from exporter.settings.organizations import OrganizationSection
-from exporter.settings.resources import FILTERS
+from exporter.settings.sections import FILTERS, OrganizationSection
 
 _ANY: Final = "<name>"
 _WIDTH: Final = 100
 
-_CREDENTIALS: Final = (
+_VARIABLES: Final = (
     ("OPENAI_ADMIN_KEY", "Admin key of the organization"),
-    ("OPENAI_ADMIN_KEY_FILE", "File with the admin key, in place of it; read again when it changes"),
+    ("OPENAI_ADMIN_KEY_FILE", "File with the admin key, instead of OPENAI_ADMIN_KEY; read again when it changes"),
     ("OPENAI_API_KEY", "Ordinary key, for the legacy billing endpoints where there is no admin key"),
     ("OPENAI_PROJECT_ID", "Only this project"),
-    ("OPENAI_ORG_ID", "For the header OpenAI-Organization; not sent by default"),
+    ("OPENAI_ORG_ID", "Value of the request header OpenAI-Organization; default: not sent"),
+    (PROXY_AUTH, "user:password for api.proxy; or use api.proxy_auth_file"),
 )
 
 _INTRODUCTION: Final = f"""\
 # Settings
 
-Made from the code by `make docs`; do not edit.
+Generated from the code by `make docs`; do not edit.
 
-A setting is looked up in this order, and the first that has it wins:
+Sources of settings, in order of precedence:
 
 1. flags after the command: `openai-usage-exporter run --web.listen-address :9100`
-2. environment variables: `{PREFIX}WEB__LISTEN_ADDRESS=:9100` (an empty one counts as not set)
-3. the YAML file that `--config.file` or `{PREFIX}CONFIG__FILE` names:
+2. environment variables: `{PREFIX}WEB__LISTEN_ADDRESS=:9100` (an empty variable counts as not set)
+3. the YAML file given by `--config.file` or `{PREFIX}CONFIG__FILE`:
 
    ```yaml
    web:
      listen_address: ":9100"
    ```
 
-The flag is the setting's path in kebab-case, the variable the path in capitals with `__` between the parts.
-Lists are repeated flags, JSON in the environment (`'["model","batch"]'`) and lists in YAML; mappings are repeated flags
-`key=value`, JSON and mappings. A flag for true or false may stand alone for true.
-Durations are seconds, or numbers with units: `90s`, `5m`, `6h`, `31d`, `1h30m`. Sizes are bytes, or `512KiB`, `32MiB`.
-Relative paths start at the working directory, `~` is the home directory.
-A setting that does not exist is refused wherever it stands; every problem is told on a line of its own, and the exit
-status is 2. One file serves all commands.
+The flag is the setting's path in kebab-case; the variable is the path in capitals, with `__` between its parts.
+
+| type | command line | environment | YAML |
+| --- | --- | --- | --- |
+| list | `model,batch`, or the flag repeated | `model,batch` or `["model","batch"]` | `[model, batch]` |
+| mapping | `key=value`, the flag repeated | `{{"key": "value"}}` | `{{key: value}}` |
+| true or false | `--flag` or `--flag=false` | `true` or `false` | `true` or `false` |
+
+A comma followed by a space does not separate values. Durations are seconds or have units: `90s`, `5m`, `6h`, `31d`,
+`1h30m`. Sizes are bytes or have units: `512KiB`, `32MiB`. Relative paths are relative to the working directory, `~` is
+the home directory.
+
+Unknown settings are refused in every source. Each problem is printed on its own line, without the value, and the exit
+status is 2. One file can serve all commands.
 """
-
-
-def help_text(command: str) -> str:
-    """Return the flags of a command, for a terminal. Raises KeyError."""
-    known = tuple(_folded(options(COMMANDS[command])))
-    own = [leaf for leaf in known if leaf.source == "flag"]
-    parts = [_help_section("Flags of this command", own)] if own else []
-    parts.append(_help_section("Settings", [leaf for leaf in known if leaf.source is None]))
-    names = "\n".join(f"  {line}" for line in textwrap.wrap(", ".join(row.name for row in CATALOG), _WIDTH))
-    parts.append(f"Resources that {_ANY} stands for:\n{names.replace('_', '-')}\n")
-    keys = "".join(f"  {name:<22} {what}\n" for name, what in _CREDENTIALS)
-    parts.append(f"Keys come from the environment alone:\n{keys}")
-    return "\n".join(parts)
-
-
-def markdown() -> str:
-    """Return docs/settings.md."""
-    shared = tuple(options(COMMANDS["run"]))
-    general = [leaf for leaf in shared if leaf.source is None and leaf.path[0] != "resources"]
-    resources = [leaf for leaf in _folded(shared) if leaf.path[:2] == ("resources", _ANY)]
-    parts = [
-        _INTRODUCTION,
-        "## Keys\n",
-        "From the environment only, never from flags, never in the file.\n",
-        _table(("variable", "meaning"), ((f"`{name}`", what) for name, what in _CREDENTIALS)),
-        "## All commands\n",
-        _settings_table(general),
-        _LOOPBACK.format(*(_default(command, "web.listen_address") for command in ("demo", "simulate"))),
-        "## Resources\n",
-        f"`{_ANY}` is one of {', '.join(f'`{row.name}`' for row in CATALOG)}.\n",
-        _settings_table(resources),
-        "What each resource knows; what it does not know is refused:\n",
-        _table(
-            ("resource", "`group_by` (default in bold)", "filters", "`bucket_width`", "detail measures"),
-            (
-                (
-                    f"`{row.name}`",
-                    " ".join(f"**{name}**" if name in row.group_by else name for name in row.dimensions),
-                    " ".join(name for name in FILTERS if name in row.filters),
-                    " ".join(row.widths),
-                    " ".join(measure.name for measure in row.measures if measure.detail),
-                )
-                for row in CATALOG
-            ),
-        ),
-        "## Organizations\n",
-        _ORGANIZATIONS,
-        _table(
-            ("member", "meaning"),
-            ((f"`{leaf.dotted}`", leaf.description) for leaf in _of_organization()),
-        ),
-        _ORGANIZATIONS_EXAMPLE,
-    ]
-    for command, model in COMMANDS.items():
-        if own := [leaf for leaf in options(model) if leaf.source == "flag"]:
-            parts += [
-                f"## Flags of `{command}`\n",
-                _table(
-                    ("flag", "default", "meaning"),
-                    ((f"`{leaf.flag}`", _default_cell(leaf), leaf.description) for leaf in own),
-                ),
-            ]
-    return "\n".join(parts)
-
 
 _LOOPBACK: Final = "`demo` and `simulate` listen on loopback by default: `{}` and `{}`.\n"
 
@@ -138,38 +78,105 @@ organizations:
 """
 
 
+def help_text(command: str) -> str:
+    """Return the flags of a command, for a terminal. Raises KeyError."""
+    known = tuple(_folded(options(COMMANDS[command])))
+    parts = []
+    if own := [option for option in known if option.command_line_only]:
+        parts.append(_help_section("Arguments and flags of this command", own))
+    parts.append(_help_section("Settings", [option for option in known if option.source is None]))
+    names = "\n".join(f"  {line}" for line in textwrap.wrap(", ".join(row.name for row in CATALOG), _WIDTH))
+    parts.append(f"{_ANY} is one of these resources:\n{names.replace('_', '-')}\n")
+    variables = "".join(f"  {name}\n      {what}\n" for name, what in _VARIABLES)
+    parts.append(f"From the environment only:\n{variables}")
+    return "\n".join(parts)
+
+
+def markdown() -> str:
+    """Return docs/settings.md."""
+    shared = tuple(options(COMMANDS["run"]))
+    general = [option for option in shared if option.source is None and option.path[0] != "resources"]
+    resources = [option for option in _folded(shared) if option.path[:2] == ("resources", _ANY)]
+    parts = [
+        _INTRODUCTION,
+        "## Keys\n",
+        "From the environment only; neither flags nor the file may contain secrets.\n",
+        _table(("variable", "meaning"), ((f"`{name}`", what) for name, what in _VARIABLES)),
+        "## All commands\n",
+        _settings_table(general),
+        _LOOPBACK.format(*(_default(command, "web.listen_address") for command in ("demo", "simulate"))),
+        "## Resources\n",
+        f"`{_ANY}` is one of {', '.join(f'`{row.name}`' for row in CATALOG)}.\n",
+        _settings_table(resources),
+        "What each resource supports; everything else is refused:\n",
+        _table(
+            ("resource", "`group_by` (default in bold)", "filters", "`bucket_width`", "detail measures"),
+            (
+                (
+                    f"`{row.name}`",
+                    " ".join(f"**{name}**" if name in row.group_by else name for name in row.dimensions),
+                    " ".join(name for name in FILTERS if name in row.filters),
+                    " ".join(row.widths),
+                    " ".join(measure.name for measure in row.measures if measure.detail),
+                )
+                for row in CATALOG
+            ),
+        ),
+        "## Organizations\n",
+        _ORGANIZATIONS,
+        _table(("member", "meaning"), ((f"`{option.dotted}`", option.description) for option in _of_organization())),
+        _ORGANIZATIONS_EXAMPLE,
+    ]
+    for command, model in COMMANDS.items():
+        if own := [option for option in options(model) if option.command_line_only]:
+            parts += [
+                f"## Flags of `{command}`\n",
+                _table(
+                    ("flag", "default", "meaning"),
+                    ((f"`{option.flag}`", _default_cell(option), option.description) for option in own),
+                ),
+            ]
+    return "\n".join(parts)
+
+
 def _folded(known: Iterable[Option]) -> Iterator[Option]:
-    """Yield the settings, one in place of those of all resources."""
-    for leaf in known:
-        if leaf.path[0] != "resources":
-            yield leaf
-        elif leaf.path[1] == CATALOG[0].name:
-            yield replace(leaf, path=("resources", _ANY, *leaf.path[2:]))
+    """Yield the settings, with one entry for all resources instead of one per resource."""
+    for option in known:
+        if option.path[0] != "resources":
+            yield option
+        elif option.path[1] == CATALOG[0].name:
+            yield replace(option, path=("resources", _ANY, *option.path[2:]))
 
 
 def _of_organization() -> Iterator[Option]:
-    yield from (leaf for leaf in options(OrganizationSection) if leaf.path[0] != "resources")
-    what = "What differs, member by member as in the section Resources"
+    yield from (option for option in options(OrganizationSection) if option.path[0] != "resources")
+    what = "Overrides of the settings in the section Resources, member by member"
     yield Option(path=("resources",), shape=Shape.MAP, default="", required=False, description=what, source=None)
 
 
 def _help_section(title: str, known: Iterable[Option]) -> str:
-    return f"{title}:\n" + "".join(_help_entry(leaf) for leaf in known)
+    return f"{title}:\n" + "".join(_help_entry(option) for option in known)
 
 
-def _help_entry(leaf: Option) -> str:
-    words = {Shape.ONE: " VALUE", Shape.BOOL: "[=true|false]", Shape.LIST: " VALUE ...", Shape.MAP: " KEY=VALUE ..."}
-    default = f" (default: {leaf.default})" if leaf.default else ""
-    text = textwrap.fill(leaf.description + default, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return f"  {leaf.flag}{words[leaf.shape]}\n{text}\n"
+def _help_entry(option: Option) -> str:
+    syntax = "" if option.source == "argument" else option.shape.value
+    default = f" (default: {option.default})" if option.default else ""
+    text = textwrap.fill(option.description + default, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return f"  {option.flag}{syntax}\n{text}\n"
 
 
 def _settings_table(known: Iterable[Option]) -> str:
     return _table(
         ("setting", "flag", "environment", "default", "meaning"),
         (
-            (f"`{leaf.dotted}`", f"`{leaf.flag}`", f"`{leaf.variable}`", _default_cell(leaf), leaf.description)
-            for leaf in known
+            (
+                f"`{option.dotted}`",
+                f"`{option.flag}`",
+                f"`{option.variable}`",
+                _default_cell(option),
+                option.description,
+            )
+            for option in known
         ),
     )
 
@@ -179,15 +186,11 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-def _default_cell(leaf: Option) -> str:
-    if leaf.required:
+def _default_cell(option: Option) -> str:
+    if option.required:
         return "required"
-    return f"`{leaf.default}`" if leaf.default else ""
+    return f"`{option.default}`" if option.default else ""
 
 
 def _default(command: str, dotted: str) -> str:
-    return next(leaf.default for leaf in options(COMMANDS[command]) if leaf.dotted == dotted)
-
-
-if __name__ == "__main__":
-    print(markdown(), end="")  # noqa: T201 - this is what the module is run for
+    return next(option.default for option in options(COMMANDS[command]) if option.dotted == dotted)

@@ -1,56 +1,166 @@
-"""From the written settings to organizations: keys found, defaults decided, contradictions refused."""
+"""The resolved settings: keys located, defaults applied, contradictions refused. Commands are built from these."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit
 
 from exporter.catalog import METADATA, ApiFamily, MetadataKind, Plan
 from exporter.settings.credentials import Credentials, GivenKey, KeyFile, KeySource, KeyUnavailableError
-from exporter.settings.errors import Problem
+from exporter.settings.messages import Problem
 from exporter.settings.model import CommandSettings
-from exporter.settings.organizations import OrganizationSection
-from exporter.settings.plans import Planner, unfit
-from exporter.settings.resolved import OrganizationSettings, costs_narrowed
+from exporter.settings.plans import Planner, window_problem
+from exporter.settings.sections import Api, Budgets, Log, OrganizationSection, Poll, Web
+from exporter.settings.types import PointInTime
 
-_SOLE = "default"
-_NO_KEY = (
-    "is not set: create an admin key in the organization's settings and give it in OPENAI_ADMIN_KEY, or the path of "
-    "its file in OPENAI_ADMIN_KEY_FILE (with only an ordinary key in OPENAI_API_KEY, little can be read)"
+_DEFAULT_NAME: Final = "default"
+_NO_KEY: Final = (
+    "is not set: create an admin key in the organization's settings and set OPENAI_ADMIN_KEY to it, or "
+    "OPENAI_ADMIN_KEY_FILE to the path of a file with it (an ordinary key in OPENAI_API_KEY can read very little)"
 )
 
 
-def organizations_of(
-    written: CommandSettings, credentials: Credentials | None, environ: Mapping[str, str], problems: list[Problem]
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The HTTP proxy."""
+
+    url: str
+    """Without credentials."""
+    auth: str = field(default="", repr=False)
+    """`user:password`, or empty."""
+
+    @property
+    def url_with_credentials(self) -> str:
+        """The URL for the HTTP client; never to be shown."""
+        if not self.auth:
+            return self.url
+        user, _, password = self.auth.partition(":")
+        return (
+            urlsplit(self.url)
+            ._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{urlsplit(self.url).netloc}")
+            .geturl()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationSettings:
+    """One organization."""
+
+    name: str
+    """The value of the label `organization`."""
+    admin_key: KeySource | None
+    api_key: KeySource | None
+    """An ordinary key, for the legacy billing endpoints. Both keys are None for commands that need none."""
+    base_url: str
+    """Without a trailing slash."""
+    organization_id: str | None
+    """Value of the header `OpenAI-Organization`; None: not sent."""
+    requests_per_minute: float
+    project_ids: tuple[str, ...]
+    """The project filter of every request; empty for the whole organization. The plans' filters include it."""
+    plans: tuple[Plan, ...]
+    """The enabled resources in the order of the catalog."""
+    metadata: frozenset[str]
+    """Names of the rows of the metadata table that are polled, defaults applied."""
+    personal_data: bool
+    """Whether names of users, and names that look like e-mail addresses, may be exported."""
+    budgets: Budgets
+
+    @property
+    def key(self) -> KeySource | None:
+        """The key for requests: the admin key if there is one, otherwise the ordinary key."""
+        return self.admin_key or self.api_key
+
+    @property
+    def project_scoped(self) -> bool:
+        """Whether any plan filters by project, which the legacy endpoints cannot."""
+        return any(parameter == "project_ids" for plan in self.plans for parameter, _ in plan.filters)
+
+    @property
+    def costs_narrowed(self) -> bool:
+        """Whether costs are filtered by project, so that they cannot be compared with the organization's limits."""
+        return costs_narrowed(self.plans)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings that every command gets."""
+
+    web: Web
+    api: Api
+    proxy: Proxy | None
+    poll: Poll
+    log: Log
+    state_path: Path
+    state_path_is_default: bool
+    new_counter_hold: float
+    """Seconds."""
+    organizations: tuple[OrganizationSettings, ...]
+    reread: "Callable[[], Settings]" = field(compare=False, repr=False)
+    """Reads the same sources again. Raises SettingsError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetsSettings(Settings):
+    """The settings of `assets`."""
+
+    directory: Path
+    force: bool
+    """Whether files that differ are overwritten."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillSettings(Settings):
+    """The settings of `backfill`."""
+
+    since: PointInTime
+    until: PointInTime | None
+    output: Path
+    """`-` for standard output."""
+    step: float
+    """Seconds between two samples of a series."""
+    labels: dict[str, str]
+    """Labels added to every sample, such as job and instance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateSettings(Settings):
+    """The settings of `simulate` and `demo`."""
+
+    seed: int
+    """Seed of the simulated organization."""
+
+
+def resolve_organizations(
+    configured: CommandSettings, credentials: Credentials | None, environ: Mapping[str, str], problems: list[Problem]
 ) -> tuple[OrganizationSettings, ...]:
-    """Return the organizations. `credentials` is None where no key is needed; what is wrong goes to `problems`."""
-    if written.organizations:
-        found = _several(written, written.organizations, credentials, environ, problems)
+    """Return the organizations. `credentials` is None where no key is needed; problems are appended to `problems`."""
+    if configured.organizations:
+        organizations = _several(configured, configured.organizations, credentials, environ, problems)
     else:
-        found = (_sole(written, credentials, problems),)
-    _check_windows(written, found, problems)
-    return found
+        organizations = (_single(configured, credentials, problems),)
+    _check_windows(configured, organizations, problems)
+    return organizations
 
 
-def _sole(written: CommandSettings, credentials: Credentials | None, problems: list[Problem]) -> OrganizationSettings:
-    admin_key, api_key = _keys(credentials, problems) if credentials else (None, None)
+def _single(
+    configured: CommandSettings, credentials: Credentials | None, problems: list[Problem]
+) -> OrganizationSettings:
+    keys = _keys(credentials, problems) if credentials else (None, None)
     project_id = credentials and credentials.project_id
-    section = OrganizationSection(name=_SOLE, budgets=written.budgets)
-    return _organization(
-        written,
-        section.model_copy(
-            update={
-                "organization_id": credentials and credentials.organization_id,
-                "project_ids": (project_id,) if project_id else None,
-            }
-        ),
-        (admin_key, api_key),
-        "",
-        problems,
+    section = OrganizationSection(name=_DEFAULT_NAME, budgets=configured.budgets).model_copy(
+        update={
+            "organization_id": credentials and credentials.organization_id,
+            "project_ids": (project_id,) if project_id else None,
+        }
     )
+    return _organization(configured, section, keys, "", problems)
 
 
 def _keys(credentials: Credentials, problems: list[Problem]) -> tuple[KeySource | None, KeySource | None]:
     if credentials.admin_key and credentials.admin_key_file:
-        problems.append(Problem("OPENAI_ADMIN_KEY", "is set and so is OPENAI_ADMIN_KEY_FILE: unset one of the two"))
+        problems.append(Problem("", "OPENAI_ADMIN_KEY and OPENAI_ADMIN_KEY_FILE are both set: unset one of the two"))
         return None, None
     admin_key: KeySource | None = None
     api_key: KeySource | None = None
@@ -71,32 +181,32 @@ def _keys(credentials: Credentials, problems: list[Problem]) -> tuple[KeySource 
 
 
 def _several(
-    written: CommandSettings,
+    configured: CommandSettings,
     sections: Sequence[OrganizationSection],
     credentials: Credentials | None,
     environ: Mapping[str, str],
     problems: list[Problem],
 ) -> tuple[OrganizationSettings, ...]:
     problems += [
-        Problem(variable, "is set and so is organizations: unset it, and give each organization its own")
-        for variable in (credentials.given if credentials else ())
+        Problem("", f"{variable} and organizations are both set: unset the variable, and set it per organization")
+        for variable in (credentials.of_one_organization if credentials else ())
     ]
-    if "budgets" in written.model_fields_set:
-        problems.append(Problem("budgets", "belongs under each organization where organizations is set"))
+    if "budgets" in configured.model_fields_set:
+        problems.append(Problem("budgets", "must be set per organization where organizations is set"))
     names = [section.name for section in sections]
-    found = []
+    organizations = []
     for index, section in enumerate(sections):
         where = f"organizations[{index}]"
         if section.name in names[:index]:
             problems.append(
-                Problem(f"{where}.name", f"{section.name!r} is the name of another organization: names are unique")
+                Problem(f"{where}.name", f"{section.name!r} is the name of another organization: names must be unique")
             )
-        key = _named_key(section, where, environ, problems) if credentials else None
-        found.append(_organization(written, section, (key, None), f"{where}.", problems))
-    return tuple(found)
+        key = _configured_key(section, where, environ, problems) if credentials else None
+        organizations.append(_organization(configured, section, (key, None), f"{where}.", problems))
+    return tuple(organizations)
 
 
-def _named_key(
+def _configured_key(
     section: OrganizationSection, where: str, environ: Mapping[str, str], problems: list[Problem]
 ) -> KeySource | None:
     file, variable = section.admin_key_file, section.admin_key_env
@@ -110,67 +220,77 @@ def _named_key(
     except KeyUnavailableError as error:
         problems.append(Problem(f"{where}.{'admin_key_file' if file else 'admin_key_env'}", str(error)))
     else:
-        problems.append(Problem(where, "needs its admin key: set one of admin_key_file and admin_key_env"))
+        problems.append(Problem(where, "needs an admin key: set either admin_key_file or admin_key_env"))
     return None
 
 
 def _organization(
-    written: CommandSettings,
+    configured: CommandSettings,
     section: OrganizationSection,
     keys: tuple[KeySource | None, KeySource | None],
     prefix: str,
     problems: list[Problem],
 ) -> OrganizationSettings:
     planner = Planner(
-        shared=written.resources,
+        shared=configured.resources,
         own=section.resources,
         prefix=prefix,
-        poll=written.poll,
-        windows=written.windows,
-        max_series=written.max_series,
+        poll=configured.poll,
+        windows=configured.windows,
+        max_series=configured.max_series,
         project_ids=section.project_ids or (),
         problems=problems,
     )
     plans = planner.plans()
     if not plans:
-        problems.append(Problem(f"{prefix}resources", "are all switched off: leave at least one enabled"))
+        problems.append(Problem(f"{prefix}resources", "are all disabled: enable at least one"))
     return OrganizationSettings(
         name=section.name,
         admin_key=keys[0],
         api_key=keys[1],
-        base_url=section.base_url or written.api.base_url,
+        base_url=section.base_url or configured.api.base_url,
         organization_id=section.organization_id,
-        requests_per_minute=section.requests_per_minute or written.api.requests_per_minute,
+        requests_per_minute=section.requests_per_minute or configured.api.requests_per_minute,
         project_ids=section.project_ids or (),
         plans=plans,
-        metadata=_metadata(written, plans),
-        personal_data=written.names.personal_data,
+        metadata=_metadata(configured, plans),
+        personal_data=configured.names.personal_data,
         budgets=section.budgets,
     )
 
 
-def _metadata(written: CommandSettings, plans: Sequence[Plan]) -> frozenset[str]:
-    """Return the rows of the metadata table that are switched on, and that a project filter leaves meaningful."""
-    grouped = {dimension for plan in plans for dimension in plan.group_by}
+def costs_narrowed(plans: Iterable[Plan]) -> bool:
+    """Return whether costs are filtered by project."""
+    costs = (plan for plan in plans if plan.resource.branch is ApiFamily.COSTS)
+    return any(parameter == "project_ids" for plan in costs for parameter, _ in plan.filters)
+
+
+def _metadata(configured: CommandSettings, plans: Sequence[Plan]) -> frozenset[str]:
+    """Return the enabled rows of the metadata table, without limits that filtered costs cannot be compared with."""
+    dimensions = {dimension for plan in plans for dimension in plan.group_by}
     narrowed = costs_narrowed(plans)
-    sections = {MetadataKind.NAMES: written.names, MetadataKind.LIMITS: written.limits}
-    found = set()
+    sections = {MetadataKind.NAMES: configured.names, MetadataKind.LIMITS: configured.limits}
+    enabled = set()
     for row in METADATA:
         if (setting := row.setting) is None or (row.compared_with_costs and narrowed):
             continue
         value = sections[setting.kind].value(setting)
-        if setting.grouped_by in grouped if value is None else value:
-            found.add(row.name)
-    return frozenset(found)
+        if setting.grouped_by in dimensions if value is None else value:
+            enabled.add(row.name)
+    return frozenset(enabled)
 
 
-def _check_windows(written: CommandSettings, found: Sequence[OrganizationSettings], problems: list[Problem]) -> None:
-    """Refuse a window that was asked for and that no resource can have."""
-    for branch in ApiFamily:
-        if branch.value not in written.windows.model_fields_set:
+def _check_windows(
+    configured: CommandSettings, organizations: Sequence[OrganizationSettings], problems: list[Problem]
+) -> None:
+    """Refuse a configured window that no resource can have."""
+    for family in ApiFamily:
+        if family.value not in configured.windows.model_fields_set:
             continue
-        plans = [plan for organization in found for plan in organization.plans if plan.resource.branch is branch]
-        for window in getattr(written.windows, branch.value):
-            reasons = [unfit(window, plan) for plan in plans]
+        plans = [
+            plan for organization in organizations for plan in organization.plans if plan.resource.branch is family
+        ]
+        for window in getattr(configured.windows, family.value):
+            reasons = [window_problem(window, plan) for plan in plans]
             if reasons and all(reasons):
-                problems.append(Problem(f"windows.{branch.value}", reasons[0]))
+                problems.append(Problem(f"windows.{family.value}", reasons[0]))

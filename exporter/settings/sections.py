@@ -1,12 +1,13 @@
-"""The settings as they are written: every section with its members, defaults and descriptions."""
+"""The sections of the settings, each with its members, their defaults and descriptions."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
-from exporter.catalog import MetadataKind, MetadataSetting, Window, metadata_settings
-from exporter.settings.addresses import Address
+from exporter.catalog import CATALOG, MetadataKind, MetadataSetting, Window, metadata_settings
 from exporter.settings.types import (
+    Address,
     BaseUrl,
     Count,
     Dollars,
@@ -14,16 +15,20 @@ from exporter.settings.types import (
     Duration,
     FilePath,
     ListenAddresses,
+    NonEmptyTexts,
     ProxyUrl,
     Rate,
     Size,
     TelemetryPath,
+    Text,
+    Texts,
     Windows,
+    not_empty,
 )
 
 
 class Section(BaseModel):
-    """Settings that belong together. Unknown ones are refused, wrong values are not repeated."""
+    """A group of settings. Unknown names are refused; error messages do not repeat values."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -31,30 +36,30 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _empty(cls, value: object) -> object:
-        """Take null for empty: a section of a YAML file whose members are all commented out."""
+    def _null_is_empty(cls, value: object) -> object:
+        """Accept a section of a YAML file whose members are all commented out."""
         return {} if value is None else value
 
 
 class ConfigFile(Section):
-    """The settings' own file."""
+    """The settings file."""
 
     file: FilePath | None = None
-    """YAML file with these settings; flags and the environment are stronger"""
+    """YAML file with these settings; flags and environment variables take precedence"""
 
 
 class WebConfigFile(Section):
     """Security of the listener."""
 
     file: FilePath | None = None
-    """File with TLS and basic authentication in the format of Prometheus' exporter-toolkit"""
+    """File with TLS and basic authentication settings, in the format of Prometheus' exporter-toolkit"""
 
 
 class Web(Section):
-    """What is served."""
+    """The HTTP server."""
 
     listen_address: ListenAddresses = (Address("", 10180),)
-    """Addresses to listen on; without a host: every address of the machine"""
+    """Addresses to listen on; without a host, all addresses of the machine"""
     systemd_socket: bool = False
     """Serve on the sockets that systemd passes to the process instead of listen_address"""
     telemetry_path: TelemetryPath = "/metrics"
@@ -65,61 +70,63 @@ class Web(Section):
 
 
 class Api(Section):
-    """How OpenAI is asked."""
+    """Requests to the OpenAI API."""
 
     base_url: BaseUrl = "https://api.openai.com/v1"
-    """Root of the API; plain http only to a loopback address"""
+    """Base URL of the API; plain http is allowed for loopback addresses only"""
     requests_per_minute: Rate = 60
-    """Request rate of one organization, all endpoints together"""
+    """Request rate for one organization, shared by all endpoints"""
     timeout: Duration = 30
-    """For one request"""
+    """Timeout of one request"""
     max_body: Size = 32 << 20
-    """Largest page that is read, decompressed; for a larger one fewer buckets are asked for at a time"""
+    """Largest response body, decompressed; a larger page is requested again with fewer buckets"""
     proxy: ProxyUrl | None = None
-    """HTTP proxy; those of the environment are not used"""
+    """HTTP proxy, without credentials; the proxy variables of the environment are ignored"""
+    proxy_auth_file: FilePath | None = None
+    """File with user:password for the proxy; alternatively the variable OPENAI_EXPORTER_PROXY_AUTH"""
     ca_file: FilePath | None = None
-    """PEM file with the authorities that are trusted instead of the system's"""
+    """PEM file with the certificate authorities to trust instead of the system's"""
 
 
 class Poll(Section):
-    """How often, and how far back."""
+    """How often the API is polled, and how far back."""
 
     interval: Duration = 60
-    """From the start of a usage poll to the start of the next"""
+    """Interval between usage polls, from start to start"""
     cost_interval: Duration = 300
-    """From the start of a poll of the costs to the start of the next; the organization's limits follow it"""
+    """Interval between cost polls, from start to start; also used for the organization's limits"""
     directory_interval: Duration = 900
-    """From one look-up of the names to the next"""
+    """Interval between polls of names"""
     limits_interval: Duration = 3600
-    """From one look-up of the limits of projects to the next"""
+    """Interval between polls of project limits"""
     lookback_days: Count = 31
-    """UTC days of usage that are kept, today counted; at bucket_width 1h it is 7 days, at 1m 24 hours"""
+    """UTC days of usage to keep, including today; with bucket_width 1h it is 7 days, with 1m 24 hours"""
     cost_lookback_days: Count = 62
-    """UTC days of costs that are kept, today counted"""
+    """UTC days of costs to keep, including today"""
     refetch_days: Count = 3
-    """UTC days that every poll reads again, today counted"""
+    """UTC days that every poll reads again, including today"""
     stale_after: Duration = 6 * 3600
-    """Without a success for so long, the gauges of a resource vanish"""
+    """Stop exporting the gauges of a resource after this long without a successful poll"""
 
 
 class State(Section):
-    """What outlives a restart."""
+    """What is kept across restarts."""
 
     path: FilePath | None = None
-    """SQLite file; by default openai-usage-exporter/state.db in $STATE_DIRECTORY or the user's state directory"""
+    """SQLite file; default: openai-usage-exporter/state.db in $STATE_DIRECTORY or the user's state directory"""
 
 
 class Log(Section):
-    """What is told on standard error."""
+    """The log, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe events that are told"""
+    """Minimum log level"""
     format: Literal["json", "console"] | None = None
-    """By default json when standard error is not a terminal, else console"""
+    """Log format; default: console on a terminal, json otherwise"""
 
 
 class WindowSettings(Section):
-    """Which windows the openai_window_ metrics have."""
+    """The windows of the openai_window_ metrics."""
 
     costs: Windows = (
         Window("yesterday"),
@@ -128,27 +135,27 @@ class WindowSettings(Section):
         Window("month"),
         Window("previous_month"),
     )
-    """Windows of costs: yesterday, month, previous_month, or spans such as 7d"""
+    """Windows of costs: yesterday, month, previous_month, or a number of days such as 7d"""
     usage: Windows = (Window("7d"),)
-    """Windows of usage; spans such as 12h or 15m for resources with a finer bucket_width"""
+    """Windows of usage; also hours and minutes such as 12h or 15m for resources with a finer bucket_width"""
     usage_measures: Literal["requests", "all"] = "requests"
-    """Which measures of usage have windows: those that count requests, or all"""
+    """Which usage measures have windows: only request counts, or all"""
 
 
 class _MetadataSection(Section):
-    """Settings that switch rows of the metadata table on."""
+    """Settings that enable rows of the metadata table."""
 
     def value(self, setting: MetadataSetting) -> bool | None:
-        """Return whether a setting is on, None where the grouping of the resources decides."""
+        """Return whether a setting is enabled; None where the grouping of the resources decides."""
         value: bool | None = getattr(self, setting.name)
         return value
 
 
 class _NameSettings(_MetadataSection):
-    """Which ids get names."""
+    """Which IDs are resolved to names."""
 
     personal_data: bool = False
-    """Names of users, and names that look like e-mail addresses unmasked"""
+    """Export the names of users, and do not mask names that look like e-mail addresses"""
 
 
 class _LimitSettings(_MetadataSection):
@@ -179,9 +186,106 @@ else:
 
 
 class Budgets(Section):
-    """Budgets of one's own."""
+    """Budgets to compare spending with."""
 
     monthly_usd: Dollars | None = None
-    """Budget of the organization, US dollars a month"""
+    """Monthly budget of the organization in US dollars"""
     projects: DollarsByProject = {}
-    """Budgets of projects by id, US dollars a month"""
+    """Monthly budgets by project ID in US dollars"""
+
+
+class _ResourceSettings(Section):
+    enabled: bool | None = None
+    """Poll this resource; default: true"""
+    group_by: Texts | None = None
+    """Dimensions to use as labels, [] for none; default: those of the table below"""
+    measures: NonEmptyTexts | None = None
+    """Names of measures, or default, or all; detail measures are exported only when named here"""
+    windows: Windows | None = None
+    """Windows of the exported measures, [] for none; default: windows.costs or windows.usage where they fit"""
+    bucket_width: Text | None = None
+    """Bucket width: 1d, 1h or 1m where the endpoint supports it; default: 1d"""
+    interval: Duration | None = None
+    """Interval between polls, from start to start; default: poll.interval or poll.cost_interval"""
+    max_series: Count | None = None
+    """Maximum number of label sets; default: max_series"""
+
+    def filters(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the API parameter and the values of every filter that is set."""
+        for parameter in FILTERS:
+            match getattr(self, parameter):
+                case bool() as flag:
+                    yield parameter, (str(flag).lower(),)
+                case tuple() as values:
+                    yield parameter, values
+
+    def overridden(self, other: Self) -> Self:
+        """Return these settings with those replaced that are set in `other`."""
+        return self.model_copy(update={name: getattr(other, name) for name in other.model_fields_set})
+
+
+FILTERS: Final = tuple(dict.fromkeys(parameter for row in CATALOG for parameter in row.filters))
+"""Every filter that any endpoint of the catalog has."""
+
+
+def _filter_field(parameter: str) -> tuple[Any, Any]:
+    """Return the type and description of a filter.
+
+    The API names a list after its dimension in the plural (`models`); one with the dimension's own name is a boolean.
+    """
+    dimensions = {dimension for row in CATALOG for dimension in row.dimensions}
+    if parameter in dimensions:
+        return bool | None, Field(None, description=f"Filter: only rows where {parameter} is true, or false")
+    plural = parameter.replace("_", " ").replace("api ", "API ").replace(" ids", " IDs")
+    return NonEmptyTexts | None, Field(None, description=f"Filter: only these {plural}")
+
+
+class _Resources(Section):
+    def of(self, name: str) -> "ResourceSettings":
+        """Return the settings of the resource with this name."""
+        settings: ResourceSettings = getattr(self, name)
+        return settings
+
+
+if TYPE_CHECKING:
+
+    class ResourceSettings(_ResourceSettings):
+        """Settings of one resource: None where the catalog's or the general setting applies; a member per filter."""
+
+    class Resources(_Resources):
+        """A member for every resource of the catalog."""
+
+else:
+    ResourceSettings = create_model(
+        "ResourceSettings",
+        __base__=_ResourceSettings,
+        **{parameter: _filter_field(parameter) for parameter in FILTERS},
+    )
+    Resources = create_model(
+        "Resources", __base__=_Resources, **{row.name: (ResourceSettings, ResourceSettings()) for row in CATALOG}
+    )
+
+
+class OrganizationSection(Section):
+    """One of several organizations."""
+
+    name: Text
+    """Value of the label `organization`"""
+    admin_key_file: FilePath | None = None
+    """File with the admin key; read again when it changes"""
+    admin_key_env: Text | None = None
+    """Name of the environment variable with the admin key"""
+    project_ids: NonEmptyTexts | None = None
+    """Only these projects"""
+    organization_id: Text | None = None
+    """Value of the request header OpenAI-Organization"""
+    base_url: BaseUrl | None = None
+    """Base URL of the API; default: api.base_url"""
+    requests_per_minute: Rate | None = None
+    """Request rate; default: api.requests_per_minute"""
+    budgets: Budgets = Budgets()
+    resources: Resources = Resources()
+    """Overrides of the resource settings"""
+
+
+OrganizationList = Annotated[tuple[OrganizationSection, ...], AfterValidator(not_empty)]

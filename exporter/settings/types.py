@@ -1,39 +1,215 @@
-"""The kinds of values that settings have, each with the words for a wrong one."""
+"""The types of values that settings have, each with its parser and the message for a wrong value."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from exporter.catalog import Window
-from exporter.settings.addresses import Address, parse_addresses, parse_telemetry_path
-from exporter.settings.durations import parse_duration
-from exporter.settings.sizes import parse_size
-from exporter.settings.urls import parse_base_url, parse_proxy
+from exporter.durations import parse_duration
 
 _Item = TypeVar("_Item")
 
+_ADDRESS: Final = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>\d{1,5})", re.ASCII)
+_HIGHEST_PORT: Final = 65535
+_ADDRESS_SYNTAX: Final = (
+    "expects host:port such as :10180 (all addresses), 127.0.0.1:10180 or [::1]:10180, in quotes where YAML needs them"
+)
 
-def _decoded(shape: type, advice: str) -> Callable[[object], object]:
-    def decode(value: object) -> object:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                value = None
-        if not isinstance(value, shape | tuple):
-            raise ValueError(advice)  # noqa: TRY004 - pydantic collects ValueError
+_TELEMETRY_PATH: Final = re.compile(r"/[A-Za-z0-9._~/-]*", re.ASCII)
+_RESERVED_PATH: Final = "/-/"
+
+_SIZE_UNITS: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SIZE: Final = re.compile(r"(\d{1,12}) ?(B|KiB|MiB|GiB)?", re.ASCII)
+
+_SEPARATOR: Final = re.compile(r",(?!\s)")
+"""A comma followed by a space belongs to the value: the API has line items such as `gpt-5.5, input`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port to listen on."""
+
+    host: str
+    """A name or an IP address without brackets; empty for all addresses of the machine."""
+    port: int
+    """0 lets the system choose."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PointInTime:
+    """A time in the past: relative to now, or fixed."""
+
+    ago: float | None = None
+    """Seconds before now; None for a fixed time."""
+    time: float = 0.0
+    """Unix seconds."""
+
+    def at(self, now: float) -> float:
+        """Return Unix seconds, given the current time."""
+        return self.time if self.ago is None else now - self.ago
+
+
+def parse_address(value: object) -> Address:
+    """Return the address. Raises ValueError with a message that shows the syntax."""
+    if isinstance(value, Address):
         return value
+    match = _ADDRESS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match or int(match["port"]) > _HIGHEST_PORT:
+        raise ValueError(_ADDRESS_SYNTAX)
+    if (ipv6 := match["ipv6"]) is not None:
+        try:
+            IPv6Address(ipv6)
+        except ValueError:
+            raise ValueError(_ADDRESS_SYNTAX) from None
+        return Address(ipv6, int(match["port"]))
+    return Address(match["host"], int(match["port"]))
 
-    return decode
+
+def parse_telemetry_path(value: object) -> str:
+    """Return the path. Raises ValueError for one that cannot be served."""
+    path = value.strip() if isinstance(value, str) else ""
+    if not _TELEMETRY_PATH.fullmatch(path):
+        raise ValueError("expects a path such as /metrics: a slash, then letters, digits and -._~/")
+    if path.startswith(_RESERVED_PATH) or "//" in path:
+        raise ValueError(f"is a path of the exporter itself: choose one that does not begin with {_RESERVED_PATH}")
+    return path
 
 
-def _pairs(value: object) -> object:
+def parse_size(value: object) -> int:
+    """Return bytes. Raises ValueError with a message that shows the syntax."""
+    match = _SIZE.fullmatch(str(value).strip())
+    if isinstance(value, bool) or not isinstance(value, str | int) or not match:
+        raise ValueError("expects a size: bytes, or a whole number with a unit such as 512KiB or 32MiB")
+    return int(match[1]) * _SIZE_UNITS[match[2] or ""]
+
+
+def format_size(size: int) -> str:
+    """Return the size in the largest unit that divides it."""
+    unit = next(unit for unit in reversed(_SIZE_UNITS) if size % _SIZE_UNITS[unit] == 0)
+    return f"{size // _SIZE_UNITS[unit]}{unit}"
+
+
+def parse_point_in_time(value: object) -> PointInTime:
+    """Return the time. Raises ValueError with a message that shows the syntax."""
+    if isinstance(value, PointInTime):
+        return value
+    try:
+        return PointInTime(ago=parse_duration(value))
+    except ValueError:
+        pass
+    try:
+        day = date.fromisoformat(str(value).strip())
+    except ValueError:
+        raise ValueError("expects a duration before now such as 90d, or a UTC date such as 2026-01-31") from None
+    return PointInTime(time=datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def parse_base_url(value: object) -> str:
+    """Return the URL without a trailing slash. Raises ValueError for a URL to which a key must not be sent."""
+    url, parts = _split_url(value, ("https", "http"))
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("contains credentials: remove the part before the @")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError(
+            "plain http would send the key unencrypted: use https "
+            "(http is allowed for loopback addresses such as 127.0.0.1)"
+        )
+    return url
+
+
+def parse_proxy(value: object) -> str:
+    """Return the URL of an HTTP proxy. Raises ValueError."""
+    url, parts = _split_url(value, ("http", "https"))
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(
+            "contains credentials: remove the part before the @, and set OPENAI_EXPORTER_PROXY_AUTH or "
+            "api.proxy_auth_file to user:password"
+        )
+    if parts.path.strip("/"):
+        raise ValueError("a proxy has no path: use http://host:port")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a name or IP address, without brackets, is the machine itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"
+
+
+def _split_url(value: object, schemes: Iterable[str]) -> tuple[str, SplitResult]:
+    if not isinstance(value, str):
+        raise ValueError("expects a URL")  # noqa: TRY004 - pydantic collects ValueError
+    text = value.strip()
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a URL: use https://host[:port]/path") from None
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise ValueError("is not a URL: use https://host[:port]/path in plain ASCII")
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
+        raise ValueError(
+            f"expects a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)} and a host"
+        )
+    if parts.query or parts.fragment:
+        raise ValueError("ends with a query or a fragment: remove everything from the ? or #")
+    return text.rstrip("/"), parts
+
+
+def split_list(text: str) -> list[str]:
+    """Return the values of a comma-separated list; a comma followed by a space does not separate."""
+    return [item for item in _SEPARATOR.split(text) if item.strip()]
+
+
+def _list(value: object) -> object:
+    match value:
+        case str() if value.lstrip().startswith("["):
+            value = _decoded(value)
+        case str():
+            value = split_list(value)
+    if not isinstance(value, list | tuple):
+        raise ValueError(  # noqa: TRY004 - pydantic collects ValueError
+            'expects a list: [a, b] in YAML, a,b or ["a", "b"] in the environment, a,b or a repeated flag on the '
+            "command line"
+        )
+    return value
+
+
+def _addresses(value: object) -> object:
+    return _list(value) if isinstance(value, str | list | tuple) else [value]
+
+
+def _mapping(value: object) -> object:
     if isinstance(value, list) and all(isinstance(pair, str) and "=" in pair for pair in value):
         return dict(pair.split("=", 1) for pair in value)
+    if isinstance(value, str):
+        value = _decoded(value)
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004 - pydantic collects ValueError
+            'expects a mapping: {a: 1} in YAML, {"a": 1} in the environment, the flag repeated as a=1 on the command '
+            "line"
+        )
     return value
+
+
+def _decoded(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _path(value: object) -> object:
@@ -44,7 +220,7 @@ def _path(value: object) -> object:
     return value
 
 
-def _not_truth(value: object) -> object:
+def _not_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("expects a number")  # noqa: TRY004 - pydantic collects ValueError
     return value
@@ -53,31 +229,36 @@ def _not_truth(value: object) -> object:
 def not_empty(value: tuple[_Item, ...]) -> tuple[_Item, ...]:
     """Return a list that has members. Raises ValueError."""
     if not value:
-        raise ValueError("is empty: name at least one, or leave the setting out")
+        raise ValueError("is empty: give at least one value, or remove the setting")
     return value
 
 
 def _window(value: object) -> Window:
-    return value if isinstance(value, Window) else Window(str(value))
+    return value if isinstance(value, Window) else Window(str(value).strip())
 
 
-_LIST = 'expects a list: [a, b] in YAML, ["a", "b"] in the environment, the flag repeated on the command line'
-_MAP = 'expects a mapping: {a: 1} in YAML, {"a": 1} in the environment, the flag repeated as a=1 on the command line'
+_AS_LIST: Final = BeforeValidator(_list)
+_NUMBER: Final = BeforeValidator(_not_bool)
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_decoded(list, _LIST))]
-NonEmptyTexts = Annotated[tuple[Text, ...], AfterValidator(not_empty), BeforeValidator(_decoded(list, _LIST))]
-Windows = Annotated[tuple[Annotated[Window, BeforeValidator(_window)], ...], BeforeValidator(_decoded(list, _LIST))]
+Texts = Annotated[tuple[Text, ...], _AS_LIST]
+NonEmptyTexts = Annotated[tuple[Text, ...], AfterValidator(not_empty), _AS_LIST]
+Windows = Annotated[tuple[Annotated[Window, BeforeValidator(_window)], ...], _AS_LIST]
 Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration)]
 DurationOrZero = Annotated[float, BeforeValidator(parse_duration)]
-Count = Annotated[int, Field(ge=1), BeforeValidator(_not_truth)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_not_truth)]
-Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_not_truth)]
-DollarsByProject = Annotated[dict[Text, Dollars], BeforeValidator(_decoded(dict, _MAP)), BeforeValidator(_pairs)]
-Labels = Annotated[dict[Text, str], BeforeValidator(_decoded(dict, _MAP)), BeforeValidator(_pairs)]
+Count = Annotated[int, Field(ge=1), _NUMBER]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMBER]
+Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMBER]
+DollarsByProject = Annotated[dict[Text, Dollars], BeforeValidator(_mapping)]
+Labels = Annotated[dict[Text, str], BeforeValidator(_mapping)]
 Size = Annotated[int, Field(ge=1024), BeforeValidator(parse_size)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
-ListenAddresses = Annotated[tuple[Address, ...], BeforeValidator(parse_addresses)]
+ListenAddresses = Annotated[
+    tuple[Annotated[Address, BeforeValidator(parse_address)], ...],
+    AfterValidator(not_empty),
+    BeforeValidator(_addresses),
+]
 TelemetryPath = Annotated[str, BeforeValidator(parse_telemetry_path)]
 BaseUrl = Annotated[str, BeforeValidator(parse_base_url)]
 ProxyUrl = Annotated[str, BeforeValidator(parse_proxy)]
+PastPointInTime = Annotated[PointInTime, BeforeValidator(parse_point_in_time)]

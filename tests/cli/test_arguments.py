@@ -1,4 +1,4 @@
-"""The words of the command line, from the outside."""
+"""The command line: which command runs, with what, and what is printed."""
 
 import subprocess
 import sys
@@ -8,8 +8,7 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import main
-from exporter.cli.arguments import Action, UnknownCommandError, parse_arguments
-from exporter.cli.commands import COMMANDS
+from exporter.cli.commands import COMMANDS, Action, UnknownCommandError, parse_arguments
 from exporter.settings import Problem, Settings, SettingsError
 from exporter.settings.model import COMMANDS as SETTINGS
 
@@ -17,7 +16,7 @@ _SECRET = "sk-admin-never-to-be-shown"
 
 
 @pytest.mark.parametrize(
-    ("argv", "command", "action", "words"),
+    ("argv", "command", "action", "rest"),
     [
         ([], "run", Action.EXECUTE, ()),
         (["--web.listen-address", ":1"], "run", Action.EXECUTE, ("--web.listen-address", ":1")),
@@ -25,26 +24,33 @@ _SECRET = "sk-admin-never-to-be-shown"
         (["--help"], "run", Action.OVERVIEW, ("--help",)),
         (["run", "-h"], "run", Action.HELP, ("-h",)),
         (["demo", "--version"], "demo", Action.VERSION, ("--version",)),
+        (["-V"], "run", Action.VERSION, ("-V",)),
+        (["version"], "run", Action.VERSION, ()),
+        (["help"], "run", Action.OVERVIEW, ()),
+        (["help", "check"], "check", Action.HELP, ()),
     ],
 )
 def test_the_command_comes_first_and_is_run_by_default(
-    argv: list[str], command: str, action: Action, words: tuple[str, ...]
+    argv: list[str], command: str, action: Action, rest: tuple[str, ...]
 ) -> None:
-    """The first word is the command, unless it is a flag."""
+    """The first argument is the command unless it is a flag; help and version work as commands and as flags."""
     arguments = parse_arguments(argv)
 
-    assert (command, action, words) == (arguments.command.name, arguments.action, arguments.words)
+    assert (command, action, rest) == (arguments.command.name, arguments.action, arguments.rest)
 
 
 def test_an_unknown_command_is_not_repeated() -> None:
-    """It could be a key that was pasted there."""
+    """It could be a key that was pasted by mistake."""
     with pytest.raises(UnknownCommandError) as caught:
         parse_arguments([_SECRET])
 
-    assert str(caught.value) == "unknown command; The commands are run, check, backfill, simulate, demo, metrics"
+    assert (
+        str(caught.value)
+        == "unknown command; The commands are run, check, backfill, simulate, demo, metrics, help, version"
+    )
 
 
-def test_every_command_has_settings_and_a_place_in_the_overview(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_settings_and_is_in_the_overview(capsys: pytest.CaptureFixture[str]) -> None:
     """The two tables name the same commands."""
     assert main(["--help"]) == 0
 
@@ -56,22 +62,22 @@ def test_every_command_has_settings_and_a_place_in_the_overview(capsys: pytest.C
 
 @pytest.mark.parametrize("command", SETTINGS)
 def test_every_command_has_a_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It begins with how the command is used and lists the flags."""
+    """It begins with the usage line and lists the flags."""
     assert main([command, "--help"]) == 0
 
     text = capsys.readouterr().out
-    assert text.startswith(f"Usage: openai-usage-exporter {command} [--flag value ...]")
+    assert text.startswith(f"Usage: openai-usage-exporter {command} ")
     assert "--config.file" in text
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """With or without a command."""
-    assert (main(["--version"]), main(["run", "--version"])) == (0, 0)
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """With or without a command, as a flag or as a command."""
+    assert {0} == {main(argv) for argv in (["--version"], ["run", "--version"], ["-V"], ["version"])}
 
-    assert capsys.readouterr().out == f"openai-usage-exporter {__version__}\n" * 2
+    assert f"openai-usage-exporter {__version__}\n" * 4 == capsys.readouterr().out
 
 
-def test_wrong_settings_are_told_one_a_line(
+def test_each_problem_is_printed_on_its_own_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On standard error, without a traceback, with the exit status of a wrong command line."""
@@ -84,18 +90,18 @@ def test_wrong_settings_are_told_one_a_line(
     assert output.out == ""
     assert output.err == (
         "error: --sk-***?[0m: unknown flag; --help lists all flags\n"
-        "error: an argument that is no flag: the command comes first, then --flags only\n"
+        "error: unexpected argument: the command comes first, followed by --flags only\n"
         "error: OPENAI_EXPORTER_KEY: unknown setting: correct its name, or remove it\n"
     )
 
 
-def test_an_unknown_command_ends_with_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    """And with a guess, where one is near."""
+def test_an_unknown_command_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """It also suggests a command with a similar name."""
     assert main(["backfil"]) == 2
 
     assert capsys.readouterr().err == (
         "error: unknown command; did you mean backfill? "
-        "The commands are run, check, backfill, simulate, demo, metrics\n"
+        "The commands are run, check, backfill, simulate, demo, metrics, help, version\n"
     )
 
 
@@ -111,7 +117,7 @@ def test_an_unknown_command_ends_with_the_commands(capsys: pytest.CaptureFixture
 def test_a_key_in_the_wrong_place_is_not_shown(
     name: str, text: str, expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a message repeats a value, what looks like a key is blotted out."""
+    """Where a message repeats a value, anything that looks like a key is redacted."""
     for variable in ("OPENAI_ADMIN_KEY", "OPENAI_ADMIN_KEY_FILE", "OPENAI_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv(name, text)
@@ -124,7 +130,7 @@ def test_a_key_in_the_wrong_place_is_not_shown(
 
 
 class _Commands(ModuleType):
-    """Stands where a command's module would be, and says what it was given."""
+    """Replaces a command's module and records the settings it gets."""
 
     def __init__(self, outcome: BaseException | None = None) -> None:
         super().__init__("exporter.cli.metrics")
@@ -132,7 +138,7 @@ class _Commands(ModuleType):
         self.outcome = outcome
 
     def execute(self, settings: Settings) -> int:
-        """Do what the test wants."""
+        """Record the settings, then raise or return 7."""
         self.given.append(settings)
         if self.outcome:
             raise self.outcome
@@ -140,8 +146,8 @@ class _Commands(ModuleType):
 
 
 @pytest.mark.usefixtures("logging_restored")
-def test_the_command_gets_the_settings_and_gives_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its module is loaded by name when it runs."""
+def test_the_command_gets_the_settings_and_returns_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its module is imported when it runs."""
     command = _Commands()
     monkeypatch.setitem(sys.modules, "exporter.cli.metrics", command)
 
@@ -155,17 +161,17 @@ def test_the_command_gets_the_settings_and_gives_the_exit_status(monkeypatch: py
     [
         (KeyboardInterrupt(), 130, ""),
         (SettingsError([Problem("web.config.file", "no such user")]), 2, "error: web.config.file: no such user\n"),
-        (RuntimeError(_SECRET), 1, "stopped by an unexpected error"),
+        (RuntimeError(_SECRET), 1, "unexpected_error"),
     ],
 )
-def test_whatever_a_command_raises_has_its_exit_status(
+def test_every_exception_has_an_exit_status(
     outcome: BaseException,
     status: int,
     words: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Settings that only the command could judge, an interrupt, and what nobody foresaw."""
+    """Settings refused by the command, an interrupt, and an unexpected error."""
     monkeypatch.setitem(sys.modules, "exporter.cli.metrics", _Commands(outcome))
 
     assert status == main(["metrics"])
@@ -175,7 +181,7 @@ def test_whatever_a_command_raises_has_its_exit_status(
     assert "never-to-be-shown" not in error
 
 
-def test_a_reader_that_goes_away_is_no_error_to_talk_about() -> None:
+def test_a_closed_pipe_is_not_reported() -> None:
     """`openai-usage-exporter run --help | head -1` ends quietly."""
     command = [sys.executable, "-m", "exporter", "run", "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:

@@ -74,7 +74,7 @@ def test_refused_key(
     assert 1 == status
     assert "old" == output.read_text()
     assert "Missing scopes: api.usage.read" in said
-    assert f"{output}.partial is incomplete; {output} was not touched." in said
+    assert f"{output}.partial is incomplete; {output} was not changed." in said
     assert keys.ORDINARY not in said
 
 
@@ -88,7 +88,7 @@ def test_trouble_on_the_way(url: str, simulator: Simulator, tmp_path: Path, caps
 
     said = capsys.readouterr().err
     assert 0 == status
-    assert "which asks for a pause of 1 s: trying again" in said
+    assert "retrying in 1 s, as requested" in said
     assert "default: embeddings: left out" in said
     assert "openai_embeddings" not in output.read_text()
 

@@ -46,7 +46,7 @@ def test_bad(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     output = capsys.readouterr()
     assert 1 == status
     assert 1 == output.out.count("-> Create an admin key")
-    assert "  failed       completions: likewise\n" in output.out
+    assert "  failed       completions: same\n" in output.out
     assert output.out.splitlines()[-1].startswith("failed: default: usage and costs cannot be read: costs: the key")
     assert keys.MANAGEMENT_ONLY not in output.out + output.err
 

@@ -1,4 +1,4 @@
-"""What is logged, and what never is."""
+"""The format of the log, and what is never logged."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from exporter.cli.logging import configure_logging
-from exporter.cli.redaction import redact
+from exporter.redaction import redact
 from exporter.settings import Log
 
 _SECRET = "sk-admin-never-to-be-shown"
@@ -27,7 +27,7 @@ def _lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 
 def test_one_event_is_one_line_of_json() -> None:
-    """Keys and values, the time in UTC; off a terminal without being asked for."""
+    """Keys and values, the time in UTC; the default where standard error is not a terminal."""
     stream = io.StringIO()
     configure_logging(Log(), stream)
 
@@ -44,8 +44,8 @@ def test_one_event_is_one_line_of_json() -> None:
     }
 
 
-def test_libraries_log_the_same_way_but_only_what_is_news() -> None:
-    """A request of httpx is no news; a warning is."""
+def test_libraries_log_warnings_only() -> None:
+    """Requests of httpx are not logged; warnings of libraries are, in the same format."""
     stream = io.StringIO()
     configure_logging(Log(level="debug"), stream)
 
@@ -59,21 +59,21 @@ def test_libraries_log_the_same_way_but_only_what_is_news() -> None:
 
 
 @pytest.mark.parametrize(("level", "count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_the_level_is_the_least_that_is_told(level: str, count: int) -> None:
-    """Both ways to log obey it."""
+def test_the_level_is_the_minimum(level: str, count: int) -> None:
+    """Events below the configured level are not logged."""
     stream = io.StringIO()
     configure_logging(Log.model_validate({"level": level}), stream)
     log = structlog.get_logger("exporter.x")
 
-    for tell in (log.debug, log.info, log.warning, log.error):
-        tell("event")
+    for method in (log.debug, log.info, log.warning, log.error):
+        method("event")
 
     assert count == len(_lines(stream))
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_no_key_is_ever_logged(form: str) -> None:
-    """Neither as value, nor within a message, an exception or a library's words."""
+    """Keys are redacted in values, messages, exceptions and messages of libraries."""
     stream = _Terminal()
     configure_logging(Log.model_validate({"format": form}), stream)
     log = structlog.get_logger("exporter.x")
@@ -92,7 +92,7 @@ def test_no_key_is_ever_logged(form: str) -> None:
 
 
 def test_a_terminal_gets_the_console_format() -> None:
-    """Lines for people, with colours."""
+    """Console lines instead of JSON."""
     stream = _Terminal()
     configure_logging(Log(), stream)
 
@@ -118,6 +118,6 @@ def test_a_terminal_gets_the_console_format() -> None:
         ),
     ],
 )
-def test_what_looks_like_a_key_is_blotted_out(text: str, expected: str) -> None:
-    """And nothing else."""
+def test_what_looks_like_a_key_is_redacted(text: str, expected: str) -> None:
+    """Keys keep their prefix, other text is unchanged."""
     assert expected == redact(text)

@@ -83,11 +83,11 @@ def test_a_state_that_another_uses_is_left_alone(tmp_path: Path, url: str) -> No
     with started(tmp_path, "run", "--web.listen-address", "127.0.0.1:0", **variables) as (_, said):
         address(said)
         state = str(tmp_path / "openai-usage-exporter/state.db")
-        status, told = run(tmp_path / "second", url, OPENAI_EXPORTER_STATE__PATH=state)
+        status, log = run(tmp_path / "second", url, OPENAI_EXPORTER_STATE__PATH=state)
 
     assert 1 == status
-    assert "start_failed" in told
-    assert "state.db" in told
+    assert "start_failed" in log
+    assert "state.db" in log
 
 
 def test_an_address_that_is_taken_is_told(tmp_path: Path, url: str) -> None:
@@ -106,12 +106,22 @@ def test_an_address_that_is_taken_is_told(tmp_path: Path, url: str) -> None:
     assert "Traceback" not in said.read_text()
 
 
-def test_without_a_writable_state_it_runs(tmp_path: Path, url: str) -> None:
-    """It says that counters start at 0, and what to set."""
+def test_a_configured_state_path_must_be_writable(tmp_path: Path, url: str) -> None:
+    """The exporter does not start without the state that it was configured to keep."""
+    status, log = run(tmp_path, url, OPENAI_EXPORTER_STATE__PATH="/proc/nowhere/state.db")
+
+    assert 1 == status
+    assert "start_failed" in log
+    assert "/proc/nowhere/state.db" in log
+    assert "make state.path writable" in log
+
+
+def test_without_a_writable_default_state_it_runs(tmp_path: Path, url: str) -> None:
+    """The log says that counters start at 0, and what to set."""
     variables = {
         "OPENAI_ADMIN_KEY": keys.FULL,
         "OPENAI_EXPORTER_API__BASE_URL": url,
-        "OPENAI_EXPORTER_STATE__PATH": "/proc/nowhere/state.db",
+        "XDG_STATE_HOME": "/proc/nowhere",
     }
     with started(tmp_path, "run", "--web.listen-address", "127.0.0.1:0", **variables) as (_, said):
         serving = address(said)

@@ -1,4 +1,4 @@
-"""A folder of settings that cannot be used; each file begins with the messages that it must get."""
+"""A folder of invalid settings files; each begins with the messages that it must produce."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ def _header(path: Path, word: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(_FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_bad_file_gets_its_messages_and_no_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each problem has its exact words, and none of them holds a secret or a value nobody knows."""
+def test_every_invalid_file_produces_exactly_its_messages(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every problem is reported with its exact message, and no message contains a secret."""
     monkeypatch.chdir(Path(__file__).parents[2])
     flags = [word for line in _header(path, "flags") for word in line.split()]
     environ = {"OPENAI_ADMIN_KEY": "sk-admin-never-to-be-shown"}
@@ -31,8 +31,8 @@ def test_every_bad_file_gets_its_messages_and_no_other(path: Path, monkeypatch: 
     assert "never-to-be-shown" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_named() -> None:
-    """A path that leads nowhere is an error, not an empty file."""
+def test_a_missing_file_is_an_error() -> None:
+    """A missing settings file is not treated as an empty one."""
     words = "cannot be read (No such file or directory): correct the path or the file's permissions"
     with pytest.raises(SettingsError) as caught:
         load("run", [], {"OPENAI_EXPORTER_CONFIG__FILE": "no/such.yaml"})
@@ -40,21 +40,21 @@ def test_a_file_that_is_not_there_is_named() -> None:
     assert (Problem("no/such.yaml", words),) == caught.value.problems
 
 
-def test_a_command_names_its_own_missing_flags() -> None:
-    """What only a flag can set is named as a flag."""
+def test_missing_flags_of_a_command_are_named() -> None:
+    """A setting that only a flag can set is named by its flag."""
     with pytest.raises(SettingsError) as caught:
         load("backfill", ["--until", "soon"], {"OPENAI_ADMIN_KEY": "sk-admin-x"})
 
     assert [
-        "--since: is missing: it has no default",
-        "--until: expects a span before now such as 90d, or a UTC date such as 2026-01-31",
-        "--output: is missing: it has no default",
+        "--since: is required",
+        "--until: expects a duration before now such as 90d, or a UTC date such as 2026-01-31",
+        "--output: is required",
     ] == [str(problem) for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\xfa", b"[" * 5000, b"a: 2026-99-99", b"? [1, 2]\n: 3"])
-def test_what_is_no_yaml_at_all_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
-    """Other encodings, endless nesting and impossible dates end in no traceback."""
+def test_content_that_is_not_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Other encodings, deep nesting and impossible dates produce a message, not a traceback."""
     path = tmp_path / "settings.yaml"
     path.write_bytes(content)
 

@@ -36,7 +36,7 @@ def test_the_environment_scopes_the_sole_organization() -> None:
 
 
 def test_an_ordinary_key_is_enough_to_start() -> None:
-    """What can be had with it is decided later."""
+    """What it can read is found out later."""
     (organization,) = load("run", [], {"OPENAI_API_KEY": "sk-b"}).organizations
 
     assert organization.admin_key is None
@@ -45,7 +45,7 @@ def test_an_ordinary_key_is_enough_to_start() -> None:
 
 
 def test_several_organizations_have_their_own(tmp_path: Path) -> None:
-    """Keys, URLs, filters, budgets, rates and overrides; what they leave open is shared."""
+    """Keys, URLs, filters, budgets, rates and overrides; what they leave unset is shared."""
     (tmp_path / "key").write_text("sk-admin-a\n")
     settings = _several(
         tmp_path,
@@ -92,7 +92,7 @@ organizations:
 
 
 def test_commands_without_keys_take_the_same_file(tmp_path: Path) -> None:
-    """The reference of the metrics can be printed where the keys are not."""
+    """The metric reference can be printed on a machine without the keys."""
     path = tmp_path / "settings.yaml"
     path.write_text("organizations: [{name: a, admin_key_file: no/such}, {name: b}]")
 
@@ -131,7 +131,7 @@ def test_limits_of_the_organization_are_not_compared_with_the_costs_of_a_project
 
 
 def test_a_project_filter_of_usage_alone_does_not_narrow_the_costs() -> None:
-    """Then the organization's spend limit still compares to its costs."""
+    """The organization's spend limit can still be compared with its costs."""
     words = ["--resources.images.project-ids", "proj_a"]
     (organization,) = load("run", words, _KEY).organizations
 
@@ -172,17 +172,17 @@ def test_a_key_file_that_has_not_changed_is_not_read_again(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "cannot be read (No such file or directory): put it there and let this user read it"),
+        (None, "cannot be read (No such file or directory): create it and make it readable for this user"),
         (b"", "is empty: put the key there"),
         (b" \n", "is empty: put the key there"),
-        (b"sk-hidden\nsk-hidden", "does not hold a key alone: a key is one word of plain ASCII"),
-        (b"sk-hidden" * 1000, "does not hold a key alone: a key is one word of plain ASCII"),
-        (b"sk-hidden\xff", "does not hold a key: put the key alone, as text"),
-        ("sk-hidden-ü".encode(), "does not hold a key alone: a key is one word of plain ASCII"),
+        (b"sk-hidden\nsk-hidden", "does not contain a key alone: a key is one word of plain ASCII"),
+        (b"sk-hidden" * 1000, "does not contain a key alone: a key is one word of plain ASCII"),
+        (b"sk-hidden\xff", "is not a text file: it must contain the secret alone, as text"),
+        ("sk-hidden-ü".encode(), "does not contain a key alone: a key is one word of plain ASCII"),
     ],
 )
-def test_a_key_file_that_went_bad_says_so(tmp_path: Path, content: bytes | None, words: str) -> None:
-    """It can be an error for a while: a later read finds the key again, and no message shows one."""
+def test_an_unusable_key_file_is_a_temporary_error(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """The message names the file and the problem, never the content; a later read finds the key again."""
     path = tmp_path / "key"
     path.write_text("sk-good")
     key = KeyFile(path)
@@ -203,7 +203,7 @@ def test_a_key_file_that_went_bad_says_so(tmp_path: Path, content: bytes | None,
 
 
 def test_a_key_is_never_shown(tmp_path: Path) -> None:
-    """Neither as text nor within anything that holds it."""
+    """Neither the key's own text form nor that of the settings contains it."""
     path = tmp_path / "key"
     path.write_text("sk-never-to-be-shown")
     file = KeyFile(path)

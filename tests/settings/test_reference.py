@@ -1,4 +1,4 @@
-"""The documentation of the settings is made from them."""
+"""The documentation of the settings is generated from the settings."""
 
 import subprocess
 import sys
@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from exporter.settings import help_text, markdown
 from exporter.settings.model import COMMANDS
 from exporter.settings.options import options
-from exporter.settings.reference import help_text, markdown
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
-def test_the_document_is_what_the_settings_say() -> None:
-    """When this fails, run `python -m exporter.settings.reference > docs/settings.md`."""
+def test_the_document_is_up_to_date() -> None:
+    """When this fails, run `make docs`."""
     assert markdown() == _DOCUMENT.read_text()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_setting_is_described(command: str) -> None:
-    """None is without words, and the help shows each flag with its default."""
+    """Every setting has a description, and the help shows each flag with its default."""
     text = help_text(command)
     for leaf in options(COMMANDS[command]):
         assert leaf.description, leaf.dotted
@@ -30,16 +30,16 @@ def test_every_setting_is_described(command: str) -> None:
 
 
 def test_the_help_folds_resources_and_lists_their_names() -> None:
-    """One line for a setting of all resources, not twelve."""
+    """A resource setting is listed once, not once per resource."""
     text = help_text("run")
 
-    assert text.count("group-by VALUE ...") == 1
+    assert text.count("group-by VALUE,...") == 1
     assert "audio-transcriptions" in text
     assert "OPENAI_ADMIN_KEY_FILE" in text
 
 
 def test_the_module_prints_the_document() -> None:
-    """That is how the document is made."""
-    command = [sys.executable, "-m", "exporter.settings.reference"]
+    """`python -m exporter.settings` prints docs/settings.md."""
+    command = [sys.executable, "-m", "exporter.settings"]
 
     assert _DOCUMENT.read_text() == subprocess.run(command, capture_output=True, check=True, text=True).stdout

@@ -159,7 +159,7 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
         assert None is open_store(tmp_path / "taken" / "state.db")
 
     (line,) = logs
-    assert "no state can be kept: counters start at 0 with this process" == line["event"]
+    assert "state_not_writable" == line["event"]
     assert "Not a directory" in line["error"] or "File exists" in line["error"]
     assert "set state.path" == line["advice"]
 

@@ -95,8 +95,6 @@ def read_only(path: Path) -> None:
     [
         (corrupt, "state file set aside", 1.0),
         (foreign, "state file set aside", 1.0),
-        (newer, "no state can be kept", 0.0),
-        (read_only, "no state can be kept", 0.0),
     ],
 )
 def test_an_exporter_runs_whatever_it_finds(
@@ -117,6 +115,20 @@ def test_an_exporter_runs_whatever_it_finds(
     assert writable == metrics(child).value("openai_exporter_state_writable")
     kept = [each.read_bytes() for each in path.parent.iterdir() if ".lock" not in each.name and each.stat().st_size]
     assert not found or found in kept
+
+
+@pytest.mark.parametrize("prepare", [newer, read_only])
+def test_an_exporter_does_not_start_without_its_configured_state(child: Child, prepare: Callable[[Path], None]) -> None:
+    """A configured state.path that cannot be used is an error, and what is there is left unchanged."""
+    path = path_of(child)
+    prepare(path)
+    found = path.read_bytes() if path.exists() else b""
+    child.start()
+    with pytest.raises(AssertionError, match="start_failed"):
+        child.wait_until_serving()
+    path.parent.chmod(0o755)
+
+    assert found == (path.read_bytes() if path.exists() else b"")
 
 
 def test_a_disk_that_fills_up_holds_counters_and_not_gauges(child: Child) -> None:

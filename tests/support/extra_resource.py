@@ -58,8 +58,8 @@ def _main() -> None:
     exporter.catalog.METADATA = exporter.catalog.metadata.METADATA = _METADATA  # type: ignore[misc]
 
     from exporter.check import lookups  # noqa: PLC0415 -- the tables come first
-    from exporter.cli.reference import markdown  # noqa: PLC0415 -- the table comes first
-    from exporter.settings.reference import markdown as settings  # noqa: PLC0415
+    from exporter.cli.metrics import markdown  # noqa: PLC0415 -- the table comes first
+    from exporter.settings import markdown as settings  # noqa: PLC0415
     from exporter.simulator import keys  # noqa: PLC0415
     from tests.support.clock import ManualClock  # noqa: PLC0415
     from tests.support.exporter_harness import NOW, run, stage  # noqa: PLC0415
