@@ -62,6 +62,7 @@ class Service:
         self._app = App(
             snapshot=lambda: self.publisher.snapshot,
             own=self._own,
+            want=self.publisher.want,
             tail=self._tail.others,
             version=__version__,
             now=self._clock.now,

@@ -1,6 +1,6 @@
 """From columns of values to the bytes that a scrape gets."""
 
-from exporter.exposition.encoder import Encoder
+from exporter.exposition.encoder import TEXT_FORMATS, Encoder
 from exporter.exposition.families import Column, Family, Type, columns_of, merge, of_measures, of_samples, reference
 from exporter.exposition.self_metrics import Tail, render
 from exporter.exposition.snapshot import (
@@ -15,6 +15,7 @@ from exporter.exposition.snapshot import (
 )
 
 __all__ = [
+    "TEXT_FORMATS",
     "Body",
     "Column",
     "Encoder",

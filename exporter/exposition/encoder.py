@@ -1,13 +1,15 @@
 """From families to compressed bodies: what did not change since the last publish is not done again."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from isal import isal_zlib
 
-from exporter.exposition.families import Family, Type
+from exporter.exposition import protobuf
+from exporter.exposition.families import Column, Family, Type
 from exporter.exposition.lines import ColumnLines, LabelTexts
+from exporter.exposition.protobuf import ColumnRecords, LabelRecords
 from exporter.exposition.snapshot import Body, Format, Piece
 from exporter.ledger import Rows
 
@@ -17,54 +19,77 @@ _PIECE: Final = 65536
 _LEVEL: Final = 1
 
 
+TEXT_FORMATS: Final = (Format.TEXT, Format.OPENMETRICS)
+
+
 class Encoder:
     """Turns families into bodies. Called again with the next families, it formats and compresses only what changed."""
 
     def __init__(self) -> None:
         self._labels: WeakKeyDictionary[Rows, LabelTexts] = WeakKeyDictionary()
-        self._lines: dict[tuple[object, ...], ColumnLines] = {}
+        self._label_records: WeakKeyDictionary[Rows, LabelRecords] = WeakKeyDictionary()
+        self._lines: dict[tuple[object, ...], ColumnLines | ColumnRecords] = {}
         self._headers: dict[tuple[object, ...], bytes] = {}
         self._pieces: dict[tuple[int, ...], Piece] = {}
         """By the identity of their texts, which they keep alive: no text is compared or hashed."""
 
-    def encode(self, families: Sequence[Family]) -> dict[Format, Body]:
-        """Return the bodies of all formats."""
-        texts = self._update(families)
-        pieces: dict[tuple[int, ...], Piece] = {}
-        bodies = {format_: self._body(pieces, self._parts(texts, format_), Body()) for format_ in Format}
-        self._pieces = pieces
-        return bodies
+    def encode(self, families: Sequence[Family], formats: Iterable[Format] = TEXT_FORMATS) -> dict[Format, Body]:
+        """Return the bodies of the formats."""
+        return self._bodies(families, dict.fromkeys(formats, Body()))
 
     def extend(self, body: Body, families: Sequence[Family], format_: Format) -> Body:
         """Return a body of one format with the families behind what it holds."""
+        return self._bodies(families, {format_: body})[format_]
+
+    def _bodies(self, families: Sequence[Family], before: Mapping[Format, Body]) -> dict[Format, Body]:
+        kept, self._lines = self._lines, {}
         pieces: dict[tuple[int, ...], Piece] = {}
-        extended = self._body(pieces, self._parts(self._update(families), format_), body)
+        bodies = {
+            format_: self._body(pieces, self._parts(families, format_, kept), body) for format_, body in before.items()
+        }
         self._pieces = pieces
-        return extended
+        return bodies
 
-    def _update(self, families: Sequence[Family]) -> list[tuple[Family, list[bytes]]]:
-        lines = self._lines
-        self._lines = {}
-        return [(family, list(self._samples(family, lines))) for family in families]
-
-    def _samples(self, family: Family, kept: dict[tuple[object, ...], ColumnLines]) -> Iterator[bytes]:
-        for column in family.columns:
-            if (labels := self._labels.get(column.rows)) is None:
-                labels = self._labels[column.rows] = LabelTexts()
-            labels.update(column.rows, column.before)
-            key = family.name, id(column.rows), column.before, column.after
-            lines = kept.pop(key, None) or ColumnLines(family.name, column.after)
-            self._lines[key] = lines
-            yield from lines.update(column, labels)
-
-    def _parts(self, texts: Iterable[tuple[Family, list[bytes]]], format_: Format) -> Iterator[bytes]:
-        for family, samples in texts:
+    def _parts(
+        self,
+        families: Sequence[Family],
+        format_: Format,
+        kept: Mapping[tuple[object, ...], ColumnLines | ColumnRecords],
+    ) -> Iterator[bytes]:
+        for family in families:
+            samples = [text for column in family.columns for text in self._samples(family, column, format_, kept)]
             if samples:
-                key = family.name, family.help, format_
+                length = sum(map(len, samples)) if format_ is Format.PROTOBUF else 0
+                key = family.name, family.help, format_, length
                 if (header := self._headers.get(key)) is None:
-                    header = self._headers[key] = _header(family, format_)
+                    header = self._headers[key] = _header(family, format_, length)
                 yield header
                 yield from samples
+
+    def _samples(
+        self,
+        family: Family,
+        column: Column,
+        format_: Format,
+        kept: Mapping[tuple[object, ...], ColumnLines | ColumnRecords],
+    ) -> Sequence[bytes]:
+        created = format_ is Format.OPENMETRICS and column.created is not None
+        syntax = format_ if created or format_ is Format.PROTOBUF else Format.TEXT
+        key = syntax, family.name, id(column.rows), column.before, column.after
+        lines = self._lines.get(key) or kept.get(key)
+        if format_ is Format.PROTOBUF:
+            records = self._label_records.setdefault(column.rows, LabelRecords())
+            records.update(column.rows, column.before)
+            if not isinstance(lines, ColumnRecords):
+                lines = ColumnRecords(family.type, column.after)
+            self._lines[key] = lines
+            return lines.update(column, records)
+        labels = self._labels.setdefault(column.rows, LabelTexts())
+        labels.update(column.rows, column.before)
+        if not isinstance(lines, ColumnLines):
+            lines = ColumnLines(family.name, column.after, created=created)
+        self._lines[key] = lines
+        return lines.update(column, labels)
 
     def _body(self, pieces: dict[tuple[int, ...], Piece], parts: Iterable[bytes], before: Body) -> Body:
         body = list(before.pieces)
@@ -108,7 +133,9 @@ def _groups(parts: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
         yield tuple(group)
 
 
-def _header(family: Family, format_: Format) -> bytes:
+def _header(family: Family, format_: Format, length: int) -> bytes:
+    if format_ is Format.PROTOBUF:
+        return protobuf.header(family.name, family.help, family.type, length)
     name, text = family.name, family.help.replace("\\", r"\\").replace("\n", r"\n")
     if format_ is Format.OPENMETRICS:
         text = text.replace('"', r"\"")

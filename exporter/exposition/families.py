@@ -29,6 +29,8 @@ class Column:
     """Constant labels that stand before those of the rows."""
     after: tuple[tuple[str, str], ...] = ()
     """Constant labels that stand behind them."""
+    created: NDArray[np.float64] | None = None
+    """Of a counter, when each row's series began, Unix seconds; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

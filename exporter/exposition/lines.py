@@ -95,9 +95,11 @@ class _Pairs(dict[str, str]):
 class ColumnLines:
     """The lines of one column of one family, in chunks whose text stays the same object while no line changes."""
 
-    def __init__(self, name: str, after: tuple[tuple[str, str], ...]) -> None:
-        self._open = f"{name}{{"
-        self._close = "".join(f',{label}="{escape(value)}"' for label, value in after) + "} "
+    def __init__(self, name: str, after: tuple[tuple[str, str], ...], *, created: bool = False) -> None:
+        """Take the family's name; `created` adds a line with the time at which the series began (OpenMetrics)."""
+        close = "".join(f',{label}="{escape(value)}"' for label, value in after) + "} "
+        self._sample = f"{name}{{", close
+        self._created = (f"{name.removesuffix('_total')}_created{{", close) if created else None
         self._generation = -1
         self._column: Column | None = None
         self._chunks: list[_Chunk] = []
@@ -113,65 +115,64 @@ class ColumnLines:
             self._chunks = []
             self._generation = labels.generation
         for index, first in enumerate(range(0, len(column.shown), LINES_PER_CHUNK)):
-            rows = slice(first, first + LINES_PER_CHUNK)
             if index == len(self._chunks):
-                self._chunks.append(_Chunk())
-            self._chunks[index].update(
-                open_=self._open,
-                close=self._close,
-                labels=labels,
-                rows=rows,
-                values=column.values[rows],
-                shown=column.shown[rows],
-            )
+                self._chunks.append(_Chunk(self._sample, self._created))
+            self._chunks[index].update(column, slice(first, first + LINES_PER_CHUNK), labels)
         del self._chunks[-(-len(column.shown) // LINES_PER_CHUNK) :]
         self._texts = [chunk.text for chunk in self._chunks if chunk.text]
         return self._texts
 
 
 class _Chunk:
-    __slots__ = ("_ends", "_lengths", "_shown", "_values", "text")
+    __slots__ = ("_created", "_lengths", "_sample", "_shown", "_stops", "_values", "text")
 
-    def __init__(self) -> None:
+    def __init__(self, sample: tuple[str, str], created: tuple[str, str] | None) -> None:
+        self._sample, self._created = sample, created
+        """What a line has before and behind its labels."""
         self.text = b""
         self._shown = np.zeros(0, np.bool_)
         self._values = np.zeros(0)
         """Of the rows that are shown, as the following."""
-        self._ends = np.zeros(0, np.int32)
-        """Position behind each line's newline."""
+        self._stops = np.zeros(0, np.int32)
+        """Position behind each value."""
         self._lengths = np.zeros(0, np.int32)
         """Bytes of each value."""
 
-    def update(
-        self,
-        *,
-        open_: str,
-        close: str,
-        labels: LabelTexts,
-        rows: slice,
-        values: NDArray[np.float64],
-        shown: NDArray[np.bool_],
-    ) -> None:
-        values = values[shown]
+    def update(self, column: Column, rows: slice, labels: LabelTexts) -> None:
+        shown = column.shown[rows]
+        values = column.values[rows][shown]
         if np.array_equal(shown, self._shown):
             self._replace(np.flatnonzero(values != self._values), values)
         else:
-            texts = numbers(values)
-            indexes = np.flatnonzero(shown)
-            sets = [labels.texts[index] for index in (indexes + rows.start).tolist()]
-            pairs = zip(sets, texts, strict=True)
-            self.text = "".join([f"{open_}{text}{close}{value}\n" for text, value in pairs]).encode()
-            self._lengths = np.array([*map(len, texts)], np.int32)
-            around = len((open_ + close).encode()) + 1
-            self._ends = np.cumsum(labels.lengths[rows][indexes] + self._lengths + around, dtype=np.int32)
-        self._values, self._shown = values, shown.copy()
+            self._write(column, np.flatnonzero(shown) + rows.start, values, labels)
+            self._shown = shown.copy()
+        self._values = values
+
+    def _write(
+        self, column: Column, indexes: NDArray[np.intp], values: NDArray[np.float64], labels: LabelTexts
+    ) -> None:
+        texts = numbers(values)
+        sets = [labels.texts[index] for index in indexes.tolist()]
+        open_, close = self._sample
+        endings = ["\n"] * len(texts)
+        if self._created and column.created is not None:
+            first, second = self._created
+            times = numbers(column.created[indexes])
+            endings = [f"\n{first}{text}{second}{time}\n" for text, time in zip(sets, times, strict=True)]
+        lines = zip(sets, texts, endings, strict=True)
+        self.text = "".join([f"{open_}{text}{close}{value}{ending}" for text, value, ending in lines]).encode()
+        self._lengths = np.array([*map(len, texts)], np.int32)
+        trailing = np.array([len(ending.encode()) for ending in endings], np.int32) if self._created else 1
+        around = len((open_ + close).encode())
+        ends = np.cumsum(labels.lengths[indexes] + self._lengths + around + trailing, dtype=np.int32)
+        self._stops = ends - trailing
 
     def _replace(self, changed: NDArray[np.intp], values: NDArray[np.float64]) -> None:
         if not len(changed):
             return
         texts = numbers(values[changed])
         lengths = np.array([*map(len, texts)], np.int32)
-        stops = self._ends[changed] - 1
+        stops = self._stops[changed]
         starts = stops - self._lengths[changed]
         text = memoryview(self.text)
         parts: list[bytes | memoryview] = []
@@ -181,7 +182,7 @@ class _Chunk:
             position = stop
         parts.append(text[position:])
         self.text = b"".join(parts)
-        shifts = np.zeros(len(self._ends), np.int32)
+        shifts = np.zeros(len(self._stops), np.int32)
         shifts[changed] = lengths - self._lengths[changed]
-        self._ends = self._ends + np.cumsum(shifts, dtype=np.int32)
+        self._stops = self._stops + np.cumsum(shifts, dtype=np.int32)
         self._lengths[changed] = lengths

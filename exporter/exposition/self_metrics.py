@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+from exporter.exposition import protobuf
 from exporter.exposition.encoder import Encoder
 from exporter.exposition.families import Column, Family, Type
 from exporter.exposition.snapshot import Body, Format
@@ -18,6 +19,8 @@ from exporter.telemetry import Instrument, Telemetry
 
 def render(registry: CollectorRegistry, format_: Format) -> bytes:
     """Return the metrics of a registry as of now; for OpenMetrics `# EOF` stands at the end."""
+    if format_ is Format.PROTOBUF:
+        return protobuf.render(registry.collect())
     if format_ is Format.OPENMETRICS:
         text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
         return text
@@ -32,7 +35,7 @@ class Tail:
     """
 
     def __init__(self, telemetry: Telemetry) -> None:
-        self._encoder = Encoder()
+        self._text_encoder, self._protobuf_encoder = Encoder(), Encoder()
         self._many = [_Source(instrument) for instrument in telemetry.labelled]
         self._others = SimpleNamespace(
             collect=lambda: (metric for collector in telemetry.others for metric in collector.collect())
@@ -40,7 +43,8 @@ class Tail:
 
     def many(self, body: Body, format_: Format) -> Body:
         """Return a body with those metrics behind it that have many series."""
-        return self._encoder.extend(body, [source.family() for source in self._many], format_)
+        encoder = self._protobuf_encoder if format_ is Format.PROTOBUF else self._text_encoder
+        return encoder.extend(body, [source.family() for source in self._many], format_)
 
     def others(self, format_: Format) -> bytes:
         """Return the rest, and what ends the format."""

@@ -8,8 +8,10 @@ from typing import Final
 from exporter.clock import Clock
 from exporter.collector import Organization
 from exporter.exposition import (
+    TEXT_FORMATS,
     Column,
     Encoder,
+    Format,
     ModelUse,
     OrganizationReport,
     Snapshot,
@@ -50,12 +52,19 @@ class Publisher:
         self._excess: dict[tuple[str, str], dict[str, float]] = {}
         """By organization and resource, for the snapshot being made: it and its counters have to agree."""
         self._billing: dict[str, tuple[Spend | None, tuple[ModelUse, ...]]] = {}
+        self._formats = list(TEXT_FORMATS)
         self._wake = asyncio.Event()
         self.snapshot = Snapshot()
 
     def notify(self) -> None:
         """Say that a poll has ended: its result is published within a second."""
         self._wake.set()
+
+    def want(self, format_: Format) -> None:
+        """Publish a format from now on: those that few scrapers ask for cost nothing until one does."""
+        if format_ not in self._formats:
+            self._formats.append(format_)
+            self.notify()
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -110,7 +119,7 @@ class Publisher:
             for family in source.families(now)
         )
         told = [self._tell(*pair, now) for pair in zip(self._organizations, reports, strict=True)]
-        return Snapshot(self._encoder.encode(families), tuple(told), now, ready)
+        return Snapshot(self._encoder.encode(families, tuple(self._formats)), tuple(told), now, ready)
 
     def _commit(self, now: float) -> None:
         tracked_ledgers = [

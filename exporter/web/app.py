@@ -64,6 +64,8 @@ class App:
     """Unix seconds."""
     own: Callable[[Body, Format], Body] = lambda body, _: body
     """Appends those of the exporter's own metrics that are encoded like the snapshot's families."""
+    want: Callable[[Format], None] = lambda _: None
+    """Says which format a scraper prefers: one that is not in the snapshot yet will be in the next."""
     telemetry_path: str = "/metrics"
     reload: Callable[[], Awaitable[str]] | None = None
     """Reads settings and files again and returns what is wrong with them; None where /-/reload is not enabled."""
@@ -111,9 +113,11 @@ class App:
         return plain_text(HTTPStatus.OK, "Reloaded.\n")
 
     async def _metrics(self, scope: Scope) -> Response:
-        wanted = exposition_format(header(scope, b"accept"))
-        body = self.own(self.snapshot().bodies.get(wanted, Body()), wanted)
-        return _negotiated(scope, wanted.value, body, self.tail(wanted), vary="Accept, Accept-Encoding")
+        bodies, accept = self.snapshot().bodies, header(scope, b"accept")
+        self.want(exposition_format(accept))
+        format_ = exposition_format(accept, bodies or tuple(Format))
+        body = self.own(bodies.get(format_, Body()), format_)
+        return _negotiated(scope, format_.value, body, self.tail(format_), vary="Accept, Accept-Encoding")
 
     async def _status(self, scope: Scope) -> Response:
         """Render on a thread, one page at a time and at most one a second: pages must not delay a scrape."""

@@ -1,14 +1,26 @@
 """Content negotiation: format and encoding by the headers Accept and Accept-Encoding."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from exporter.exposition.snapshot import Format
 
-_VERSIONS: Final = {Format.TEXT: "0.0.4", Format.OPENMETRICS: "1.0.0"}
-_MEDIA: Final = {Format.TEXT: "text/plain", Format.OPENMETRICS: "application/openmetrics-text"}
+_MEDIA: Final = {
+    Format.TEXT: "text/plain",
+    Format.OPENMETRICS: "application/openmetrics-text",
+    Format.PROTOBUF: "application/vnd.google.protobuf",
+}
+_PARAMETERS: Final = {
+    Format.TEXT: {"version": "0.0.4"},
+    Format.OPENMETRICS: {"version": "1.0.0"},
+    Format.PROTOBUF: {"proto": "io.prometheus.client.MetricFamily", "encoding": "delimited"},
+}
+"""What a client that names a parameter must name."""
+_PREFERENCE: Final = (Format.TEXT, Format.OPENMETRICS, Format.PROTOBUF)
+"""Where a client likes formats equally well, the first of them."""
 _QUALITY: Final = re.compile(r"\d?(\.\d+)?|\d\.")
 
 
@@ -22,15 +34,19 @@ class _Choice:
     position: int
 
 
-def exposition_format(accept: str) -> Format:
-    """Return the format that the client prefers.
+def exposition_format(accept: str, available: Container[Format] = tuple(Format)) -> Format:
+    """Return the available format that the client prefers.
 
-    That is the text format where both are equally good, and where neither is acceptable: a scraper that accepts only
-    something else is better served with metrics than with 406.
+    That is the text format where none is acceptable: a scraper that accepts only something else is better served with
+    metrics than with 406. Protobuf has to be named: `*/*` means a person or a tool that reads text.
     """
     choices = tuple(_choices(accept))
-    openmetrics, text = (_preference(choices, candidate) for candidate in (Format.OPENMETRICS, Format.TEXT))
-    return Format.OPENMETRICS if openmetrics[0] > 0 and openmetrics > text else Format.TEXT
+    ranked = [
+        (preference, -rank, format_)
+        for rank, format_ in enumerate(_PREFERENCE)
+        if format_ in available and (preference := _preference(choices, format_))[0] > 0
+    ]
+    return max(ranked, key=itemgetter(0, 1))[2] if ranked else Format.TEXT
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
@@ -57,16 +73,14 @@ def _preference(choices: tuple[_Choice, ...], candidate: Format) -> tuple[float,
 
 def _specificity(choice: _Choice, candidate: Format) -> int | None:
     media = _MEDIA[candidate]
-    if choice.name == "*/*":
-        return 0
-    if choice.name == f"{media.partition('/')[0]}/*":
-        return 1
     if choice.name != media:
+        any_text = {"*/*": 0, f"{media.partition('/')[0]}/*": 1}
+        return None if candidate is Format.PROTOBUF else any_text.get(choice.name)
+    required = _PARAMETERS[candidate]
+    named = {name: value for name, value in choice.parameters.items() if name in required}
+    if candidate is Format.PROTOBUF and named != required:
         return None
-    version = choice.parameters.get("version")
-    if version is None:
-        return 2
-    return 3 if version == _VERSIONS[candidate] else None
+    return 3 if named == required else None if named else 2
 
 
 def _choices(header: str) -> Iterator[_Choice]:

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from exporter.exposition import Encoder, Family, Format, Type, merge, of_samples, render
+from exporter.exposition import TEXT_FORMATS, Encoder, Family, Format, Type, merge, of_samples, render
 from exporter.exposition.families import Column
 from exporter.exposition.lines import LINES_PER_CHUNK
 from exporter.ledger import Rows
@@ -42,6 +42,7 @@ VALUES = st.one_of(
     st.integers(-(2**53), 2**53).map(float),
     st.sampled_from([0.0, -0.0, 1e6, 999999.0, 1e-5, 0.1, 1e21, 123456789012345.0, float("inf"), float("-inf")]),
 )
+MOMENTS = st.floats(0, 4e9)
 SETS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=12, unique=True)
 
 
@@ -50,6 +51,7 @@ class Given(Collector):
     """The same families for the reference."""
 
     families: Sequence[Family]
+    created: bool
 
     def collect(self) -> Iterable[Metric]:
         """Yield them as the library has them."""
@@ -64,13 +66,16 @@ class Given(Collector):
                     row = dict(zip(column.rows.names, column.rows.sets[place], strict=True))
                     labels = dict(column.before) | row | dict(column.after)
                     made.add_sample(family.name, labels, float(column.values[place]))
+                    if self.created and column.created is not None:
+                        name = f"{family.name.removesuffix('_total')}_created"
+                        made.add_sample(name, labels, float(column.created[place]))
             yield made
 
 
 def reference(families: Sequence[Family], format_: Format) -> bytes:
     """Return what the library makes of families, without what ends the format."""
     registry = CollectorRegistry()
-    registry.register(Given(families))
+    registry.register(Given(families, created=format_ is Format.OPENMETRICS))
     return render(registry, format_).removesuffix(b"# EOF\n")
 
 
@@ -94,19 +99,21 @@ def gauge(*columns: Column, name: str = "openai_x", text: str = "What it is.") -
     return Family(name, text, Type.GAUGE, columns)
 
 
-@pytest.mark.parametrize("format_", Format)
+@pytest.mark.parametrize("format_", TEXT_FORMATS)
 @given(SETS, st.data())
 def test_bytes_are_those_of_the_reference(format_: Format, sets: list[tuple[str, str]], data: st.DataObject) -> None:
     """Whatever the labels and values are, in both formats, gauges and counters."""
     values = data.draw(st.lists(VALUES, min_size=len(sets), max_size=len(sets)))
     shown = data.draw(st.lists(st.booleans(), min_size=len(sets), max_size=len(sets)))
     text = data.draw(TEXTS)
+    began = np.array(data.draw(st.lists(MOMENTS, min_size=len(sets), max_size=len(sets))), np.float64)
     shown[0] = True
     books = rows(sets)
     families = [
         gauge(column(books, values, shown), text=text),
         gauge(column(books, values, window="7d"), column(books, values[::-1], window="month"), name="openai_window_x"),
         Family("openai_accrued_x_total", text, Type.COUNTER, (column(books, values, shown),)),
+        Family("openai_accrued_y_total", text, Type.COUNTER, (replace(column(books, values, shown), created=began),)),
     ]
     body = Encoder().encode(families)[format_]
     plain = inflate(body)
@@ -131,10 +138,14 @@ def test_what_is_encoded_again_is_what_a_fresh_encoder_makes(
         size = len(books)
         values = data.draw(st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=size, max_size=size))
         shown = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
-        families = [gauge(column(books, values, shown)), gauge(column(books, values), name="openai_y")]
+        created = np.full(size, 1.5e9)
+        families = [
+            gauge(column(books, values, shown)),
+            Family("openai_y_total", "y", Type.COUNTER, (replace(column(books, values), created=created),)),
+        ]
         families = families[: data.draw(st.integers(0, 2))]
 
-        assert Encoder().encode(families) == encoder.encode(families)
+        assert Encoder().encode(families, Format) == encoder.encode(families, Format)
 
 
 def test_only_pieces_in_which_something_changed_are_made_anew() -> None:
@@ -147,7 +158,7 @@ def test_only_pieces_in_which_something_changed_are_made_anew() -> None:
     values[5 * LINES_PER_CHUNK + 7] += 1
     after = encoder.encode([gauge(column(books, values.tolist()))])
 
-    for format_ in Format:
+    for format_ in TEXT_FORMATS:
         pairs = list(zip(before[format_].pieces, after[format_].pieces, strict=True))
         assert 8 < len(pairs)
         assert 1 == sum(old is not new for old, new in pairs)

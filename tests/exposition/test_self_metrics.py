@@ -2,14 +2,17 @@
 
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.exposition import Body, Encoder, Format, Tail, of_samples, render
+from exporter.exposition import TEXT_FORMATS, Body, Encoder, Format, Tail, of_samples, render
 from exporter.telemetry import Telemetry
 from tests.support.bodies import inflate
+from tests.support.client_model import COUNTER, HISTOGRAM, families
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
@@ -36,7 +39,7 @@ def _steady(text: bytes) -> Iterator[str]:
             yield from lines
 
 
-@pytest.mark.parametrize("format_", Format)
+@pytest.mark.parametrize("format_", TEXT_FORMATS)
 @given(st.lists(st.tuples(NAMES, NAMES, st.floats(0, 1e12)), max_size=6))
 def test_it_is_what_the_library_renders(format_: Format, events: list[tuple[str, str, float]]) -> None:
     """Family by family and byte for byte, asked again after every event."""
@@ -51,6 +54,44 @@ def test_it_is_what_the_library_renders(format_: Format, events: list[tuple[str,
 
         assert expected(telemetry, format_) == told(tail, format_)
     assert expected(telemetry, format_) == told(tail, format_)
+
+
+def test_in_protobuf_it_is_what_the_text_format_says() -> None:
+    """Every family with every value, histograms included."""
+    telemetry = Telemetry()
+    tail = Tail(telemetry)
+    telemetry.begin("acme", "costs", buckets=True)
+    telemetry.api_requests.labels("acme", "costs").inc(3)
+    for seconds in (0.01, 0.7, 1e6):
+        telemetry.poll_duration_seconds.labels("acme").observe(seconds)
+    found = families(inflate(tail.many(Body(), Format.PROTOBUF)) + tail.others(Format.PROTOBUF))
+    text = inflate(tail.many(Body(), Format.TEXT)) + tail.others(Format.TEXT)
+
+    def samples(family: Any) -> Iterator[tuple[str, dict[str, str], float]]:  # noqa: ANN401 -- the library's class
+        for metric in family.metric:
+            labels = {pair.name: pair.value for pair in metric.label}
+            if family.type != HISTOGRAM:
+                yield family.name, labels, (metric.counter if family.type == COUNTER else metric.gauge).value
+                continue
+            for bucket in metric.histogram.bucket:
+                yield f"{family.name}_bucket", labels | {"le": bucket.upper_bound}, bucket.cumulative_count
+            yield f"{family.name}_count", labels, metric.histogram.sample_count
+            yield f"{family.name}_sum", labels, metric.histogram.sample_sum
+
+    expected = [
+        (
+            sample.name,
+            {name: float(value) if name == "le" else value for name, value in sample.labels.items()},
+            sample.value,
+        )
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    ]
+    moving = ("process_", "python_gc_")
+
+    assert [each for each in expected if not each[0].startswith(moving)] == [
+        each for family in found for each in samples(family) if not each[0].startswith(moving)
+    ]
 
 
 def test_it_comes_behind_the_snapshot() -> None:

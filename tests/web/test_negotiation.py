@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.exposition.snapshot import Format
+from exporter.exposition import TEXT_FORMATS, Format
 from exporter.web.negotiation import accepts_gzip, exposition_format
 
 _PROMETHEUS_2 = (
@@ -14,9 +14,8 @@ _PROMETHEUS_3 = (
     "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
     "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
-_PROTOBUF_FIRST = (
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6," + _PROMETHEUS_3
-)
+_PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+_PROTOBUF_FIRST = f"{_PROTOBUF};q=0.6,{_PROMETHEUS_3}"
 
 
 @pytest.mark.parametrize(
@@ -24,7 +23,6 @@ _PROTOBUF_FIRST = (
     [
         _PROMETHEUS_2,
         _PROMETHEUS_3,
-        _PROTOBUF_FIRST,
         "application/openmetrics-text",
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
         'Application/OpenMetrics-Text; Version="1.0.0"',
@@ -66,6 +64,31 @@ def test_openmetrics_when_preferred(accept: str) -> None:
 def test_text_otherwise(accept: str) -> None:
     """Everybody else gets the text format: the default, and the fallback for what cannot be served."""
     assert Format.TEXT is exposition_format(accept)
+
+
+@pytest.mark.parametrize("accept", [_PROTOBUF_FIRST, _PROTOBUF, f"{_PROTOBUF};q=0.3,text/plain;q=0.2"])
+def test_protobuf_when_named_and_preferred(accept: str) -> None:
+    """Prometheus prefers it once a feature needs start timestamps or native histograms."""
+    assert Format.PROTOBUF is exposition_format(accept)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/vnd.google.protobuf",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+        f"{_PROTOBUF};q=0.1,text/plain",
+        f"{_PROTOBUF};q=0",
+    ],
+)
+def test_no_protobuf_otherwise(accept: str) -> None:
+    """Only the delimited encoding is served, and only to those who like it best."""
+    assert Format.TEXT is exposition_format(accept)
+
+
+def test_what_is_not_available_is_not_served() -> None:
+    """The next best format takes its place."""
+    assert Format.OPENMETRICS is exposition_format(_PROTOBUF_FIRST, TEXT_FORMATS)
 
 
 @pytest.mark.parametrize(
