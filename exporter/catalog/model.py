@@ -174,6 +174,8 @@ class PollResult:
     """Unix seconds at which the last page was there."""
     organization: str = ""
     """The answer header `openai-organization`, when sent."""
+    unreadable: int = 0
+    """How many buckets of the response were not readable, and are not part of it."""
     resets_counters: bool = False
     """Whether nothing that was answered before compares with this, so that counters begin anew."""
 

@@ -1,13 +1,13 @@
 """One row of the table, mirrored: asks for buckets, applies them to the ledger, and gives up refused groupings."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 import structlog
 
-from exporter.catalog import DAY, ApiFamily, Plan, PollResult, day_of
+from exporter.catalog import DAY, ApiFamily, Bucket, Plan, PollResult, day_of
 from exporter.clock import Clock
 from exporter.collector.poller import Status
 from exporter.collector.schedule import Outcome
@@ -92,6 +92,7 @@ class BucketJob:
         now = self._context.clock.now()
         retried = bool(self.refusal.dimensions) and now >= self.refusal.at + DAY
         plan, answer = await self._negotiate(self._wanted if retried else self.ledger.plan, now, due, retried=retried)
+        answer = _with_open_day(plan, answer, self.ledger.digests)
         self.status.answered = True
         try:
             self._context.admit(answer)
@@ -100,8 +101,10 @@ class BucketJob:
             raise
         applied = await self._context.run(lambda: self._apply(plan, answer, now if retried else None))
         self._tell(applied)
-        if applied.audit.missing:
-            error = MissingBucket(f"{len(applied.audit.missing)} of the buckets that were asked for are not there")
+        if applied.audit.missing or answer.unreadable:
+            error = MissingBucket(
+                f"{len(applied.audit.missing)} of the requested buckets are missing, {answer.unreadable} unreadable"
+            )
             self._context.observer.error(self.name, error)
             raise error
         if answer.start <= plan.lookback_start(answer.received):
@@ -176,6 +179,21 @@ class BucketJob:
             )
         if applied.audit.gap:
             self._log.error("a span was lost: it was never read and is served no more", span=applied.audit.gap)
+
+
+def _with_open_day(plan: Plan, answer: PollResult, digests: Mapping[int, bytes]) -> PollResult:
+    """Return the result with an empty bucket for the open day if only that one is missing, and was never there.
+
+    The API may open a day late; the day is then known to have nothing yet. `digests` are those of answered buckets.
+    """
+    width = plan.width_seconds
+    today = answer.end - width
+    held = {bucket.start for bucket in answer.buckets}
+    closed = set(range(min(held, default=answer.start), today, width))
+    if width != DAY or answer.unreadable or today in held or today in digests or not closed <= held:
+        return answer
+    empty = Bucket(today, int(answer.received), tuple(() for _ in plan.label_groups))
+    return replace(answer, buckets=(*answer.buckets, empty))
 
 
 def _without(plan: Plan, dimensions: tuple[str, ...]) -> Plan:

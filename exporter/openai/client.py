@@ -15,8 +15,7 @@ from exporter.openai.error_responses import classify, request_id_of
 from exporter.openai.listing import ListPaginator
 from exporter.openai.observer import Observer, Silent
 from exporter.openai.pages import read_page
-from exporter.openai.pagination import BucketPaginator
-from exporter.openai.query import bucket_query
+from exporter.openai.pagination import BucketPaginator, bucket_query
 from exporter.openai.rate_limiter import Priority
 from exporter.openai.responses import ANYTHING, decode
 from exporter.openai.retry import backoff, server_time
@@ -27,6 +26,9 @@ T = TypeVar("T")
 
 RESTARTS: Final = 2
 """How often the pages of a poll are read from the first again, after the API refused a cursor."""
+
+_MAX_CLOCK_LAG: Final = 900.0
+"""Seconds by which this machine's clock is believed to be behind the API's."""
 
 RETRIES: Final = 3
 """How often a page is asked for again after a failure that can pass."""
@@ -193,10 +195,18 @@ class Client:
                     raise errors.RefusedCursor.of(error) from None
                 raise
             with self._reporting(name, reply):
-                page = await self._run(partial(read_page, reply.body, plan, known, first=not cursor))
+                open_end = plan.open_end(self._latest_time(reply))
+                page = await self._run(partial(read_page, reply.body, plan, known, open_end=open_end, first=not cursor))
                 cursor = chain.add(page, self._clock.now())
             if not cursor:
-                return chain.answer(self._clock.now(), reply.headers.get("openai-organization", ""))
+                self._observer.rejected(name, chain.rejections)
+                return chain.result(self._clock.now(), reply.headers.get("openai-organization", ""))
+
+    def _latest_time(self, reply: Response) -> float:
+        """Return the Unix seconds by this machine's clock or by the response, as far as the latter is plausible."""
+        now = self._clock.now()
+        date = server_time(reply.headers)
+        return now if date is None else max(now, min(date, now + _MAX_CLOCK_LAG))
 
     def _limit(self, plan: Plan, start: int) -> int:
         now = self._clock.now()

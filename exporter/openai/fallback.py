@@ -21,6 +21,7 @@ from exporter.openai import errors
 from exporter.openai.client import Client
 from exporter.openai.metadata import read
 from exporter.openai.rate_limiter import Priority
+from exporter.openai.responses import Rejections
 from exporter.openai.rows import reader
 
 _DIGEST: Final = b"legacy"
@@ -223,12 +224,15 @@ class FallbackClient(Client):
     def _answer(self, plan: Plan, days: range, rows: _Rows) -> PollResult:
         now = self._clock.now()
         rows_of = reader(plan)
+        rejections = Rejections()
         buckets = []
         for day in days:
             results = [{"object": plan.resource.object, **row} for row in rows.get(day, ())]
             with self._reporting(plan.resource.name):
-                read_rows = rows_of.read(msgspec.Raw(msgspec.json.encode(results)))
-            buckets.append(Bucket(day, min(day + DAY, int(now)), read_rows, _DIGEST))
+                decoded = rows_of.read(msgspec.Raw(msgspec.json.encode(results)))
+            rejections.update(decoded.rejections)
+            buckets.append(Bucket(day, min(day + DAY, int(now)), decoded.groups, _DIGEST))
+        self._observer.rejected(plan.resource.name, rejections)
         return PollResult(days.start, days.stop, tuple(buckets), now)
 
     async def _title(self, resource: str, due: float) -> str:

@@ -1,26 +1,32 @@
-"""Pages of buckets: the envelope first, and of the rows only those that are not known already."""
+"""Decodes pages of buckets: the envelope first, and of the rows only those that changed since the last poll."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from exporter.catalog import Bucket, Plan
 from exporter.openai import errors
-from exporter.openai.responses import decode
-from exporter.openai.rows import reader
+from exporter.openai.error_responses import excerpt
+from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped
+from exporter.openai.rows import BucketTrait, RowReader, reader
+from exporter.telemetry import RejectionReason
+
+_HASH_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of an answer."""
+    """One page of a response."""
 
     buckets: tuple[Bucket, ...]
     has_more: bool
     next_page: str | None
     """The cursor of the next page, as it was given."""
+    rejections: Rejections
+    """What was not used."""
 
 
 class _Bucket(msgspec.Struct):
@@ -37,33 +43,99 @@ class _Envelope(msgspec.Struct):
     next_page: str | None = None
 
 
+class _TolerantEnvelope(msgspec.Struct):
+    object: Literal["page"]
+    data: list[msgspec.Raw]
+    has_more: bool
+    next_page: str | None = None
+
+
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+_TOLERANT_ENVELOPE: Final = msgspec.json.Decoder(_TolerantEnvelope)
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def read_page(body: bytes, plan: Plan, known: Mapping[int, bytes], *, first: bool = True) -> Page:
+def read_page(body: bytes, plan: Plan, known: Mapping[int, bytes], *, open_end: int, first: bool = True) -> Page:
     """Read a page of a plan's resource.
 
-    Of a bucket whose results have the digest in `known` (by the start of the bucket), the rows are not read: they are
-    None. Only the first bucket of the `first` page may start between two boundaries. Raises InvalidResponse.
+    Buckets whose results have the digest in `known` (by the start of the bucket) come without rows (None). A bucket
+    that is not readable, not of the plan's width, or starts at or after `open_end` (Unix seconds) is ignored and
+    counted; only the first bucket of the `first` page may start between two boundaries. Raises InvalidResponse.
     """
-    envelope = decode(_ENVELOPE, body)
+    rejections = Rejections()
+    envelope = _envelope(body, plan, rejections)
     rows = reader(plan)
     buckets = []
-    for place, raw in enumerate(envelope.data):
-        start = _boundary(raw, plan, clipped=first and place == 0)
-        digest = blake2b(raw.results, digest_size=16).digest()
-        same = known.get(start) == digest
-        buckets.append(Bucket(start, raw.end_time, None if same else rows.read(raw.results), digest))
-    return Page(tuple(buckets), envelope.has_more, envelope.next_page)
+    for index, raw in enumerate(envelope.data):
+        start = _boundary(raw, plan, clipped=first and index == 0)
+        if raw.start_time >= open_end:
+            rejections[RejectionReason.FUTURE_BUCKET] += 1
+        elif start is None:
+            rejections[RejectionReason.INVALID_BUCKET] += 1
+        elif (bucket := _decoded(raw, start, rows, known.get(start, b""), rejections)) is not None:
+            buckets.append(bucket)
+    return Page(tuple(buckets), envelope.has_more, envelope.next_page, rejections)
 
 
-def _boundary(bucket: _Bucket, plan: Plan, *, clipped: bool) -> int:
+def bucket_traits(bucket: Bucket) -> BucketTrait:
+    """Return what the digest of a bucket remembers of its rows."""
+    return BucketTrait(bucket.digest[_HASH_BYTES]) if len(bucket.digest) > _HASH_BYTES else BucketTrait(0)
+
+
+def _envelope(body: bytes, plan: Plan, rejections: Rejections) -> _Envelope:
+    try:
+        return decode(_ENVELOPE, body)
+    except errors.WrongObject:
+        raise
+    except errors.InvalidResponse:
+        envelope = decode(_TOLERANT_ENVELOPE, body)
+    buckets = [_tolerant_bucket(raw, plan) for raw in envelope.data]
+    readable = [bucket for bucket in buckets if bucket is not None]
+    if len(readable) < len(buckets):
+        rejections[RejectionReason.INVALID_BUCKET] += len(buckets) - len(readable)
+    return _Envelope("page", readable, envelope.has_more, envelope.next_page)
+
+
+def _tolerant_bucket(raw: msgspec.Raw, plan: Plan) -> _Bucket | None:
+    try:
+        members = decode(_MEMBERS, raw)
+    except errors.InvalidResponse:
+        return None
+    found = _value(members, "object")
+    if isinstance(found, str) and found != "bucket":
+        raise errors.WrongObject(f"a page has an unexpected object: {excerpt(found)!r}")
+    start, end = decimal_of(_value(members, "start_time")), decimal_of(_value(members, "end_time"))
+    if start is None or start != start.to_integral_value() or "results" not in members:
+        return None
+    width = plan.width_seconds
+    readable_end = end is not None and end == end.to_integral_value()
+    whole_end = int(end) if end is not None and readable_end else int(start) // width * width + width
+    return _Bucket(int(start), whole_end, members["results"])
+
+
+def _value(members: Mapping[str, msgspec.Raw], name: str) -> Any:  # noqa: ANN401 -- decoded JSON
+    return decode_untyped(members[name]) if name in members else None
+
+
+def _decoded(raw: _Bucket, start: int, rows: RowReader, known: bytes, rejections: Rejections) -> Bucket | None:
+    digest = blake2b(raw.results, digest_size=_HASH_BYTES).digest()
+    if known[:_HASH_BYTES] == digest and not known[-1] & (BucketTrait.BLANK | BucketTrait.REJECTED):
+        return Bucket(start, raw.end_time, None, known)
+    try:
+        decoded = rows.read(raw.results)
+    except errors.WrongObject:
+        raise
+    except errors.InvalidResponse:
+        rejections[RejectionReason.INVALID_BUCKET] += 1
+        return None
+    rejections.update(decoded.rejections)
+    return Bucket(start, raw.end_time, decoded.groups, digest + bytes([decoded.traits]))
+
+
+def _boundary(bucket: _Bucket, plan: Plan, *, clipped: bool) -> int | None:
+    """Return the start of the bucket of the plan's width that it is, None when it is none."""
     width = plan.width_seconds
     start = bucket.start_time - bucket.start_time % width
     if start != bucket.start_time and not clipped:
-        raise errors.MisplacedBucket(f"a bucket starts at {bucket.start_time}, which is no boundary of {plan.width}")
-    if not bucket.start_time < bucket.end_time <= start + width:
-        raise errors.MisplacedBucket(
-            f"a bucket of {plan.width} lasts from {bucket.start_time} to {bucket.end_time} (exclusive)"
-        )
-    return start
+        return None
+    return start if bucket.start_time < bucket.end_time <= start + width else None

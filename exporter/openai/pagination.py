@@ -1,16 +1,39 @@
-"""The pages of one poll, until the buckets that were asked for are all there."""
+"""The requests and pages of one poll of buckets."""
+
+from dataclasses import replace
+from typing import Final
 
 from exporter.catalog import Bucket, Plan, PollResult
 from exporter.openai import errors
-from exporter.openai.pages import Page
+from exporter.openai.pages import Page, bucket_traits
+from exporter.openai.responses import Rejections
+from exporter.openai.rows import BucketTrait, reader
+from exporter.telemetry import RejectionReason
+
+_SINGLE: Final = frozenset({"batch"})
+"""Filters that are one value rather than an array."""
+
+
+def bucket_query(plan: Plan, start: int, limit: int, page: str = "") -> list[tuple[str, str]]:
+    """Return names and values, not yet percent-encoded; arrays repeat their name with brackets, as OpenAI's SDKs do.
+
+    There is no `end_time`, so that the open bucket is included. `page` is the cursor of the previous page.
+    """
+    query = [("start_time", str(start)), ("bucket_width", plan.width), ("limit", str(limit))]
+    query += [("group_by[]", dimension) for dimension in plan.group_by]
+    query += [(name if name in _SINGLE else f"{name}[]", value) for name, value in plan.filters]
+    if page:
+        query.append(("page", page))
+    return query
 
 
 class BucketPaginator:
-    """Collects pages and says where to go on. Buckets before the start are not kept."""
+    """Collects pages and returns their cursors. Buckets before the start are not kept."""
 
     def __init__(self, plan: Plan, start: int, now: float) -> None:
-        """Begin at the bucket in which `start` lies (Unix seconds)."""
+        """Start at the bucket that contains `start` (Unix seconds)."""
         self.start = start - start % plan.width_seconds
+        self.rejections: Rejections = Rejections()
         self._plan = plan
         self._end = plan.open_end(now)
         self._pages = 0
@@ -19,38 +42,55 @@ class BucketPaginator:
         self._cursors: set[str] = set()
 
     def wanted(self, now: float) -> int:
-        """Return how many buckets there are from the start to the one that is open."""
+        """Return how many buckets there are from the start to the open one."""
         return max((self._plan.open_end(now) - self.start) // self._plan.width_seconds, 1)
 
     def add(self, page: Page, now: float) -> str:
-        """Take a page in and return the cursor of the next one, empty when this was the last.
+        """Add a page and return the cursor of the next one, empty after the last page.
 
         Raises DuplicateBucket, MissingCursor, RepeatedCursor and Endless.
         """
         for bucket in page.buckets:
             if bucket.start in self._buckets:
-                raise errors.DuplicateBucket(f"two buckets of {bucket.start}")
+                raise errors.DuplicateBucket(f"two buckets start at {bucket.start}")
             if bucket.start >= self.start:
                 self._buckets[bucket.start] = bucket
+        self.rejections.update(page.rejections)
         self._pages += 1
         self._received += len(page.buckets)
         most = self.wanted(now) + 1
         if self._received > most or (page.has_more and self._pages >= most):
             raise errors.Endless(
-                f"{self._received} buckets on {self._pages} pages{' and more to come' if page.has_more else ''}, "
-                f"where {most - 1} were asked for"
+                f"{self._received} buckets on {self._pages} pages{', with more to come' if page.has_more else ''}, "
+                f"where {most - 1} were requested"
             )
         return self._cursor(page) if page.has_more else ""
 
-    def answer(self, received: float, organization: str) -> PollResult:
-        """Return everything, with the moment (Unix seconds) and the organization of the last page."""
+    def result(self, received: float, organization: str) -> PollResult:
+        """Return all buckets, with the time (Unix seconds) and the organization of the last page."""
         buckets = tuple(bucket for _, bucket in sorted(self._buckets.items()))
-        return PollResult(self.start, self._end, buckets, received, organization)
+        unreadable = self.rejections[RejectionReason.INVALID_BUCKET]
+        return PollResult(self.start, self._end, self._with_currency(buckets), received, organization, unreadable)
+
+    def _with_currency(self, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
+        """Count amounts without a currency as US dollars where every other amount of the response is."""
+        traits = BucketTrait(0)
+        for bucket in buckets:
+            traits |= bucket_traits(bucket)
+        if BucketTrait.BLANK not in traits or BucketTrait.SELECTED not in traits or BucketTrait.OTHER in traits:
+            return buckets
+        rows = reader(self._plan)
+        return tuple(
+            replace(bucket, rows=rows.select_blank(bucket.rows))
+            if bucket.rows is not None and BucketTrait.BLANK in bucket_traits(bucket)
+            else bucket
+            for bucket in buckets
+        )
 
     def _cursor(self, page: Page) -> str:
         if not page.next_page:
             raise errors.MissingCursor(f"page {self._pages} says that more follow, but has no next_page")
         if page.next_page in self._cursors:
-            raise errors.RepeatedCursor(f"page {self._pages} has the next_page of a page before it")
+            raise errors.RepeatedCursor(f"page {self._pages} repeats the next_page of an earlier page")
         self._cursors.add(page.next_page)
         return page.next_page

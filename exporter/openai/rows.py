@@ -1,71 +1,203 @@
-"""Result rows as rows of the ledger's sheets: everything that is known of them comes from the table."""
+"""Decodes result rows into rows of the ledger, as the resource table describes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from enum import IntFlag
 from functools import lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from exporter.catalog import QUANTA, LabelGroup, Measure, Plan, Row
+from exporter.catalog import QUANTA, LabelGroup, Measure, Plan, Row, RowFilter
 from exporter.openai.error_responses import excerpt
-from exporter.openai.errors import NotFinite
-from exporter.openai.responses import decode
+from exporter.openai.errors import InvalidResponse, NotFinite, WrongObject
+from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped, label_value
+from exporter.telemetry import RejectionReason
 
 UNKNOWN: Final = "unknown"
-"""The label of what the API leaves null or empty."""
+"""The label value of what the API leaves null or empty."""
 
-_ABSURD: Final = 10**15
-"""An amount of money, or a billed quantity, that cannot be."""
+_MAX_AMOUNT: Final = 10**15
+"""Amounts of money and billed quantities from here on are rejected."""
 
-_ABSURD_COUNT: Final = 10**18
-"""Likewise a count: stored bytes reach far."""
+_MAX_COUNT: Final = 10**18
+"""Counts from here on are rejected; stored bytes reach far."""
 
-_PLACES: Final = len(str(QUANTA)) - 1
-_QUANTUM: Final = Decimal(1).scaleb(-_PLACES)
+_DIGITS: Final = len(str(QUANTA)) - 1
+_QUANTUM: Final = Decimal(1).scaleb(-_DIGITS)
 _EXACT: Final = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
-_Count: TypeAlias = Annotated[float, msgspec.Meta(gt=-_ABSURD_COUNT, lt=_ABSURD_COUNT)]
+_Count: TypeAlias = Annotated[float, msgspec.Meta(gt=-_MAX_COUNT, lt=_MAX_COUNT)]
+_RawLabel: TypeAlias = str | bool | None
+
+
+class BucketTrait(IntFlag):
+    """What is remembered of the rows of a bucket beside a digest of their bytes."""
+
+    SELECTED = 1
+    """A row has the value that a measure selects: an amount in US dollars."""
+    OTHER = 2
+    """A row has another value there: an amount in another currency."""
+    BLANK = 4
+    """A row has no value there: an amount without currency."""
+    REJECTED = 8
+    """Something was rejected."""
+
+
+@dataclass(slots=True)
+class DecodedRows:
+    """The rows of one bucket."""
+
+    groups: tuple[Sequence[Row], ...]
+    """For each label group its rows."""
+    traits: BucketTrait
+    rejections: Rejections
 
 
 def reader(plan: Plan) -> "RowReader":
-    """Return what reads the rows of a plan."""
+    """Return the reader of a plan's rows."""
     return _reader(plan.resource.object, plan.label_groups)
 
 
 class RowReader:
-    """Reads the results of the buckets of one shape: a resource, its grouping and its measures."""
+    """Decodes the results of buckets with one resource, grouping and set of measures."""
 
     def __init__(self, row_object: str, label_groups: tuple[LabelGroup, ...]) -> None:
-        self._sheets = label_groups
-        self._exact = sorted({measure.field for measure in _measures(label_groups) if measure.exact})
-        fields: dict[str, Any] = dict.fromkeys(_words(label_groups), str | None)
-        fields |= dict.fromkeys(_dimensions(label_groups), str | bool | None)
-        fields |= {measure.field: _type(measure) for measure in _measures(label_groups)}
-        parts: dict[str, dict[str, Any]] = {}
-        for path, kind in fields.items():
+        self._object = row_object
+        self._label_groups = label_groups
+        self._measures = {measure.field: measure for measure in _measures(label_groups)}
+        self._exact = sorted(name for name, measure in self._measures.items() if measure.exact)
+        self._primary = [measure.field for measure in label_groups[0].measures]
+        self._primary_optional = not any(measure.required for measure in label_groups[0].measures)
+        self._selection = _selection(label_groups)
+        self._blank = _blank_group(label_groups)
+        types: dict[str, Any] = dict.fromkeys(_selecting_fields(label_groups), str | None)
+        types |= dict.fromkeys(_dimensions(label_groups), str | bool | None)
+        types |= {name: _type(measure) for name, measure in self._measures.items()}
+        nested: dict[str, dict[str, Any]] = {}
+        for path, kind in types.items():
             whole, _, part = path.rpartition(".")
-            parts.setdefault(whole, {})[part] = kind
-        flat = parts.pop("", {})
-        self._empty = []
-        for name, members in parts.items():
-            struct = _struct(members)
-            self._empty.append((name, struct()))
-            flat[name] = struct | None
-        row = _struct({"object": Literal[row_object], **flat})
-        self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+            nested.setdefault(whole, {})[part] = kind
+        self._fields: Mapping[str, Sequence[str]] = {whole: tuple(parts) for whole, parts in nested.items()}
+        flat = nested.pop("", {})
+        self._structs = {name: _struct(members) for name, members in nested.items()}
+        self._empty = {name: kind() for name, kind in self._structs.items()}
+        flat |= {name: kind | None for name, kind in self._structs.items()}
+        self._row = _struct({"object": Literal[row_object], **flat})
+        self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[self._row])  # type: ignore[name-defined]
 
-    def read(self, results: msgspec.Raw) -> tuple[Sequence[Row], ...]:
-        """Return the rows of each sheet. Raises InvalidResponse."""
-        rows = decode(self._decoder, results, "a bucket")
-        for name, empty in self._empty:
+    def read(self, results: msgspec.Raw) -> DecodedRows:
+        """Return the rows of each label group.
+
+        A value that is missing or not a number is unknown and counted; a row that is not an object is ignored and
+        counted. Raises WrongObject for a row of another endpoint and InvalidResponse for what is not a list.
+        """
+        rejections = Rejections()
+        try:
+            rows = decode(self._decoder, results, "a bucket")
+        except WrongObject:
+            raise
+        except InvalidResponse:
+            rows = self._row_by_row(results, rejections)
+        else:
+            self._fill_in(rows, rejections)
+        amounts = {path: _quanta_column(_column(rows, path), rejections) for path in self._exact}
+        dimensions = {name: _labels(_column(rows, name)) for name in _dimensions(self._label_groups)}
+        groups = tuple(_rows_of(group, rows, dimensions, amounts) for group in self._label_groups)
+        traits = self._traits(rows)
+        return DecodedRows(groups, traits | BucketTrait.REJECTED if rejections else traits, rejections)
+
+    def select_blank(self, groups: tuple[Sequence[Row], ...]) -> tuple[Sequence[Row], ...]:
+        """Return the rows with those without a selecting value (a currency) counted as selected (US dollars)."""
+        if self._blank is None:
+            return groups
+        source, target, position = self._blank
+        width = len(self._label_groups[target].measures)
+        chosen, others = list(groups[target]), []
+        for labels, values in groups[source]:
+            if labels[-1] == UNKNOWN:
+                chosen.append((labels[:-1], tuple(values[0] if at == position else None for at in range(width))))
+            else:
+                others.append((labels, values))
+        moved: dict[int, Sequence[Row]] = {source: others, target: chosen}
+        return tuple(moved.get(index, rows) for index, rows in enumerate(groups))
+
+    def _fill_in(self, rows: list[Any], rejections: Rejections) -> None:
+        for name, empty in self._empty.items():
             for row in rows:
                 if getattr(row, name) is None:
                     setattr(row, name, empty)
-        amounts = {path: [quanta(amount) for amount in map(attrgetter(path), rows)] for path in self._exact}
-        dimensions = {name: _labels(_column(rows, name)) for name in _dimensions(self._sheets)}
-        return tuple(_fill(sheet, rows, dimensions, amounts) for sheet in self._sheets)
+        if self._primary_optional and rows:
+            columns = [_column(rows, name) for name in self._primary]
+            if all(None in column for column in columns):
+                missing = sum(all(value is None for value in values) for values in zip(*columns, strict=True))
+                if missing:
+                    rejections[RejectionReason.MISSING_VALUE] += missing
+
+    def _row_by_row(self, results: msgspec.Raw, rejections: Rejections) -> list[Any]:
+        content = decode_untyped(results)
+        if not isinstance(content, list):
+            raise InvalidResponse("the results of a bucket are not a list")
+        rows = []
+        for row in content:
+            if not isinstance(row, dict):
+                rejections[RejectionReason.INVALID_ROW] += 1
+                continue
+            found = row.get("object")
+            if isinstance(found, str) and found != self._object:
+                raise WrongObject(f"a bucket has an unexpected object: {excerpt(found)!r}")
+            rows.append(self._tolerant_row(row, rejections))
+        return rows
+
+    def _tolerant_row(self, row: Mapping[str, object], rejections: Rejections) -> Any:  # noqa: ANN401 -- a struct
+        values: dict[str, Any] = {"object": self._object}
+        for whole, parts in self._fields.items():
+            content = row.get(whole) if whole else row
+            if content is not None and not isinstance(content, dict):
+                rejections[RejectionReason.INVALID_FIELD] += 1
+            found = content if isinstance(content, dict) else {}
+            members = {part: self._value(f"{whole}.{part}".lstrip("."), found.get(part), rejections) for part in parts}
+            values |= {whole: self._structs[whole](**members)} if whole else members
+        made = self._row(**values)
+        if self._primary_optional and all(_raw(row, path) is None for path in self._primary):
+            rejections[RejectionReason.MISSING_VALUE] += 1
+        return made
+
+    def _value(self, path: str, value: object, rejections: Rejections) -> object:
+        measure = self._measures.get(path)
+        if measure is None:
+            if value is None or isinstance(value, str | bool):
+                return value
+            rejections[RejectionReason.INVALID_FIELD] += 1
+            return None
+        if value is None:
+            if measure.required:
+                rejections[RejectionReason.MISSING_VALUE] += 1
+            return None
+        number = decimal_of(value)
+        if number is None:
+            rejections[RejectionReason.INVALID_VALUE] += 1
+            return None
+        limit = _MAX_AMOUNT if measure.exact else _MAX_COUNT
+        if not -limit < number < limit:
+            rejections[RejectionReason.OUT_OF_RANGE] += 1
+            return None
+        return number if measure.exact else float(number)
+
+    def _traits(self, rows: list[Any]) -> BucketTrait:
+        traits = BucketTrait(0)
+        if self._selection is None:
+            return traits
+        selecting, amount = self._selection
+        words = zip(_column(rows, selecting.field), _column(rows, amount), strict=True)
+        for word in {word for word, value in words if value is not None}:
+            if not word:
+                traits |= BucketTrait.BLANK
+            else:
+                traits |= BucketTrait.SELECTED if selecting.admits(word) else BucketTrait.OTHER
+        return traits
 
 
 def quanta(amount: Decimal | None) -> int | None:
@@ -73,25 +205,41 @@ def quanta(amount: Decimal | None) -> int | None:
     if amount is None:
         return None
     try:
-        if -_ABSURD < amount < _ABSURD:
-            return int(_EXACT.scaleb(_EXACT.quantize(amount, _QUANTUM), _PLACES))
+        if -_MAX_AMOUNT < amount < _MAX_AMOUNT:
+            return int(_EXACT.scaleb(_EXACT.quantize(amount, _QUANTUM), _DIGITS))
     except InvalidOperation:
         pass
-    raise NotFinite(f"an amount is beyond reason: {excerpt(str(amount))}")
+    raise NotFinite(f"an amount is out of range: {excerpt(str(amount))}")
 
 
-def _fill(
-    sheet: LabelGroup, rows: list[Any], dimensions: dict[str, list[str]], amounts: dict[str, list[int | None]]
+def _quanta_column(amounts: list[Decimal | None], rejections: Rejections) -> list[int | None]:
+    try:
+        return [quanta(amount) for amount in amounts]
+    except NotFinite:
+        return [_quanta_or_none(amount, rejections) for amount in amounts]
+
+
+def _quanta_or_none(amount: Decimal | None, rejections: Rejections) -> int | None:
+    try:
+        return quanta(amount)
+    except NotFinite:
+        finite = amount is not None and amount.is_finite()
+        rejections[RejectionReason.OUT_OF_RANGE if finite else RejectionReason.INVALID_VALUE] += 1
+        return None
+
+
+def _rows_of(
+    group: LabelGroup, rows: list[Any], dimensions: dict[str, list[str]], amounts: dict[str, list[int | None]]
 ) -> list[Row]:
-    names = [dimensions[label] for label in sheet.labels if label in dimensions]
-    columns = [amounts[measure.field] if measure.exact else _column(rows, measure.field) for measure in sheet.measures]
-    extra = sheet.measures[0].extra
-    if not extra and not any(measure.only for measure in sheet.measures):
+    names = [dimensions[label] for label in group.labels if label in dimensions]
+    columns = [amounts[measure.field] if measure.exact else _column(rows, measure.field) for measure in group.measures]
+    extra = group.measures[0].extra
+    if not extra and not any(measure.only for measure in group.measures):
         return list(zip(_transposed(names, len(rows)), _transposed(columns, len(rows)), strict=True))
     if extra:
-        folded = any(measure.only and measure.only.field == extra.field for measure in sheet.measures)
+        folded = any(measure.only and measure.only.field == extra.field for measure in group.measures)
         names.append(_labels(_column(rows, extra.field), folded=folded))
-    counted = [_counted(measure, rows, column) for measure, column in zip(sheet.measures, columns, strict=True)]
+    counted = [_counted(measure, rows, column) for measure, column in zip(group.measures, columns, strict=True)]
     masked = [
         [value if yes else None for value, yes in zip(column, admitted, strict=True)]
         for column, admitted in zip(columns, counted, strict=True)
@@ -106,15 +254,15 @@ def _fill(
 
 
 def _counted(measure: Measure, rows: list[Any], values: list[Any]) -> list[bool]:
-    """Tell for each row whether the measure counts it.
+    """Return for each row whether the measure counts it.
 
-    A row that says neither value nor word (`amount` is absent) is an unknown value of the first sheet, and nothing to
-    the others.
+    A row with neither value nor selecting text (`amount` is absent) is an unknown value of the first label group, and
+    not part of the others.
     """
-    field = measure.only.field if measure.only else measure.extra.field if measure.extra else None
-    if field is None:
+    selecting = measure.only.field if measure.only else measure.extra.field if measure.extra else None
+    if selecting is None:
         return [True] * len(rows)
-    words = _column(rows, field)
+    words = _column(rows, selecting)
     verdicts = {word: measure.only.admits(word) if measure.only else True for word in set(words)}
     blank = measure.extra is None
     return [verdicts[word] if word or value is not None else blank for word, value in zip(words, values, strict=True)]
@@ -128,17 +276,20 @@ def _column(rows: list[Any], path: str) -> list[Any]:
     return list(map(attrgetter(path), rows))
 
 
-_Raw: TypeAlias = str | bool | None
+def _raw(row: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 -- decoded JSON
+    whole, _, part = path.rpartition(".")
+    content = row.get(whole) if whole else row
+    return content.get(part) if isinstance(content, dict) else content
 
 
-class _Labels(dict[_Raw, str]):
-    def __missing__(self, raw: _Raw) -> str:
-        label = str(raw).lower() if isinstance(raw, bool) else raw or UNKNOWN
+class _Labels(dict[_RawLabel, str]):
+    def __missing__(self, raw: _RawLabel) -> str:
+        label = str(raw).lower() if isinstance(raw, bool) else label_value(raw or UNKNOWN)
         self[raw] = label
         return label
 
 
-def _labels(raw: list[_Raw], *, folded: bool = False) -> list[str]:
+def _labels(raw: list[_RawLabel], *, folded: bool = False) -> list[str]:
     labels = _Labels()
     if folded:
         return [labels[word].lower() for word in raw]
@@ -146,17 +297,43 @@ def _labels(raw: list[_Raw], *, folded: bool = False) -> list[str]:
 
 
 def _measures(label_groups: Iterable[LabelGroup]) -> list[Measure]:
-    return [measure for sheet in label_groups for measure in sheet.measures]
+    return [measure for group in label_groups for measure in group.measures]
 
 
 def _dimensions(label_groups: Sequence[LabelGroup]) -> tuple[str, ...]:
-    sheet = label_groups[0]
-    return sheet.labels[:-1] if sheet.key else sheet.labels
+    group = label_groups[0]
+    return group.labels[:-1] if group.key else group.labels
 
 
-def _words(label_groups: Iterable[LabelGroup]) -> list[str]:
+def _selecting_fields(label_groups: Iterable[LabelGroup]) -> list[str]:
     sources = [source for measure in _measures(label_groups) for source in (measure.extra, measure.only)]
     return [source.field for source in sources if source]
+
+
+def _selection(label_groups: Sequence[LabelGroup]) -> tuple[RowFilter, str] | None:
+    """Return the filter of the measure that counts only rows with a certain value, and the measure's field."""
+    return next(
+        ((each.only, each.field) for each in _measures(label_groups) if each.only and not each.only.negate), None
+    )
+
+
+def _blank_group(label_groups: Sequence[LabelGroup]) -> tuple[int, int, int] | None:
+    """Return which label group has the rows without a selecting value, and group and position of the selection."""
+    selection = _selection(label_groups)
+    if selection is None:
+        return None
+    sources = [
+        index
+        for index, group in enumerate(label_groups)
+        if group.measures[0].extra and group.measures[0].extra.field == selection[0].field
+    ]
+    targets = [
+        (index, position)
+        for index, group in enumerate(label_groups)
+        for position, measure in enumerate(group.measures)
+        if measure.only == selection[0]
+    ]
+    return (sources[0], *targets[0]) if sources else None
 
 
 def _type(measure: Measure) -> Any:  # noqa: ANN401 -- a type form

@@ -28,6 +28,9 @@ _SPARSE: Final = frozenset(
 """What a completions row of early 2025 had."""
 
 
+_ABSENT: Final = object()
+
+
 class Flaw(Protocol):
     """What a spoiler is told of a fault."""
 
@@ -73,9 +76,44 @@ def _longer_cursor(query: Query) -> str:
 
 
 def _missing_bucket(page: Json, flaw: Flaw, _query: Query) -> None:
-    """Leave a bucket out: the one at `index` (default 1)."""
+    """Leave a bucket out: the one at `index` (default 1; negative ones count from the end)."""
     index = flaw.option("index", 1)
-    del page["data"][index : index + 1]
+    if -len(page["data"]) <= index < len(page["data"]):
+        del page["data"][index]
+
+
+def _odd_field(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Change one field of a row of the newest bucket.
+
+    `row` is its index (default 0), `field` a dotted path; `value` any JSON, `literal` JSON as text, neither: absent.
+    """
+    rows = page["data"][-1]["results"] if page["data"] else []
+    index = flaw.option("row", 0)
+    if not -len(rows) <= index < len(rows):
+        return
+    *path, name = flaw.option("field", "project_id").split(".")
+    target = rows[index]
+    for part in path:
+        target = target[part]
+    if literal := flaw.option("literal", None):
+        target[name] = msgspec.Raw(literal.encode())
+    elif (value := flaw.option("value", _ABSENT)) is _ABSENT:
+        target.pop(name, None)
+    else:
+        target[name] = value
+
+
+def _odd_row(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Add `value` (default null) to the rows of the newest bucket."""
+    if page["data"]:
+        page["data"][-1]["results"].append(flaw.option("value", None))
+
+
+def _odd_bucket(page: Json, flaw: Flaw, _query: Query) -> None:
+    """Add a bucket: a copy of the newest one with `fields` replaced, or `value` instead of a bucket."""
+    if page["data"]:
+        replaced = {**page["data"][-1], **flaw.option("fields", {})}
+        page["data"].append(flaw.option("value", replaced))
 
 
 def _duplicate_bucket(page: Json, flaw: Flaw, _query: Query) -> None:
@@ -208,6 +246,9 @@ CORRUPTIONS: Final[Mapping[str, Callable[[Json, Flaw, Query], None]]] = {
     "repeated_cursor": _repeated_cursor,
     "endless": _endless,
     "missing_bucket": _missing_bucket,
+    "odd_field": _odd_field,
+    "odd_row": _odd_row,
+    "odd_bucket": _odd_bucket,
     "duplicate_bucket": _duplicate_bucket,
     "foreign_row": _foreign_row,
     "nan": _literal("NaN"),

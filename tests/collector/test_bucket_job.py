@@ -149,7 +149,7 @@ def test_a_missing_bucket_is_an_error_and_the_others_are_applied() -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("kind", ["foreign_row", "repeated_cursor", "nan", "truncated", "duplicate_bucket"])
+@pytest.mark.parametrize("kind", ["foreign_row", "repeated_cursor", "truncated", "duplicate_bucket"])
 def test_an_answer_that_cannot_be_leaves_the_last_good_values(kind: str) -> None:
     """A failed page changes nothing, and the last success keeps its time."""
 

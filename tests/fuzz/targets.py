@@ -35,7 +35,7 @@ def pages(data: bytes) -> None:
     for name in ("completions", "costs"):
         settings = plan(name)
         try:
-            page = read_page(data, settings, {})
+            page = read_page(data, settings, {}, open_end=2**62)
         except UpstreamError:
             continue
         ledger = Ledger(settings)

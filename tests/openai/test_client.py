@@ -192,7 +192,7 @@ def test_known_buckets_come_without_rows() -> None:
         (Api(ok(page(next_page="page_A"))), errors.RepeatedCursor),
         (Api(ok(page(bucket(TODAY), bucket(TODAY)))), errors.DuplicateBucket),
         (Api(ok(page(bucket(TODAY), next_page="page_A"))), errors.DuplicateBucket),
-        (Api(ok(page(*(bucket(TODAY + day * DAY) for day in range(8))))), errors.Endless),
+        (Api(ok(page(*(bucket(TODAY - day * DAY) for day in range(8))))), errors.Endless),
         (Api(*(ok(page(next_page=f"page_{number}")) for number in range(9))), errors.Endless),
         (Api(ok(page(bucket(TODAY, cost())))), errors.WrongObject),
         (Api(httpx.Response(200, content=b"<html>")), errors.NotJson),
@@ -351,7 +351,7 @@ def test_the_key_is_nowhere_to_be_seen() -> None:
         httpx.Response(302, headers={"location": f"/{KEY}"}),
         httpx.Response(200, content=echo.encode()),
         ok(page(object=echo)),
-        ok(page({"object": "bucket", "start_time": echo})),
+        ok(page(has_more=echo)),
         httpx.Response(200, content=b"{}", headers={"content-encoding": KEY}),
         httpx.LocalProtocolError(f"Illegal header value {echo}"),
     ]

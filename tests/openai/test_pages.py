@@ -1,5 +1,6 @@
 """Pages of buckets, as the API writes them and as it should not."""
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -7,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.catalog import CATALOG, DAY, HOUR, QUANTA, ApiFamily, Bucket, Measure, Plan, Resource, RowFilter
+from exporter.catalog import CATALOG, DAY, QUANTA, ApiFamily, Bucket, Measure, Plan, Resource, RowFilter
 from exporter.openai import errors
-from exporter.openai.pages import read_page
+from exporter.openai.pages import Page, read_page
 from exporter.openai.rows import quanta
 from tests.support.scripted_api import TODAY, bucket, cost, embeddings, encoded, page, plan
 
@@ -17,15 +18,19 @@ EMBEDDINGS = plan("embeddings")
 COSTS = plan("costs")
 
 
+def _page(body: bytes, of: Plan, known: dict[int, bytes], *, first: bool = True) -> Page:
+    return read_page(body, of, known, open_end=TODAY + DAY, first=first)
+
+
 def _rows(*rows: dict[str, Any], of: Plan = EMBEDDINGS) -> tuple[Any, ...]:
-    read = read_page(encoded(page(bucket(TODAY, *rows))), of, {}).buckets[0].rows
+    read = _page(encoded(page(bucket(TODAY, *rows))), of, {}).buckets[0].rows
     assert read is not None
     return tuple(list(sheet) for sheet in read)
 
 
 def _refused(body: bytes, of: Plan = EMBEDDINGS) -> errors.InvalidResponse:
     with pytest.raises(errors.InvalidResponse) as caught:
-        read_page(body, of, {})
+        _page(body, of, {})
     return caught.value
 
 
@@ -33,7 +38,7 @@ def test_a_page_is_buckets_and_a_cursor() -> None:
     """Times, rows and the way on are read; unknown fields of every level are ignored."""
     row = embeddings(7, 2, project_id="proj_a", model="m", shoe_size=43)
     document = page({**bucket(TODAY, row, end=TODAY + 60), "start_time_iso": "x"}, next_page="page_A==", extra=[1])
-    read = read_page(encoded(document), EMBEDDINGS, {})
+    read = _page(encoded(document), EMBEDDINGS, {})
 
     assert (True, "page_A==") == (read.has_more, read.next_page)
     assert [(TODAY, TODAY + 60, ([(("proj_a", "m"), (7.0, 2.0))],))] == [(b.start, b.end, b.rows) for b in read.buckets]
@@ -97,7 +102,7 @@ def test_dimensions_become_labels() -> None:
 def test_half_a_character_is_replaced(written: bytes, label: str) -> None:
     """A name that was cut in the middle of a surrogate pair costs no page; whole pairs beside it stay."""
     body = encoded(page(bucket(TODAY, embeddings(7, 2, project_id="proj_a", model="HERE")))).replace(b"HERE", written)
-    rows = read_page(body, EMBEDDINGS, {}).buckets[0].rows
+    rows = _page(body, EMBEDDINGS, {}).buckets[0].rows
 
     assert rows is not None
     assert [(("proj_a", label), (7.0, 2.0))] == list(rows[0])
@@ -122,16 +127,150 @@ def test_optional_fields_may_be_missing() -> None:
     assert [(10.0, 2.0, None, None, None, 1.0)] == [values for _, values in _rows(row, of=plan("completions"))[0]]
 
 
-@pytest.mark.parametrize("change", [{"input_tokens": None}, {"num_model_requests": None}])
-@pytest.mark.parametrize("absent", [True, False])
-def test_required_fields_must_be_there(change: dict[str, None], *, absent: bool) -> None:
-    """Missing or null, the error names the field."""
-    row = embeddings() | change
-    if absent:
-        del row[next(iter(change))]
-    error = _refused(encoded(page(bucket(TODAY, row))))
+MISSING = object()
 
-    assert next(iter(change)) in error.message
+ODD_VALUES: list[tuple[object, float | None, str]] = [
+    (MISSING, None, "missing_value"),
+    (None, None, "missing_value"),
+    ("", None, "invalid_value"),
+    ("many", None, "invalid_value"),
+    (True, None, "invalid_value"),
+    ([5], None, "invalid_value"),
+    ({}, None, "invalid_value"),
+    (math.nan, None, "invalid_value"),
+    (-math.inf, None, "invalid_value"),
+    ("NaN", None, "invalid_value"),
+    ("Infinity", None, "invalid_value"),
+    (10**18, None, "out_of_range"),
+    (-(10**18), None, "out_of_range"),
+    (10**400, None, "out_of_range"),
+    ("1e999", None, "out_of_range"),
+    ("7", 7.0, ""),
+    (" 7.5 ", 7.5, ""),
+    ("-2e1", -20.0, ""),
+]
+
+
+@pytest.mark.parametrize(("value", "read", "reason"), ODD_VALUES, ids=lambda value: str(value)[:12])
+def test_a_count_that_is_not_a_number_is_unknown_and_the_rest_counts(
+    value: object, read: float | None, reason: str
+) -> None:
+    """The other values of the row and the other rows stay; a numeric text is a number; the rejection is counted."""
+    odd = embeddings(3, 2, project_id="odd")
+    odd["input_tokens"] = value
+    if value is MISSING:
+        del odd["input_tokens"]
+    found = _page(encoded(page(bucket(TODAY, embeddings(1, 1, project_id="a"), odd))), EMBEDDINGS, {})
+
+    assert [(("a", "unknown"), (1.0, 1.0)), (("odd", "unknown"), (read, 2.0))] == list((found.buckets[0].rows or ())[0])
+    assert ({reason: 1} if reason else {}) == found.rejections
+
+
+@pytest.mark.parametrize("value", [*(value for value, _, _ in ODD_VALUES), 10**15, "1e15"], ids=lambda v: str(v)[:12])
+def test_an_amount_that_is_not_a_number_is_unknown_and_the_rest_counts(value: object) -> None:
+    """One row of costs is unknown or read as the number that it is; its neighbour counts either way."""
+    odd = cost(project_id="odd")
+    if value is MISSING:
+        del odd["amount"]["value"]
+    else:
+        odd["amount"]["value"] = value
+    found = _page(
+        encoded(page(bucket(TODAY, cost(2, project_id="a"), odd))), plan("costs", group_by=["project_id"]), {}
+    )
+    numbers = {"7": 7 * QUANTA, " 7.5 ": 15 * QUANTA // 2, "-2e1": -20 * QUANTA}
+    read = numbers.get(value) if isinstance(value, str) else None
+
+    assert [(("a",), (2 * QUANTA,)), (("odd",), (read,))] == list((found.buckets[0].rows or ())[0])
+    assert (0 if read is not None else 1) == found.rejections.total()
+
+
+@pytest.mark.parametrize("odd", [None, 5, "row", [], [{}]])
+def test_a_row_that_is_not_an_object_is_ignored_and_counted(odd: object) -> None:
+    """Its neighbours count."""
+    found = _page(encoded(page(bucket(TODAY, embeddings(1), odd, embeddings(2)))), EMBEDDINGS, {})  # type: ignore[arg-type]
+
+    assert [1.0, 2.0] == [values[0] for _, values in (found.buckets[0].rows or ())[0]]
+    assert {"invalid_row": 1} == found.rejections
+
+
+@pytest.mark.parametrize("odd", [5, 1.5, [], {"id": "m"}])
+def test_a_dimension_of_an_unexpected_type_is_unknown(odd: object) -> None:
+    """The values of the row count, under `unknown`."""
+    found = _page(encoded(page(bucket(TODAY, embeddings(1, model=odd), embeddings(2, model="m")))), EMBEDDINGS, {})
+
+    assert [(("unknown", "unknown"), (1.0, 1.0)), (("unknown", "m"), (2.0, 1.0))] == list(
+        (found.buckets[0].rows or ())[0]
+    )
+    assert {"invalid_field": 1} == found.rejections
+
+
+@pytest.mark.parametrize("row_object", [MISSING, None, 5])
+def test_a_row_without_an_object_is_one_of_the_endpoint(row_object: object) -> None:
+    """Only another endpoint's object is a contradiction."""
+    row = embeddings(4) | {"object": row_object}
+    if row_object is MISSING:
+        del row["object"]
+
+    assert [(("unknown", "unknown"), (4.0, 1.0))] == list(_rows(row)[0])
+
+
+def test_a_bucket_with_a_rejection_is_decoded_at_every_poll() -> None:
+    """The same bytes are rejected and counted again, so that the counter shows what is rejected now."""
+    body = encoded(page(bucket(TODAY - DAY, embeddings(1)), bucket(TODAY, embeddings(None))))
+    first = _page(body, EMBEDDINGS, {})
+    again = _page(body, EMBEDDINGS, {found.start: found.digest for found in first.buckets})
+
+    assert [None, ([(("unknown", "unknown"), (None, 1.0))],)] == [found.rows for found in again.buckets]
+    assert {"missing_value": 1} == first.rejections == again.rejections
+
+
+ODD_BUCKETS: list[tuple[object, str]] = [
+    (None, "invalid_bucket"),
+    ({}, "invalid_bucket"),
+    (bucket(TODAY) | {"start_time": None}, "invalid_bucket"),
+    (bucket(TODAY) | {"start_time": "soon"}, "invalid_bucket"),
+    (bucket(TODAY) | {"start_time": TODAY + 0.5}, "invalid_bucket"),
+    (bucket(TODAY) | {"results": None}, "invalid_bucket"),
+    (bucket(TODAY) | {"results": {}}, "invalid_bucket"),
+    (bucket(TODAY + 60), "invalid_bucket"),
+    (bucket(TODAY, end=TODAY), "invalid_bucket"),
+    (bucket(TODAY, end=TODAY + 2 * DAY), "invalid_bucket"),
+    (bucket(TODAY + DAY, embeddings(9)), "future_bucket"),
+    (bucket(10**15, embeddings(9)), "future_bucket"),
+    (bucket(10**30, embeddings(9)), "future_bucket"),
+]
+
+
+@pytest.mark.parametrize(("odd", "reason"), ODD_BUCKETS)
+def test_a_bucket_that_cannot_be_used_is_ignored_and_counted(odd: object, reason: str) -> None:
+    """Its neighbours count."""
+    found = _page(encoded(page(bucket(TODAY - DAY, embeddings(1)), odd)), EMBEDDINGS, {})  # type: ignore[arg-type]
+
+    assert [TODAY - DAY] == [each.start for each in found.buckets]
+    assert {reason: 1} == found.rejections
+
+
+@pytest.mark.parametrize("end", [None, "soon", [], MISSING])
+def test_a_bucket_without_a_readable_end_lasts_its_width(end: object) -> None:
+    """The start alone says which bucket it is; a start that is a numeric text is read."""
+    odd = bucket(TODAY, embeddings(1)) | {"start_time": str(TODAY), "end_time": end}
+    if end is MISSING:
+        del odd["end_time"]
+    found = _page(encoded(page(odd)), EMBEDDINGS, {})
+
+    assert [(TODAY, TODAY + DAY)] == [(each.start, each.end) for each in found.buckets]
+    assert {} == found.rejections
+
+
+def test_a_long_label_is_cut_and_stays_distinct() -> None:
+    """A model of a megabyte becomes 256 bytes; what differs only beyond them is still different."""
+    models = ["m" * 1_000_000, "m" * 1_000_000 + "!", "m" * 256, "m" * 257]
+    shown = [labels[1] for labels, _ in _rows(*(embeddings(model=model) for model in models))[0]]
+
+    assert ["m" * 237 + "..."] * 2 == [label[:240] for label in shown[:2]]
+    assert [256, 256, 256, 256] == [len(label) for label in shown]
+    assert models[2] == shown[2]
+    assert 4 == len(set(shown))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +295,7 @@ def test_required_fields_must_be_there(change: dict[str, None], *, absent: bool)
 def test_amounts_are_exact_in_every_form(written: bytes, amount: int | None) -> None:
     """Numbers, numeric strings and exponents become whole quanta, rounded half to even, never by way of a float."""
     body = encoded(page(bucket(TODAY, cost("HERE")))).replace(b'"HERE"', written)
-    read = read_page(body, COSTS, {}).buckets[0].rows
+    read = _page(body, COSTS, {}).buckets[0].rows
 
     assert read is not None
     assert [(("proj_a", "gpt-6, input"), (amount,))] == read[0]
@@ -166,33 +305,6 @@ def test_amounts_are_exact_in_every_form(written: bytes, amount: int | None) -> 
 def test_every_amount_comes_back(whole: int) -> None:
     """Quanta written as a decimal are read as the same quanta."""
     assert whole == quanta(Decimal(f"{whole}E-30"))
-
-
-@pytest.mark.parametrize(
-    "written",
-    [b"1e15", b"-1e15", b"1e999999999", b'"NaN"', b'"sNaN"', b'"-Infinity"', b'"1e999"', b"NaN", b"-Infinity"],
-)
-def test_amounts_beyond_reason_are_refused(written: bytes) -> None:
-    """NaN, Infinity and a thousand million millions are no money."""
-    body = encoded(page(bucket(TODAY, cost("HERE")))).replace(b'"HERE"', written)
-
-    assert isinstance(_refused(body, COSTS), errors.NotFinite)
-
-
-@pytest.mark.parametrize("written", [b"1e999", b"1e18", b"-1e18"])
-def test_counts_beyond_reason_are_refused(written: bytes) -> None:
-    """Counts are finite and below a thousand million millions."""
-    body = encoded(page(bucket(TODAY, embeddings()))).replace(b'"input_tokens": 5', b'"input_tokens": ' + written)
-
-    assert isinstance(_refused(body), errors.NotFinite)
-
-
-@pytest.mark.parametrize("written", [b'"5"', b'"NaN"', b"true", b"[5]", b"{}"])
-def test_counts_are_numbers(written: bytes) -> None:
-    """Anything else is refused, and the error names the field."""
-    body = encoded(page(bucket(TODAY, embeddings()))).replace(b'"input_tokens": 5', b'"input_tokens": ' + written)
-
-    assert "input_tokens" in _refused(body).message
 
 
 def test_an_absent_amount_is_unknown() -> None:
@@ -267,8 +379,7 @@ def test_a_thirteenth_row_needs_no_code() -> None:
         (("p",), (None, 2.0, QUANTA // 2)),
         (("p",), (None, 2.0, QUANTA // 2)),
     ] == read[0]
-    error = _refused(encoded(page(bucket(TODAY, row | {"rate": None}))), plan(thirteenth))
-    assert "rate" in error.message
+    assert [(("p",), (None, 2.0, None))] == _rows(row | {"rate": None}, of=plan(thirteenth))[0]
 
 
 def test_rows_repeat() -> None:
@@ -279,9 +390,9 @@ def test_rows_repeat() -> None:
 def test_known_buckets_are_not_read_again() -> None:
     """A bucket whose results are those of the last answer comes without rows, with its new end."""
     body = encoded(page(bucket(TODAY - DAY, embeddings(1)), bucket(TODAY, embeddings(2), end=TODAY + 60)))
-    before = read_page(body, EMBEDDINGS, {}).buckets
+    before = _page(body, EMBEDDINGS, {}).buckets
     again = encoded(page(bucket(TODAY - DAY, embeddings(3)), bucket(TODAY, embeddings(2), end=TODAY + 120)))
-    after = read_page(again, EMBEDDINGS, {bucket.start: bucket.digest for bucket in before}).buckets
+    after = _page(again, EMBEDDINGS, {bucket.start: bucket.digest for bucket in before}).buckets
 
     assert after[0].rows == ([(("unknown", "unknown"), (3.0, 1.0))],)
     assert after[1] == Bucket(TODAY, TODAY + 120, None, before[1].digest)
@@ -297,11 +408,9 @@ def test_a_row_of_another_endpoint_is_refused() -> None:
     assert "organization.usage.moderations.result" in error.message
 
 
-@pytest.mark.parametrize(
-    "document", [page(object="list"), page({**bucket(TODAY), "object": "page"}), page(bucket(TODAY, {}))]
-)
+@pytest.mark.parametrize("document", [page(object="list"), page({**bucket(TODAY), "object": "page"})])
 def test_an_answer_of_another_kind_is_refused(document: dict[str, Any]) -> None:
-    """A list is no page, a page no bucket, and an empty object no row."""
+    """A list is not a page, and a page not a bucket."""
     assert "object" in _refused(encoded(document)).message
 
 
@@ -319,8 +428,6 @@ def test_an_answer_of_another_kind_is_refused(document: dict[str, Any]) -> None:
         (b"null", errors.InvalidResponse),
         (b"[]", errors.InvalidResponse),
         (b"{}", errors.InvalidResponse),
-        (encoded(page(bucket(TODAY))).replace(b'"results": []', b'"results": null'), errors.InvalidResponse),
-        (encoded(page(bucket(TODAY))).replace(b'"results"', b'"result"'), errors.InvalidResponse),
         (encoded(page(has_more="yes")), errors.InvalidResponse),
     ],
 )
@@ -333,21 +440,5 @@ def test_buckets_begin_on_boundaries() -> None:
     """Only the first of all may be clipped, and is known by the boundary before it."""
     clipped = encoded(page({**bucket(TODAY + 63), "end_time": TODAY + DAY}))
 
-    assert [TODAY] == [bucket.start for bucket in read_page(clipped, EMBEDDINGS, {}).buckets]
-    with pytest.raises(errors.MisplacedBucket):
-        read_page(clipped, EMBEDDINGS, {}, first=False)
-
-
-@pytest.mark.parametrize(
-    "misplaced",
-    [
-        bucket(TODAY, end=TODAY),
-        bucket(TODAY, end=TODAY - 60),
-        bucket(TODAY, end=TODAY + DAY),
-    ],
-)
-def test_buckets_have_the_width_that_was_asked_for(misplaced: dict[str, Any]) -> None:
-    """A day where an hour was asked for would be counted as an hour."""
-    body = encoded(page(bucket(TODAY - HOUR, end=TODAY), misplaced))
-
-    assert isinstance(_refused(body, plan("embeddings", width="1h")), errors.MisplacedBucket)
+    assert [TODAY] == [bucket.start for bucket in _page(clipped, EMBEDDINGS, {}).buckets]
+    assert {"invalid_bucket": 1} == _page(clipped, EMBEDDINGS, {}, first=False).rejections
