@@ -26,9 +26,9 @@ class Column:
     values: NDArray[np.float64]
     shown: Mask
     before: tuple[tuple[str, str], ...] = ()
-    """Constant labels that stand before those of the rows."""
+    """Constant labels, written before those of the rows."""
     after: tuple[tuple[str, str], ...] = ()
-    """Constant labels that stand behind them."""
+    """Constant labels, written after those of the rows."""
     created: NDArray[np.float64] | None = None
     """Of a counter, when each row's series began, Unix seconds; None where that is not known."""
 
@@ -45,12 +45,12 @@ class Family:
 
 
 def columns_of(organization: str, views: Iterable[View]) -> list[tuple[str, Column]]:
-    """Return the columns of an organization's faces, each with the name of its family."""
+    """Return the columns of an organization's views, each with the name of its family."""
     before = (("organization", organization),)
     named = []
-    for face in views:
-        after = (("window", face.window),) if face.window else ()
-        named.append((_name(face), Column(face.rows, face.values, face.shown, before, after)))
+    for view in views:
+        after = (("window", view.window),) if view.window else ()
+        named.append((_name(view), Column(view.rows, view.values, view.shown, before, after)))
     return named
 
 
@@ -104,7 +104,7 @@ def reference() -> list[Family]:
                     ),
                     Family(
                         accrued_name(measure),
-                        f"{measure.help}: all that was reported since the first sync, late data and revisions up"
+                        f"{measure.help}: everything reported since the first sync, late data and upward revisions"
                         f" included ({field_name}).",
                         Type.COUNTER,
                     ),
@@ -114,11 +114,11 @@ def reference() -> list[Family]:
 
 def _today_help(measure: Measure, field_name: str) -> str:
     if measure.kind is Kind.LEVEL:
-        return f"{measure.help}, as of the newest bucket that tells ({field_name})."
+        return f"{measure.help}, as of the most recent bucket with data ({field_name})."
     return f"{measure.help}: the current UTC day so far ({field_name})."
 
 
-def _name(face: View) -> str:
-    if face.counter:
-        return accrued_name(face.measure)
-    return window_name(face.measure) if face.window else today_name(face.measure)
+def _name(view: View) -> str:
+    if view.counter:
+        return accrued_name(view.measure)
+    return window_name(view.measure) if view.window else today_name(view.measure)

@@ -140,8 +140,8 @@ class _Chunk:
 
     def _write(self, changed: NDArray[np.intp], values: NDArray[np.float64]) -> None:
         text = np.frombuffer(self.text, np.uint8).copy()
-        places = self._positions[changed][:, np.newaxis] + np.arange(8)
-        text[places] = values[changed].astype("<f8").view(np.uint8).reshape(-1, 8)
+        indexes = self._positions[changed][:, np.newaxis] + np.arange(8)
+        text[indexes] = values[changed].astype("<f8").view(np.uint8).reshape(-1, 8)
         self.text = text.tobytes()
 
 

@@ -1,4 +1,4 @@
-"""What a scrape and the status page are answered from: immutable, made anew by every publish."""
+"""The immutable snapshot that scrapes and the status page are served from; every publish makes a new one."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -52,7 +52,7 @@ class ResourceReport:
     last_change: float | None = None
     """Unix seconds of the last poll that changed a value."""
     error: str = ""
-    """What went wrong last, in words; empty while all is well."""
+    """The last failure, as a sentence; empty after a success."""
     advice: str = ""
     """What to do about it."""
     degraded: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class ResourceReport:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Money in US dollars, None where it cannot be told yet."""
+    """Money in US dollars, None where it is not known yet."""
 
     today: float | None = None
     yesterday: float | None = None
@@ -84,7 +84,7 @@ class ModelUse:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationReport:
-    """What the status page tells of one organization."""
+    """The status page's view of one organization."""
 
     name: str
     resources: tuple[ResourceReport, ...] = ()
@@ -105,4 +105,4 @@ class Snapshot:
     published: float = 0.0
     """Unix seconds."""
     ready: bool = False
-    """Whether the first polls of everything with buckets were decided, and are in it."""
+    """Whether the result of every bucket endpoint's first poll is in the snapshot."""

@@ -62,13 +62,13 @@ class Given(Collector):
                 else GaugeMetricFamily(family.name, family.help)
             )
             for column in family.columns:
-                for place in np.flatnonzero(column.shown):
-                    row = dict(zip(column.rows.names, column.rows.sets[place], strict=True))
+                for index in np.flatnonzero(column.shown):
+                    row = dict(zip(column.rows.names, column.rows.sets[index], strict=True))
                     labels = dict(column.before) | row | dict(column.after)
-                    made.add_sample(family.name, labels, float(column.values[place]))
+                    made.add_sample(family.name, labels, float(column.values[index]))
                     if self.created and column.created is not None:
                         name = f"{family.name.removesuffix('_total')}_created"
-                        made.add_sample(name, labels, float(column.created[place]))
+                        made.add_sample(name, labels, float(column.created[index]))
             yield made
 
 
@@ -101,19 +101,21 @@ def gauge(*columns: Column, name: str = "openai_x", text: str = "What it is.") -
 
 @pytest.mark.parametrize("format_", TEXT_FORMATS)
 @given(SETS, st.data())
-def test_bytes_are_those_of_the_reference(format_: Format, sets: list[tuple[str, str]], data: st.DataObject) -> None:
-    """Whatever the labels and values are, in both formats, gauges and counters."""
+def test_the_encoder_writes_the_same_bytes_as_the_library(
+    format_: Format, sets: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    """For all labels and values, in both text formats, gauges and counters."""
     values = data.draw(st.lists(VALUES, min_size=len(sets), max_size=len(sets)))
     shown = data.draw(st.lists(st.booleans(), min_size=len(sets), max_size=len(sets)))
     text = data.draw(TEXTS)
     began = np.array(data.draw(st.lists(MOMENTS, min_size=len(sets), max_size=len(sets))), np.float64)
     shown[0] = True
-    books = rows(sets)
+    store = rows(sets)
     families = [
-        gauge(column(books, values, shown), text=text),
-        gauge(column(books, values, window="7d"), column(books, values[::-1], window="month"), name="openai_window_x"),
-        Family("openai_accrued_x_total", text, Type.COUNTER, (column(books, values, shown),)),
-        Family("openai_accrued_y_total", text, Type.COUNTER, (replace(column(books, values, shown), created=began),)),
+        gauge(column(store, values, shown), text=text),
+        gauge(column(store, values, window="7d"), column(store, values[::-1], window="month"), name="openai_window_x"),
+        Family("openai_accrued_x_total", text, Type.COUNTER, (column(store, values, shown),)),
+        Family("openai_accrued_y_total", text, Type.COUNTER, (replace(column(store, values, shown), created=began),)),
     ]
     body = Encoder().encode(families)[format_]
     plain = inflate(body)
@@ -124,39 +126,37 @@ def test_bytes_are_those_of_the_reference(format_: Format, sets: list[tuple[str,
 
 
 @given(st.lists(SETS, min_size=2, max_size=4), st.data())
-def test_what_is_encoded_again_is_what_a_fresh_encoder_makes(
-    rounds: list[list[tuple[str, str]]], data: st.DataObject
-) -> None:
-    """After values, shown rows, new rows, forgotten rows and families that come and go."""
-    encoder, books = Encoder(), Rows(("project_id", "model"), 10**6)
+def test_an_incremental_encode_equals_a_fresh_one(rounds: list[list[tuple[str, str]]], data: st.DataObject) -> None:
+    """After changes of values, shown rows, new rows, forgotten rows and families."""
+    encoder, store = Encoder(), Rows(("project_id", "model"), 10**6)
     for arriving in rounds:
         for labels in arriving:
-            if labels not in books.sets:
-                books.add(labels)
-        if len(books) > 1 and data.draw(st.booleans()):
-            books.forget([data.draw(st.integers(0, len(books) - 1))])
-        size = len(books)
+            if labels not in store.sets:
+                store.add(labels)
+        if len(store) > 1 and data.draw(st.booleans()):
+            store.forget([data.draw(st.integers(0, len(store) - 1))])
+        size = len(store)
         values = data.draw(st.lists(st.sampled_from([0.0, 1.0, 2.5]), min_size=size, max_size=size))
         shown = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
         created = np.full(size, 1.5e9)
         families = [
-            gauge(column(books, values, shown)),
-            Family("openai_y_total", "y", Type.COUNTER, (replace(column(books, values), created=created),)),
+            gauge(column(store, values, shown)),
+            Family("openai_y_total", "y", Type.COUNTER, (replace(column(store, values), created=created),)),
         ]
         families = families[: data.draw(st.integers(0, 2))]
 
         assert Encoder().encode(families, Format) == encoder.encode(families, Format)
 
 
-def test_only_pieces_in_which_something_changed_are_made_anew() -> None:
-    """All others are the same objects: neither formatted nor compressed again."""
+def test_only_changed_pieces_are_compressed_again() -> None:
+    """All other pieces are the same objects."""
     size = 12 * LINES_PER_CHUNK
-    books = rows([(f"proj_{number:06}", "gpt") for number in range(size)])
+    store = rows([(f"proj_{number:06}", "gpt") for number in range(size)])
     values = np.arange(size, dtype=np.float64)
     encoder = Encoder()
-    before = encoder.encode([gauge(column(books, values.tolist()))])
+    before = encoder.encode([gauge(column(store, values.tolist()))])
     values[5 * LINES_PER_CHUNK + 7] += 1
-    after = encoder.encode([gauge(column(books, values.tolist()))])
+    after = encoder.encode([gauge(column(store, values.tolist()))])
 
     for format_ in TEXT_FORMATS:
         pairs = list(zip(before[format_].pieces, after[format_].pieces, strict=True))
@@ -164,17 +164,17 @@ def test_only_pieces_in_which_something_changed_are_made_anew() -> None:
         assert 1 == sum(old is not new for old, new in pairs)
 
 
-def test_nothing_changed_makes_nothing_anew() -> None:
-    """A publish without a change hands out the very same pieces."""
-    books = rows([("a", "b"), ("c", "d")])
+def test_an_unchanged_publish_reuses_every_piece() -> None:
+    """A publish without a change returns the same piece objects."""
+    store = rows([("a", "b"), ("c", "d")])
     encoder = Encoder()
-    before, after = (encoder.encode([gauge(column(books, [1.0, 2.0]))]) for _ in range(2))
+    before, after = (encoder.encode([gauge(column(store, [1.0, 2.0]))]) for _ in range(2))
 
     assert all(old is new for old, new in zip(before[Format.TEXT].pieces, after[Format.TEXT].pieces, strict=True))
 
 
-def test_two_organizations_with_the_same_label_sets_are_two() -> None:
-    """Columns of one family from different books do not take each other's lines."""
+def test_two_organizations_with_the_same_label_sets_stay_apart() -> None:
+    """Columns of one family from different stores do not share lines."""
     encoder = Encoder()
     ours, theirs = rows([("a", "b")]), rows([("a", "b")])
     families = [gauge(column(ours, [1.0]), replace(column(theirs, [2.0]), before=(("organization", "zeta"),)))]
@@ -182,8 +182,8 @@ def test_two_organizations_with_the_same_label_sets_are_two() -> None:
         assert reference(families, Format.TEXT) == inflate(encoder.encode(families)[Format.TEXT])
 
 
-def test_a_book_of_another_life_is_not_taken_for_the_old_one() -> None:
-    """A ledger that begins anew may lie where the old one lay, and look the same but for its labels."""
+def test_a_new_store_at_the_address_of_a_freed_one_is_encoded_afresh() -> None:
+    """An object that reuses the memory address of a freed one is not mistaken for it."""
     encoder = Encoder()
     for number in range(50):
         families = [gauge(column(rows([(f"proj_{number}", "gpt")]), [1.0]))]
@@ -194,7 +194,7 @@ def test_a_book_of_another_life_is_not_taken_for_the_old_one() -> None:
 
 
 def test_pieces_can_be_followed_by_another_stream() -> None:
-    """Each ends on a byte boundary, and none ends the stream: the exporter's own metrics come behind them."""
+    """Each piece ends on a byte boundary without ending the stream, so the exporter's own metrics can follow."""
     body = Encoder().encode([gauge(column(rows([("a", "b")]), [1.0]))])[Format.TEXT]
     last = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     tail = last.compress(b"tail\n") + last.flush()
@@ -204,16 +204,16 @@ def test_pieces_can_be_followed_by_another_stream() -> None:
     )
 
 
-def test_families_without_samples_are_not_mentioned() -> None:
-    """Neither HELP nor TYPE of what has nothing to tell."""
-    books = rows([("a", "b")])
-    families = [gauge(), gauge(column(books, [1.0], [False])), of_samples("openai_z", "Nothing.", [])]
+def test_families_without_samples_are_left_out() -> None:
+    """An empty family gets neither HELP nor TYPE."""
+    store = rows([("a", "b")])
+    families = [gauge(), gauge(column(store, [1.0], [False])), of_samples("openai_z", "Nothing.", [])]
 
     assert {b""} == {inflate(body) for body in Encoder().encode(families).values()}
 
 
 def test_samples_become_a_family() -> None:
-    """What is not in a ledger is written as label sets and values."""
+    """Metrics outside the ledgers are given as label sets and values."""
     family = of_samples("openai_project_info", "1.", [({"organization": "acme", "project_name": 'a "b"\n'}, 1.0)])
     expected = (
         b"# HELP openai_project_info 1.\n# TYPE openai_project_info gauge\n"
@@ -224,7 +224,7 @@ def test_samples_become_a_family() -> None:
 
 
 def test_families_of_one_name_are_merged_in_the_order_of_their_names() -> None:
-    """The formats want all samples of a name in one place."""
+    """All samples of a name are contiguous, as the formats require."""
     one, two, three = (
         of_samples(name, "1.", [({"a": value}, 1.0)]) for name, value in (("x", "1"), ("y", "2"), ("x", "3"))
     )
@@ -235,9 +235,9 @@ def test_families_of_one_name_are_merged_in_the_order_of_their_names() -> None:
 
 
 @given(SETS)
-def test_both_formats_are_read_back_as_they_were_meant(sets: list[tuple[str, str]]) -> None:
-    """By the library's parsers, the strict one of OpenMetrics too."""
-    bodies = Encoder().encode([gauge(column(rows(sets), [float(place) for place in range(len(sets))]))])
+def test_both_text_formats_parse_back_to_the_same_samples(sets: list[tuple[str, str]]) -> None:
+    """With the library's parsers, the strict one for OpenMetrics included."""
+    bodies = Encoder().encode([gauge(column(rows(sets), [float(index) for index in range(len(sets))]))])
     for format_, parse, end in ((Format.TEXT, parse_text, ""), (Format.OPENMETRICS, parse_openmetrics, "# EOF\n")):
         [family] = parse(inflate(bodies[format_]).decode() + end)
 

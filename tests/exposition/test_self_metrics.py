@@ -17,8 +17,8 @@ from tests.support.client_model import COUNTER, HISTOGRAM, families
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
 
-def told(tail: Tail, format_: Format) -> list[str]:
-    """Return all lines but those that tell of the machine."""
+def lines_of(tail: Tail, format_: Format) -> list[str]:
+    """Return all lines except those about the process and the machine."""
     return list(_steady(inflate(tail.many(Body(), format_)) + tail.others(format_)))
 
 
@@ -41,8 +41,8 @@ def _steady(text: bytes) -> Iterator[str]:
 
 @pytest.mark.parametrize("format_", TEXT_FORMATS)
 @given(st.lists(st.tuples(NAMES, NAMES, st.floats(0, 1e12)), max_size=6))
-def test_it_is_what_the_library_renders(format_: Format, events: list[tuple[str, str, float]]) -> None:
-    """Family by family and byte for byte, asked again after every event."""
+def test_self_metrics_equal_what_the_library_renders(format_: Format, events: list[tuple[str, str, float]]) -> None:
+    """Family by family and byte for byte, rendered again after every event."""
     telemetry = Telemetry()
     tail = Tail(telemetry)
     for organization, resource, value in events:
@@ -52,12 +52,12 @@ def test_it_is_what_the_library_renders(format_: Format, events: list[tuple[str,
         telemetry.resource_degraded.labels(organization, resource, "gap").set(1)
         telemetry.poll_duration_seconds.labels(organization).observe(value)
 
-        assert expected(telemetry, format_) == told(tail, format_)
-    assert expected(telemetry, format_) == told(tail, format_)
+        assert expected(telemetry, format_) == lines_of(tail, format_)
+    assert expected(telemetry, format_) == lines_of(tail, format_)
 
 
-def test_in_protobuf_it_is_what_the_text_format_says() -> None:
-    """Every family with every value, histograms included."""
+def test_protobuf_and_text_hold_the_same_self_metrics() -> None:
+    """Every family has the same samples in both, histograms included."""
     telemetry = Telemetry()
     tail = Tail(telemetry)
     telemetry.begin("acme", "costs", buckets=True)
@@ -94,8 +94,8 @@ def test_in_protobuf_it_is_what_the_text_format_says() -> None:
     ]
 
 
-def test_it_comes_behind_the_snapshot() -> None:
-    """As one stream with one length and one checksum, which leaves the snapshot's own body as it was."""
+def test_self_metrics_follow_the_snapshot() -> None:
+    """Together they are one stream with one length and checksum; the snapshot's body stays unchanged."""
     telemetry = Telemetry()
     telemetry.begin("acme", "costs", buckets=True)
     body = Encoder().encode([of_samples("openai_x", "1.", [({"a": "b"}, 1.0)])])[Format.TEXT]
@@ -108,8 +108,8 @@ def test_it_comes_behind_the_snapshot() -> None:
     assert body.pieces == whole.pieces[: len(body.pieces)]
 
 
-def test_every_instrument_is_told_once() -> None:
-    """Each is either among those with many series or among the others."""
+def test_every_instrument_is_rendered_once() -> None:
+    """Each is either encoded incrementally or rendered by the library."""
     telemetry = Telemetry()
 
     assert set(telemetry.families) <= {*telemetry.labelled, *telemetry.others}
