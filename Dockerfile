@@ -7,8 +7,10 @@ RUN python3 -m venv /opt/openai-usage-exporter && \
     /opt/openai-usage-exporter/bin/pip install --no-deps --only-binary=:all: --require-hashes -r requirements/run.txt
 RUN python3 -m venv /opt/build && \
     /opt/build/bin/pip install --no-deps --only-binary=:all: --require-hashes -r requirements/build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY exporter exporter
+COPY grafana grafana
+COPY deploy deploy
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist && \
     /opt/openai-usage-exporter/bin/pip install --no-deps --no-index /dist/*.whl && \
     /opt/openai-usage-exporter/bin/pip uninstall --yes pip setuptools && \

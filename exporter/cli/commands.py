@@ -98,6 +98,7 @@ COMMANDS: Final = (
     Command("simulate", "serve a simulated Admin API", _simulate),
     Command("demo", "serve the metrics of a simulated organization on loopback; needs no key and no network", _demo),
     Command("metrics", "print the reference of all metrics", _metrics),
+    Command("assets", "write dashboards, rules, alert templates and example configuration", _assets, "DIRECTORY "),
 )
 
 DEFAULT: Final = COMMANDS[0]

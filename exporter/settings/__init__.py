@@ -3,7 +3,7 @@
 from exporter.settings.credentials import GivenKey, KeyFile, KeySource, KeyUnavailableError
 from exporter.settings.load import load
 from exporter.settings.messages import Problem, SettingsError
-from exporter.settings.reference import help_text, markdown
+from exporter.settings.reference import example_file, help_text, markdown
 from exporter.settings.resolve import (
     AssetsSettings,
     BackfillSettings,
@@ -36,6 +36,7 @@ __all__ = [
     "SimulateSettings",
     "Web",
     "WindowSettings",
+    "example_file",
     "help_text",
     "is_loopback",
     "load",

@@ -137,7 +137,7 @@ class Demo(_Simulated):
 
 
 COMMANDS: Final[dict[str, type[CommandSettings]]] = {
-    model.__name__.lower(): model for model in (Run, Check, Backfill, Simulate, Demo, Metrics)
+    model.__name__.lower(): model for model in (Run, Check, Backfill, Simulate, Demo, Metrics, Assets)
 }
 
 KEYLESS: Final[frozenset[type[CommandSettings]]] = frozenset({Simulate, Demo, Metrics, Assets})

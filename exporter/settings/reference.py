@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import takewhile
 from typing import Final
 
 from exporter.catalog import CATALOG
@@ -137,6 +138,45 @@ def markdown() -> str:
                 ),
             ]
     return "\n".join(parts)
+
+
+def example_file() -> str:
+    """Return a settings file with every setting commented out, at its default."""
+    unsupported = {name for name in FILTERS if name not in CATALOG[0].filters}
+    known = [
+        option
+        for option in options(COMMANDS["run"])
+        if option.source is None and option.path[0] != "config" and option.path[-1] not in unsupported
+    ]
+    lines = ["# Settings of openai-usage-exporter; use it with --config.file. Every line shows a default.\n"]
+    sections: list[str] = []
+    for option in _folded(known):
+        *parents, name = option.path
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(sections, parents, strict=False)))
+        lines += [f"{'  ' * depth}{parents[depth]}:\n" for depth in range(common, len(parents))]
+        sections = parents
+        indent = "  " * len(parents)
+        lines += [f"{indent}# {option.description}\n", f"{indent}# {name}: {_yaml_value(option)}\n"]
+    text = "".join(lines).replace(f"{_ANY}:", f"{CATALOG[0].name}:")
+    return f"{text}# Several organizations instead of the one of the environment:\n{_commented(_ORGANIZATIONS_EXAMPLE)}"
+
+
+def _yaml_value(option: Option) -> str:
+    match option.shape:
+        case Shape.LIST:
+            return f"[{', '.join(map(_quoted, option.default.split(',')))}]" if option.default else "null"
+        case Shape.MAP:
+            return "{}"
+        case _:
+            return _quoted(option.default) if option.default else "null"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if ":" in text else text
+
+
+def _commented(block: str) -> str:
+    return "".join(f"# {line}\n" for line in block.splitlines() if not line.startswith("```"))
 
 
 def _folded(known: Iterable[Option]) -> Iterator[Option]:

@@ -198,7 +198,7 @@ class _ResourceSettings(Section):
     enabled: bool | None = None
     """Poll this resource; default: true"""
     group_by: Texts | None = None
-    """Dimensions to use as labels, [] for none; default: those of the table below"""
+    """Dimensions to use as labels, [] for none; default: those in bold in docs/settings.md"""
     measures: NonEmptyTexts | None = None
     """Names of measures, or default, or all; detail measures are exported only when named here"""
     windows: Windows | None = None

@@ -46,7 +46,7 @@ def test_an_unknown_command_is_not_repeated() -> None:
 
     assert (
         str(caught.value)
-        == "unknown command; The commands are run, check, backfill, simulate, demo, metrics, help, version"
+        == "unknown command; The commands are run, check, backfill, simulate, demo, metrics, assets, help, version"
     )
 
 
@@ -101,7 +101,7 @@ def test_an_unknown_command_lists_the_commands(capsys: pytest.CaptureFixture[str
 
     assert capsys.readouterr().err == (
         "error: unknown command; did you mean backfill? "
-        "The commands are run, check, backfill, simulate, demo, metrics, help, version\n"
+        "The commands are run, check, backfill, simulate, demo, metrics, assets, help, version\n"
     )
 
 

@@ -35,6 +35,22 @@ def test_content(wheel: Path) -> None:
     assert f"{COMMAND} = exporter.cli:main" in script
 
 
+def test_assets(wheel: Path, tmp_path: Path) -> None:
+    """`assets`, run from the wheel, writes the files that the repository has, and nothing else but an example."""
+    installed, written = tmp_path / "installed", tmp_path / "written"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    command = [sys.executable, "-m", "exporter", "assets", str(written)]
+    subprocess.run(command, cwd=installed, capture_output=True, timeout=60, check=True)
+
+    names = {str(path.relative_to(written)) for path in written.rglob("*") if path.is_file()}
+    assert {"exporter.yml"} == {name for name in names if not (ROOT / name).exists()}
+    assert all((ROOT / name).read_bytes() == (written / name).read_bytes() for name in names - {"exporter.yml"})
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "grafana").rglob("*.json")} <= names
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "deploy/prometheus").rglob("*.yml")} <= names
+    assert not [name for name in names if name.endswith(".py") or "secret" in name]
+
+
 @pytest.mark.slow
 def test_installed_without_the_lock(wheel: Path, tmp_path: Path) -> None:
     """Installed in an empty virtual environment with the newest versions that its ranges allow, it runs `demo`."""
