@@ -73,8 +73,8 @@ docs: $(VENV)/.run ## make docs/metrics.md and docs/settings.md anew from the co
 	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
 	@$(BIN)/python -m exporter.settings >docs/settings.md
 
-manifests: $(VENV)/.run ## make deploy/kubernetes/prometheusrule.yaml anew from deploy/prometheus/rules
-	@$(BIN)/python deploy/kubernetes/prometheusrule.py >deploy/kubernetes/prometheusrule.yaml
+manifests: $(VENV)/.run ## render deploy/kubernetes and the README of the chart from the chart; needs helm
+	@PATH="$$(deploy/install/go.sh):$$PATH" $(BIN)/python -m deploy.chart
 
 dashboards: $(VENV)/.dev ## write grafana/*.json anew from grafana/dashboards
 	@$(BIN)/python -m grafana.dashboards
