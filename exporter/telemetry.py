@@ -110,6 +110,11 @@ class Telemetry:
             " revisions, negative while increases are held back.",
             (*resource, "measure"),
         )
+        self.reconciliation_difference_usd = gauge(
+            "reconciliation_difference_usd",
+            "US dollars by which the costs of the look-back, requested without grouping, exceed the exported ones.",
+            organization,
+        )
         self.throttle_requests_per_minute = gauge(
             "throttle_requests_per_minute", "Requests a minute that are now allowed.", organization
         )

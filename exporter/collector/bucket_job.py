@@ -77,6 +77,8 @@ class BucketJob:
         self._context = context
         self._log = structlog.get_logger("poll").bind(organization=context.organization, resource=self.name)
         self._synced_day: int | None = None
+        self.synced_at: float | None = None
+        """Unix seconds of the last poll that read the whole look-back."""
         self._bad_requests = 0
         """How many polls in a row were answered with 400."""
         self.refusal = store.refusal(context.organization, self.name)
@@ -108,8 +110,12 @@ class BucketJob:
             self._context.observer.error(self.name, error)
             raise error
         if answer.start <= plan.lookback_start(answer.received):
-            self._synced_day = day_of(now)
+            self._synced_day, self.synced_at = day_of(now), answer.received
         return Outcome.DATA if self.ledger.series else Outcome.EMPTY
+
+    def request_full_sync(self) -> None:
+        """Have the next poll read the whole look-back."""
+        self._synced_day = None
 
     async def _negotiate(self, plan: Plan, now: float, due: float, *, retried: bool) -> tuple[Plan, PollResult]:
         async def ask(plan: Plan) -> PollResult:

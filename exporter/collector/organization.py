@@ -14,6 +14,7 @@ from exporter.collector.metadata import Metadata, MetadataPlan
 from exporter.collector.metadata_families import MetadataContext
 from exporter.collector.name_cache import NameCache
 from exporter.collector.poller import Job, Poller, Source
+from exporter.collector.reconciliation import ReconciliationJob, reconcilable
 from exporter.exposition import OrganizationReport, ResourceReport
 from exporter.openai import Client, Forbidden, MetadataClient, Runner, Throttle
 from exporter.store import Name
@@ -47,6 +48,7 @@ class Organization:
         openai_id: str = "",
         metadata_plan: MetadataPlan | None = None,
         names: Iterable[Name] = (),
+        reconciliation_interval: float = 0.0,
     ) -> None:
         """`openai_id` and `names` are what the state remembers: of the header `openai-organization`, and of names."""
         self.name = name
@@ -67,9 +69,14 @@ class Organization:
             run,
             polled_once=self._polled_once,
         )
-        for job in metadata.jobs:
+        reconciliations: list[Job] = [
+            ReconciliationJob(job, client, clock, run, telemetry, interval=reconciliation_interval)
+            for job in self.bucket_jobs
+            if reconciliation_interval and reconcilable(job)
+        ]
+        for job in (*metadata.jobs, *reconciliations):
             telemetry.begin(name, job.name, buckets=False)
-        self.jobs: list[Job] = [*self.bucket_jobs, *metadata.jobs]
+        self.jobs: list[Job] = [*self.bucket_jobs, *metadata.jobs, *reconciliations]
         self.sources: list[Source] = metadata.sources
         self._watch = watch
         watch.statuses = {job.name: job.status for job in self.jobs}

@@ -189,6 +189,11 @@ class Ledger:
         sums = {day: book.column(position, starts).sum(keepdims=True) for day, starts in days.items()}
         return [(day, float(as_floats(value)[0])) for day, value in sums.items()]
 
+    def sums(self, measure: Measure) -> dict[int, int]:
+        """Return for each bucket of an exact measure its start (Unix seconds) and the sum of all rows in quanta."""
+        book, position = self._find(measure)
+        return {start: int(book.column(position, [start]).sum()) for start in book.cells}
+
     def total(self, measure: Measure, now: float, window: Window | None = None) -> float | None:
         """Return the sum over all rows of today so far, or of a window; None where there are no gauges to add up."""
         width, today = self.plan.width_seconds, day_of(now)

@@ -13,6 +13,7 @@ from exporter.settings.types import (
     Dollars,
     DollarsByProject,
     Duration,
+    DurationOrZero,
     FilePath,
     ListenAddresses,
     NonEmptyTexts,
@@ -99,6 +100,8 @@ class Poll(Section):
     """Interval between polls of names"""
     limits_interval: Duration = 3600
     """Interval between polls of project limits"""
+    reconciliation_interval: DurationOrZero = 24 * 3600
+    """Interval between comparisons of the exported costs with their ungrouped total; 0 for none"""
     lookback_days: Count = 31
     """UTC days of usage to keep, including today; with bucket_width 1h it is 7 days, with 1m 24 hours"""
     cost_lookback_days: Count = 62

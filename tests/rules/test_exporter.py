@@ -115,6 +115,15 @@ def _admin_key(name: str, days: float) -> Callable[[], History]:
     return build
 
 
+def _certificate(name: str, active: str) -> History:
+    history = _history(name)
+    labels = _labels(history, certificate_id="cert_1")
+    history.put("openai_organization_certificate_expires_timestamp_seconds", labels, 20 * DAY)
+    info = {**labels, "certificate_name": "mutual TLS", "active": active}
+    history.put("openai_organization_certificate_info", info, 1)
+    return history
+
+
 SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     "all is well": (lambda: _history("well"), set()),
     "down": (lambda: _history("down", down=((0.45, 0.55),)), {("OpenAIExporterDown", "critical")}),
@@ -175,6 +184,24 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
         {("OpenAIAdminKeyExpiring", "warning", "key_1")},
     ),
     "an admin key that lasts": (_admin_key("lasting-key", 100), set()),
+    "an API key that expires": (
+        _told("api-key", "openai_api_key_expires_timestamp_seconds", 10 * DAY, project_id="p", api_key_id="key_2"),
+        {("OpenAIApiKeyExpiring", "warning", "p", "key_2")},
+    ),
+    "an API key that expired long ago": (
+        _told("old-api-key", "openai_api_key_expires_timestamp_seconds", -8 * DAY, project_id="p", api_key_id="key_3"),
+        set(),
+    ),
+    "a certificate that expires": (
+        lambda: _certificate("certificate", "true"),
+        {("OpenAICertificateExpiring", "warning", "cert_1")},
+    ),
+    "an inactive certificate that expires": (lambda: _certificate("inactive-certificate", "false"), set()),
+    "costs that are not the total": (
+        _told("unreconciled", "openai_exporter_reconciliation_difference_usd", -0.5),
+        {("OpenAIExporterReconciliationDifference", "warning")},
+    ),
+    "costs that are the total": (_told("reconciled", "openai_exporter_reconciliation_difference_usd", 0), set()),
     "nearly full vector stores": (
         _told("full", "openai_vector_stores_usage_bytes", 9e11, project_id="p"),
         {("OpenAIVectorStoresNearQuota", "warning", "p"), ("OpenAIVectorStoresNearQuota", "warning")},

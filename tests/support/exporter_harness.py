@@ -198,6 +198,7 @@ async def stage(
             if row.name not in wanted
         }
         given |= {"OPENAI_EXPORTER_NAMES__PROJECTS": "false", "OPENAI_EXPORTER_LIMITS__ORGANIZATION": "false"}
+        given["OPENAI_EXPORTER_POLL__RECONCILIATION_INTERVAL"] = "0"
     async with exporting(simulator, clock, environ=given, **more) as (service, http):
         running = Stage(simulator, clock, service, http)
         if settled:

@@ -94,6 +94,7 @@ async def house(
     store: LedgerStore | None = None,
     requests_per_minute: float = 60.0,
     organization_id: str = "",
+    reconciliation_interval: float = 0.0,
 ) -> AsyncIterator[House]:
     """Build an organization named `acme` on the simulator, for the length of a block."""
     telemetry = Telemetry()
@@ -122,6 +123,7 @@ async def house(
         store=store or NoStore(),
         metadata_plan=metadata_plan,
         names=names,
+        reconciliation_interval=reconciliation_interval,
     )
     try:
         yield House(organization, telemetry, sim.clock, sim, secret)
