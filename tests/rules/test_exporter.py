@@ -186,7 +186,7 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     "an admin key that lasts": (_admin_key("lasting-key", 100), set()),
     "an API key that expires": (
         _told("api-key", "openai_api_key_expires_timestamp_seconds", 10 * DAY, project_id="p", api_key_id="key_2"),
-        {("OpenAIApiKeyExpiring", "warning", "p", "key_2")},
+        {("OpenAIApiKeyExpiring", "warning", "key_2", "p")},
     ),
     "an API key that expired long ago": (
         _told("old-api-key", "openai_api_key_expires_timestamp_seconds", -8 * DAY, project_id="p", api_key_id="key_3"),
