@@ -87,5 +87,8 @@ lock: $(VENV)/.dev ## compile the hashed requirements anew
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --group dev -o requirements/dev.txt
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) requirements/build.in -o requirements/build.txt
 
+strings: $(VENV)/.dev ## print every text that users can see; with ARGS=--problems those to rewrite
+	@$(BIN)/python -m tests.support.user_visible_strings $(ARGS)
+
 clean: ## remove what the other targets made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
