@@ -51,6 +51,10 @@ bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 an
 bench-quick: $(VENV)/.dev ## the figures of publishing and decoding, in about two minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
+bench-scrape: $(VENV)/.dev ## scrapes of 100,000 samples beside nginx with the same bytes, in about three minutes
+	@deploy/install/debian.sh
+	@$(BIN)/python -m bench scrape --sizes $(or $(SIZES),100000)
+
 fuzz: $(VENV)/.dev ## search for inputs that break something; SECONDS for each of the targets, 600 by default
 	@for target in pages headers requests settings web_config state; do \
 	  $(BIN)/python -m tests.fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; \

@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.figures import Figure
 
-_BENCHMARKS: Final = ("publish", "decode", "event_loop", "state", "process")
+_BENCHMARKS: Final = ("publish", "decode", "event_loop", "state", "process", "scrape")
 _SIZES: Final = (10_000, 100_000, 1_000_000)
 _QUICK_SIZES: Final = (10_000, 100_000)
 _QUICK: Final = ("publish", "decode", "event_loop")

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from exporter.exposition.snapshot import Body, Format, Snapshot
-from exporter.web.gzip_body import Content, gzip_member, plain
+from exporter.web.gzip_body import Content, GzipMembers, plain
 from exporter.web.negotiation import accepts_gzip, exposition_format
 from exporter.web.status import CONTENT_SECURITY_POLICY, status_page
 
@@ -31,8 +31,14 @@ _PAGE_HEADERS: Final = (
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("Referrer-Policy", "no-referrer"),
 )
+_TURN: Final = 1 << 20
+"""Bytes that one response may send before others get their turn."""
+
 _PAGE_SECONDS: Final = 1.0
 """How long a rendered status page is served again."""
+
+
+_EMPTY: Final = Body()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class App:
     """Reads settings and files again and returns what is wrong with them; None where /-/reload is not enabled."""
     _rendering: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _page: _Page = field(default_factory=_Page, init=False)
+    _members: GzipMembers = field(default_factory=GzipMembers, init=False)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -116,8 +123,8 @@ class App:
         bodies, accept = self.snapshot().bodies, header(scope, b"accept")
         self.want(exposition_format(accept))
         format_ = exposition_format(accept, bodies or tuple(Format))
-        body = self.own(bodies.get(format_, Body()), format_)
-        return _negotiated(scope, format_.value, body, self.tail(format_), vary="Accept, Accept-Encoding")
+        body = self.own(bodies.get(format_, _EMPTY), format_)
+        return self._negotiated(scope, format_.value, body, self.tail(format_), vary="Accept, Accept-Encoding")
 
     async def _status(self, scope: Scope) -> Response:
         """Render on a thread, one page at a time and at most one a second: pages must not delay a scrape."""
@@ -127,15 +134,24 @@ class App:
                 page.text = await asyncio.to_thread(self._render, snapshot, now)
                 page.snapshot, page.rendered = snapshot, now
             text = page.text
-        return _negotiated(scope, _HTML, Body(), text, _PAGE_HEADERS, vary="Accept-Encoding")
+        return self._negotiated(scope, _HTML, _EMPTY, text, _PAGE_HEADERS, vary="Accept-Encoding")
 
     def _render(self, snapshot: Snapshot, now: float) -> bytes:
         return status_page(snapshot, version=self.version, now=now).encode("utf-8", "replace")
 
+    def _negotiated(
+        self, scope: Scope, content_type: str, body: Body, tail: bytes, headers: Headers = (), *, vary: str
+    ) -> Response:
+        varied = (("Vary", vary), *headers)
+        if accepts_gzip(header(scope, b"accept-encoding")):
+            content = self._members.member(content_type, body, tail)
+            return Response(HTTPStatus.OK, content_type, content, (("Content-Encoding", "gzip"), *varied))
+        return Response(HTTPStatus.OK, content_type, plain(body, tail), varied)
+
 
 def plain_text(status: HTTPStatus, text: str, headers: Headers = ()) -> Response:
     """Return a response in plain text."""
-    return Response(status, _TEXT, plain(Body(), text.encode()), headers)
+    return Response(status, _TEXT, plain(_EMPTY, text.encode()), headers)
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -161,16 +177,11 @@ async def deliver(response: Response, send: Send, *, with_body: bool) -> None:
             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
         }
     )
+    sent = 0
     for piece in response.content.pieces if with_body else ():
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await asyncio.sleep(0)
+        sent += len(piece)
+        if sent >= _TURN:
+            await asyncio.sleep(0)
+            sent = 0
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _negotiated(
-    scope: Scope, content_type: str, body: Body, tail: bytes, headers: Headers = (), *, vary: str
-) -> Response:
-    varied = (("Vary", vary), *headers)
-    if accepts_gzip(header(scope, b"accept-encoding")):
-        return Response(HTTPStatus.OK, content_type, gzip_member(body, tail), (("Content-Encoding", "gzip"), *varied))
-    return Response(HTTPStatus.OK, content_type, plain(body, tail), varied)
