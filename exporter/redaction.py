@@ -38,6 +38,11 @@ _REST: Final = r"(?:[A-Za-z0-9._~+/=%-]{6,}|\*\*\*[A-Za-z0-9._~+/=%-]*)"
 
 _KEY: Final = re.compile(_START + r"(sk|sess|Bearer)([-_ ]|%20)" + _NOT_A_BARE_PREFIX + _REST)
 
+_KEY_PREFIXES: Final = tuple(
+    (prefix + separator).encode() for prefix in ("sk", "sess", "Bearer") for separator in ("-", "_", " ", "%20")
+)
+_ESCAPED_ASCII: Final = re.compile(rb"\\u00[2-7]")
+"""A character that JSON need not escape, so that a secret may be spelled with it."""
 
 _PREFIX: Final = re.compile(r"(?:sk|sess)-", re.IGNORECASE)
 
@@ -48,12 +53,20 @@ def _masked(match: re.Match[str]) -> str:
     return f"{prefix[0] if prefix else ''}{_MASK}"
 
 
+def _json_spellings(text: str) -> tuple[str, str]:
+    """Return a text as JSON spells it, with the slash as it is and escaped."""
+    spelled = json.dumps(text)[1:-1]
+    return spelled, spelled.replace("/", "\\/")
+
+
 class _KnownSecrets:
     """The secrets that this process has read, with every spelling in which a text can contain them."""
 
     def __init__(self) -> None:
         self._values: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self.lowered: tuple[bytes, ...] = ()
+        """Every spelling in lower case, as UTF-8."""
 
     def add(self, secret: str) -> None:
         if len(secret) < _SHORTEST or secret in self._values:
@@ -62,10 +75,11 @@ class _KnownSecrets:
         spellings = {
             spelling
             for value in self._values
-            for spelling in (value, quote(value, safe=""), quote(value), escape(value), json.dumps(value)[1:-1])
+            for spelling in (value, quote(value, safe=""), quote(value), escape(value), *_json_spellings(value))
         }
         longest_first = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+        self.lowered = tuple({spelling.lower().encode(errors="replace") for spelling in spellings})
 
     def remove_from(self, text: str) -> str:
         return self._pattern.sub(_masked, text) if self._pattern else text
@@ -85,6 +99,16 @@ def register_secret(secret: str) -> None:
 def redact(text: str) -> str:
     """Return the text without registered secrets and without anything that looks like an OpenAI key."""
     return _KEY.sub(rf"\1\2{_MASK}", _known.remove_from(text))
+
+
+def may_contain_secret(data: bytes) -> bool:
+    """Return False if redaction would not change the JSON or text `data`: a quick test for large responses."""
+    lowered = data.lower()
+    return (
+        any(secret in lowered for secret in _known.lowered)
+        or any(prefix in data for prefix in _KEY_PREFIXES)
+        or _ESCAPED_ASCII.search(data) is not None
+    )
 
 
 def print_redacted(text: str, *, file: TextIO | None = None, end: str = "\n") -> None:

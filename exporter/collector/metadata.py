@@ -11,7 +11,7 @@ from exporter.collector.label_index import PLACEHOLDERS
 from exporter.collector.metadata_families import Budgets, MetadataContext, MetadataSource, RememberedSource
 from exporter.collector.metadata_jobs import OrganizationJob, PerParentJob, Rotation
 from exporter.collector.poller import Job, Source
-from exporter.openai import SIDE_SHARE, Entry, MetadataClient, Runner
+from exporter.openai import BACKGROUND_SHARE, Entry, MetadataClient, Runner
 
 _ROTATING_SHARE: Final = 0.8
 """What the rows that are asked project by project may take, together, of the rate of names and limits."""
@@ -124,7 +124,7 @@ class Metadata:
         """Return about how many projects a poll may ask about in its share of the rate of names and limits."""
         rotating = sum(row.scope is not Scope.ORGANIZATION for row in self._plan.rows)
         share = _ROTATING_SHARE / max(rotating, _ROTATING_LEAST)
-        return max(int(share * SIDE_SHARE * self._plan.requests_per_minute * interval / MINUTE), 1)
+        return max(int(share * BACKGROUND_SHARE * self._plan.requests_per_minute * interval / MINUTE), 1)
 
     def _in_use(self, *excluded: str) -> set[str]:
         label = Scope.PROJECT.value

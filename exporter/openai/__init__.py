@@ -21,14 +21,14 @@ from exporter.openai.fallback import FallbackClient
 from exporter.openai.grouping import negotiate
 from exporter.openai.metadata import PRIORITIES, Entry, MetadataClient
 from exporter.openai.observer import Observer, Silent
-from exporter.openai.rate_limiter import SIDE_SHARE, Priority
+from exporter.openai.rate_limiter import BACKGROUND_SHARE, Priority
 from exporter.openai.responses import MAX_LABEL_BYTES
 from exporter.openai.throttle import Throttle
 
 __all__ = [
+    "BACKGROUND_SHARE",
     "MAX_LABEL_BYTES",
     "PRIORITIES",
-    "SIDE_SHARE",
     "BadRequest",
     "BillingLimit",
     "BrowserOnly",

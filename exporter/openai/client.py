@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -17,10 +18,11 @@ from exporter.openai.observer import Observer, Silent
 from exporter.openai.pages import read_page
 from exporter.openai.pagination import BucketPaginator, bucket_query
 from exporter.openai.rate_limiter import Priority
-from exporter.openai.responses import ANYTHING, decode
+from exporter.openai.responses import ANYTHING, decode, label_value, redact_json
 from exporter.openai.retry import backoff, server_time
 from exporter.openai.throttle import Throttle
 from exporter.openai.transport import Response, Transport
+from exporter.redaction import redact, register_secret
 
 T = TypeVar("T")
 
@@ -200,7 +202,9 @@ class Client:
                 cursor = chain.add(page, self._clock.now())
             if not cursor:
                 self._observer.rejected(name, chain.rejections)
-                return chain.result(self._clock.now(), reply.headers.get("openai-organization", ""))
+                return chain.result(
+                    self._clock.now(), label_value(redact(reply.headers.get("openai-organization", "")))
+                )
 
     def _latest_time(self, reply: Response) -> float:
         """Return the Unix seconds by this machine's clock or by the response, as far as the latter is plausible."""
@@ -248,8 +252,8 @@ class Client:
                 self.skew = now - date
             if reply.status == httpx.codes.OK:
                 permit.answered(reply.status, reply.headers)
-                return reply
-            error = classify(reply.status, reply.headers, reply.body, now=now, key=headers["Authorization"][7:])
+                return replace(reply, body=await self._run(partial(redact_json, reply.body)))
+            error = classify(reply.status, reply.headers, reply.body, now=now)
             if optional and isinstance(error, errors.NotFound) and not error.from_gateway:
                 permit.answered(reply.status, reply.headers)
                 return reply
@@ -268,6 +272,7 @@ class Client:
             raise errors.Unauthorized("the key is empty")
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise errors.Unauthorized("the key has characters that no key has: it is more than one line, or not a key")
+        register_secret(key)
         headers = {"Authorization": f"Bearer {key}"}
         if self._organization_id:
             headers["OpenAI-Organization"] = self._organization_id

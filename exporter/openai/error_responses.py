@@ -10,6 +10,7 @@ import msgspec
 
 from exporter.openai import errors
 from exporter.openai.retry import retry_after
+from exporter.redaction import redact
 
 _BILLING: Final = frozenset(
     {
@@ -38,31 +39,27 @@ _CLIENT_ERROR: Final = 4
 """First digit of the status."""
 
 _LONGEST: Final = 200
-_SECRETS: Final = re.compile(r"\b(?:sk|sess)-[\w*-]{4,}|(?<=Bearer )\S+")
 _SCOPE: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _SCOPES: Final = re.compile(rf"[Mm]issing scopes?:?\s*({_SCOPE.pattern}(?:[,\s]+{_SCOPE.pattern})*)")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}")
 
 
-def classify(
-    status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0, key: str = ""
-) -> errors.UpstreamError:
-    """Return the error that an answer other than 200 means.
+def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0) -> errors.UpstreamError:
+    """Return the error that a response other than 200 means, with every text redacted.
 
-    `headers` have lower-case names, `now` (Unix seconds) is what dates are measured from, `key` is kept out of the
-    message.
+    `headers` have lower-case names, `now` (Unix seconds) is what dates are measured from.
     """
     report = _Report(body)
-    error = _error(status, headers, report, now=now, key=key)
+    error = _error(status, headers, report, now=now)
     if status // 100 == _CLIENT_ERROR and not (report.explained or error.retryable):
         error.mark_from_gateway()
         error.retry_after = retry_after(headers, now)
     return error
 
 
-def _error(status: int, headers: Mapping[str, str], report: "_Report", *, now: float, key: str) -> errors.UpstreamError:
-    message = excerpt(report.message, key) or f"no explanation with HTTP {status}"
+def _error(status: int, headers: Mapping[str, str], report: "_Report", *, now: float) -> errors.UpstreamError:
+    message = excerpt(report.message) or f"no explanation with HTTP {status}"
     request_id = request_id_of(headers)
     kind = _kind(status, report)
     if issubclass(kind, errors.MissingScopes):
@@ -70,13 +67,13 @@ def _error(status: int, headers: Mapping[str, str], report: "_Report", *, now: f
     if issubclass(kind, errors.BadRequest):
         return kind(
             message,
-            param=excerpt(report.param, key),
-            code=excerpt(report.code, key),
+            param=excerpt(report.param),
+            code=excerpt(report.code),
             status=status,
             request_id=request_id,
         )
     if issubclass(kind, errors.Redirected):
-        message = f"a redirect to {_host(headers.get('location', ''), key)}"
+        message = f"a redirect to {_host(headers.get('location', ''))}"
     elif issubclass(kind, errors.InvalidResponse):
         message = f"HTTP {status} instead of 200"
     pause = retry_after(headers, now) if kind.retryable else None
@@ -91,12 +88,9 @@ def _kind(status: int, report: "_Report") -> type[errors.UpstreamError]:
     return _KINDS.get(status) or _FAMILIES.get(status // 100, errors.InvalidResponse)
 
 
-def excerpt(text: str, *secrets: str) -> str:
-    """Return the beginning of a text on one line, without these secrets and without anything that looks like a key."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "...")
-    text = _SECRETS.sub("...", text[: 20 * _LONGEST])
+def excerpt(text: str) -> str:
+    """Return the beginning of a text on one line, redacted."""
+    text = redact(text[: 20 * _LONGEST])
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
@@ -104,7 +98,7 @@ def excerpt(text: str, *secrets: str) -> str:
 def request_id_of(headers: Mapping[str, str]) -> str:
     """Return the header `x-request-id` if it looks like one."""
     found = headers.get("x-request-id", "")
-    return found if _REQUEST_ID.fullmatch(found) and not _SECRETS.search(found) else ""
+    return found if _REQUEST_ID.fullmatch(found) and redact(found) == found else ""
 
 
 class _Report:
@@ -122,25 +116,25 @@ class _Report:
             self.type, self.code, self.param = (_text(error.get(name)) for name in ("type", "code", "param"))
             self.message = self.message or self.code or self.type
         elif isinstance(error, str):
-            self.message = error
+            self.message = redact(error)
         self.explained = isinstance(error, dict | str)
         """Whether the body has an error of the API."""
         if not self.explained:
             text = body[:10_000].decode(errors="replace")
             title = _TITLE.search(text)
-            self.message = title[1] if title else text
+            self.message = redact(title[1] if title else text)
         found = _SCOPES.search(self.message)
         self.scopes = tuple(_SCOPE.findall(found[1])) if found else ()
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return redact(value) if isinstance(value, str) else ""
 
 
-def _host(location: str, key: str) -> str:
+def _host(location: str) -> str:
     try:
-        parts = urlsplit(location)
+        parts = urlsplit(redact(location))
         host = f"{parts.scheme}://{parts.hostname}" if parts.hostname else parts.path
     except ValueError:
         host = ""
-    return excerpt(host, key) or "nowhere"
+    return excerpt(host) or "nowhere"

@@ -11,6 +11,7 @@ import msgspec
 
 from exporter.openai import errors
 from exporter.openai.error_responses import excerpt
+from exporter.redaction import may_contain_secret, redact
 from exporter.telemetry import RejectionReason
 
 T = TypeVar("T")
@@ -62,6 +63,30 @@ def repair(body: bytes) -> bytes:
     body = body.decode(errors="replace").encode()
     body = _STRING_OR_CONSTANT.sub(lambda token: token[0] if token[0][:1] == b'"' else b'"%s"' % token[0], body)
     return _ESCAPE.sub(lambda escape: rb"\ufffd" if escape["half"] else escape[0], body)
+
+
+def redact_json(body: bytes) -> bytes:
+    """Return JSON with every string redacted, so that no name or id in it can repeat a secret."""
+    if body.lstrip()[:1] not in {b"{", b"["} or not may_contain_secret(body):
+        return body
+    redacted: dict[bytes, bytes] = {}
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        token = match[0]
+        if token not in redacted:
+            redacted[token] = _redact_token(token) if may_contain_secret(token) else token
+        return redacted[token]
+
+    return _STRING_OR_CONSTANT.sub(replace, body)
+
+
+def _redact_token(token: bytes) -> bytes:
+    try:
+        text = json.loads(repair(token))
+    except ValueError:
+        return redact(token.decode(errors="replace")).encode()
+    found = redact(text)
+    return token if found == text else json.dumps(found).encode()
 
 
 def decode_untyped(body: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 -- decoded JSON

@@ -1,7 +1,7 @@
-"""The queue of one organization's requests in front of its pace.
+"""The queue of one organization's requests in front of its rate limiter.
 
-The client asks for a permit before each attempt, rather than a transport doing so inside httpx: so a request's timeouts
-begin when it is sent, and what it learns from the answer's headers is said before the body is read.
+The client takes a permit before each attempt, rather than a transport inside httpx: so a request's timeouts start when
+it is sent, and the throttle learns from the headers before the body is decoded.
 """
 
 import asyncio
@@ -20,58 +20,61 @@ from exporter.openai.rate_limiter import AdaptiveRateLimiter, Grant, Priority
 from exporter.openai.retry import rate_limit
 
 _SHORTEST_SLEEP: Final = 0.001
-"""Seconds; shorter ones could be lost in rounding and never end."""
+"""Seconds; shorter ones could be lost to rounding and never end."""
 
 
 class Throttle:
-    """Lets requests go by priority, then by due time, as fast as the pace allows. One per organization."""
+    """Lets requests through by priority, then by due time, as fast as the rate limiter allows.
+
+    One per organization. Every permit ends with exactly one of `answered`, `refused` and `failed`.
+    """
 
     def __init__(self, clock: Clock, requests_per_minute: float, chance: Callable[[], float] = random.random) -> None:
         self._clock = clock
-        self._pace = AdaptiveRateLimiter(requests_per_minute, clock.monotonic(), chance)
+        self._limiter = AdaptiveRateLimiter(requests_per_minute, clock.monotonic(), chance)
         self._order = count()
-        self._waiting: list[_Waiter] = []
-        self._alarm: asyncio.Task[None] | None = None
+        self._waiters: list[_Waiter] = []
+        self._timer: asyncio.Task[None] | None = None
 
     @property
     def requests_per_minute(self) -> float:
         """The rate that is allowed now."""
-        return self._pace.per_minute
+        return self._limiter.per_minute(self._clock.monotonic())
 
     @property
     def paused_until(self) -> float | None:
-        """Unix seconds until which every endpoint is silent; None while none is."""
+        """Unix seconds until which every endpoint is paused; None while none is."""
         now = self._clock.monotonic()
-        until = self._pace.paused_until(now)
+        until = self._limiter.paused_until(now)
         return None if until is None else self._clock.now() + until - now
 
     async def permit(self, resource: str, priority: Priority, due: float) -> "Permit":
-        """Wait for a turn. `due` (seconds of any clock, always the same one) orders requests of one priority."""
-        asked = self._clock.monotonic()
+        """Wait for a turn. `due` (seconds of any one clock) orders requests of one priority."""
+        started = self._clock.monotonic()
         waiter = _Waiter(priority, due, next(self._order), asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiting, waiter)
+        heapq.heappush(self._waiters, waiter)
         self._admit()
         try:
-            passage = await waiter.passage
+            grant = await waiter.grant
         except asyncio.CancelledError:
-            if waiter.passage.done() and not waiter.passage.cancelled():
-                self._pace.withdraw(waiter.passage.result())
+            if waiter.grant.done() and not waiter.grant.cancelled():
+                self._limiter.withdrawn(waiter.grant.result())
             self._admit()
             raise
-        return Permit(self, passage, resource, self._clock.monotonic() - asked)
+        return Permit(self, grant, resource, self._clock.monotonic() - started)
 
-    def learn(self, passage: Grant, resource: str, status: int, headers: Mapping[str, str]) -> None:
-        """Learn from an answer that is no refusal."""
+    def answered(self, grant: Grant, resource: str, status: int, headers: Mapping[str, str]) -> None:
+        """End a grant with a response that requests no pause."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._pace.failed(passage)
+            self._limiter.failed(grant)
         else:
-            self._pace.answered(passage, resource, self._clock.monotonic(), rate_limit(headers))
+            self._limiter.answered(grant, resource, self._clock.monotonic(), rate_limit(headers))
         self._admit()
 
-    def refuse(self, passage: Grant, resource: str, error: UpstreamError, headers: Mapping[str, str]) -> None:
-        """Learn from 429, or from 503 with `Retry-After`."""
-        self._pace.refused(
-            passage,
+    def refused(self, grant: Grant, resource: str, error: UpstreamError, headers: Mapping[str, str]) -> None:
+        """End a grant with 429, or with 503 and `Retry-After`."""
+        self._limiter.refused(
+            grant,
             resource,
             self._clock.monotonic(),
             rate_limit(headers),
@@ -80,53 +83,53 @@ class Throttle:
         )
         self._admit()
 
-    def give_up(self, passage: Grant) -> None:
-        """Learn that there was no answer."""
-        self._pace.failed(passage)
+    def failed(self, grant: Grant) -> None:
+        """End a grant that got no response."""
+        self._limiter.failed(grant)
         self._admit()
 
     def _admit(self) -> None:
-        if self._alarm:
-            self._alarm.cancel()
-            self._alarm = None
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
         now = self._clock.monotonic()
-        while self._waiting:
-            first = self._waiting[0]
-            if not first.passage.done():
-                wait = self._pace.wait(first.priority, now)
+        while self._waiters:
+            first = self._waiters[0]
+            if not first.grant.done():
+                wait = self._limiter.wait(first.priority, now)
                 if wait is None:
                     return
                 if wait > 0:
-                    self._alarm = asyncio.ensure_future(self._ring(max(wait, _SHORTEST_SLEEP)))
+                    self._timer = asyncio.ensure_future(self._admit_after(max(wait, _SHORTEST_SLEEP)))
                     return
-                first.passage.set_result(self._pace.start(first.priority, now))
-            heapq.heappop(self._waiting)
+                first.grant.set_result(self._limiter.start(first.priority, now))
+            heapq.heappop(self._waiters)
 
-    async def _ring(self, seconds: float) -> None:
+    async def _admit_after(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        self._alarm = None
+        self._timer = None
         self._admit()
 
 
 class Permit:
-    """Leave to send one request: a context that ends with the request, in which its answer is reported."""
+    """Permission to send one request: a context that ends with the request, in which its response is reported."""
 
-    def __init__(self, throttle: Throttle, passage: Grant, resource: str, waited: float) -> None:
+    def __init__(self, throttle: Throttle, grant: Grant, resource: str, waited: float) -> None:
         self.waited = waited
         """Seconds in the queue."""
         self._throttle = throttle
-        self._passage: Grant | None = passage
+        self._grant: Grant | None = grant
         self._resource = resource
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
-        """Report an answer that asks for no pause. `headers` have lower-case names."""
-        if passage := self._use():
-            self._throttle.learn(passage, self._resource, status, headers)
+        """Report a response that requests no pause. `headers` have lower-case names."""
+        if grant := self._use():
+            self._throttle.answered(grant, self._resource, status, headers)
 
     def refused(self, error: UpstreamError, headers: Mapping[str, str]) -> None:
-        """Report 429 or 503."""
-        if passage := self._use():
-            self._throttle.refuse(passage, self._resource, error, headers)
+        """Report 429, or 503 with `Retry-After`."""
+        if grant := self._use():
+            self._throttle.refused(grant, self._resource, error, headers)
 
     def __enter__(self) -> Self:
         return self
@@ -134,12 +137,12 @@ class Permit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if passage := self._use():
-            self._throttle.give_up(passage)
+        if grant := self._use():
+            self._throttle.failed(grant)
 
     def _use(self) -> Grant | None:
-        passage, self._passage = self._passage, None
-        return passage
+        grant, self._grant = self._grant, None
+        return grant
 
 
 @dataclass(order=True, slots=True)
@@ -147,4 +150,4 @@ class _Waiter:
     priority: Priority
     due: float
     order: int
-    passage: asyncio.Future[Grant] = field(compare=False)
+    grant: asyncio.Future[Grant] = field(compare=False)

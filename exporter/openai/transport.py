@@ -74,7 +74,7 @@ class Transport:
             phase = type(error).__name__.removesuffix("Timeout").lower()
             raise errors.Timeout(f"no complete answer within {self._timeout:g} s (api.timeout): {phase}") from None
         except httpx.HTTPError as error:
-            raise errors.NetworkError(_in_words(error, headers)) from None
+            raise errors.NetworkError(_describe(error)) from None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -154,8 +154,7 @@ _UNPACKERS: Final[Mapping[str, type[_Identity | _Gzip]]] = {
 }
 
 
-def _in_words(error: httpx.HTTPError, headers: Mapping[str, str]) -> str:
-    """Say what failed, without the values of headers that were sent."""
+def _describe(error: httpx.HTTPError) -> str:
     kind = type(error).__name__
-    said = excerpt(str(error), *headers.values())
-    return f"{kind}: {said}" if said else kind
+    text = excerpt(str(error))
+    return f"{kind}: {text}" if text else kind

@@ -16,6 +16,7 @@ from exporter.openai import UpstreamError
 from exporter.openai.error_responses import classify
 from exporter.openai.pages import read_page
 from exporter.openai.retry import MAX_PAUSE, rate_limit, retry_after, server_time
+from exporter.redaction import register_secret
 from exporter.settings import SettingsError, load
 from exporter.store import StateInUseError, StateUnwritableError, Store
 from exporter.web.negotiation import accepts_gzip, exposition_format
@@ -26,8 +27,11 @@ from tests.support.states import plans
 
 Target = Callable[[bytes], None]
 
+_SECRET: Final = "secret-of-the-fuzzer"
 _NOW: Final = TODAY + 3600.0
 _FOLDER: Final = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108
+
+register_secret(_SECRET)
 
 
 def pages(data: bytes) -> None:
@@ -59,8 +63,8 @@ def headers(data: bytes) -> None:
     date = server_time(given)
     assert date is None or math.isfinite(date)
     for status in (400, 401, 403, 404, 429, 500):
-        error = classify(status, given, body, now=_NOW, key="sk-admin-of-the-fuzzer")
-        assert "sk-admin-of-the-fuzzer" not in f"{error} {error.advice}"
+        error = classify(status, given, body, now=_NOW)
+        assert _SECRET not in f"{error} {error.advice}"
 
 
 def requests(data: bytes) -> None:

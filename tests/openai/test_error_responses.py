@@ -7,6 +7,7 @@ import pytest
 from exporter.openai import errors
 from exporter.openai.error_responses import classify, excerpt
 from exporter.openai.errors import UpstreamError
+from exporter.redaction import register_secret
 from exporter.telemetry import ERROR_REASONS
 from tests.support.scripted_api import KEY, encoded
 
@@ -146,18 +147,28 @@ def test_every_reason_is_used() -> None:
     "text",
     [
         f"Incorrect API key provided: {KEY}.",
-        "Incorrect API key provided: sk-not-a*****-key.",
         f"header was 'Authorization: Bearer {KEY}'",
         "custom-gateway-token is unknown",
+        "CUSTOM-gateway-TOKEN is unknown",
+        "Missing scopes: custom-gateway-token, api.usage.read",
     ],
 )
-def test_no_key_survives_in_a_message(text: str) -> None:
-    """Neither the key that was sent nor anything that looks like one is repeated, by any field."""
+def test_no_secret_survives_in_an_error(text: str) -> None:
+    """Neither a registered secret nor anything that looks like a key is repeated, by any field of any error."""
+    register_secret("custom-gateway-token")
     body = encoded({"error": {"message": text, "param": text, "code": text}})
-    shown = [vars(classify(status, {"location": text}, body, key="custom-gateway-token")) for status in (301, 400, 401)]
+    bodies = [body, encoded({"error": text}), text.encode(), f"<title>{text}</title>".encode()]
+    headers = [{"location": text}, {"location": f"https://{text}/"}, {"x-request-id": text}]
+    found = [
+        classify(status, header, each)
+        for status in (301, 400, 401, 403, 404, 500)
+        for each in bodies
+        for header in headers
+    ]
+    shown = " ".join(f"{error!r} {error} {error.advice} {vars(error)}" for error in found).lower()
 
-    assert "sk-" not in str(shown)
-    assert "custom-gateway-token" not in str(shown)
+    assert KEY.lower() not in shown
+    assert "custom" not in shown
 
 
 def test_a_request_id_that_is_none_is_left_out() -> None:
