@@ -2,7 +2,18 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment by both kinds of time."""
+
+    now: float
+    """Unix seconds, UTC."""
+    monotonic: float
+    """Seconds that never jump."""
 
 
 class Clock(Protocol):
@@ -35,3 +46,8 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait for a number of seconds."""
         await asyncio.sleep(seconds)
+
+
+def moment(clock: Clock) -> Moment:
+    """Return the present moment."""
+    return Moment(clock.now(), clock.monotonic())

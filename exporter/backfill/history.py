@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.backfill.span import Span
-from exporter.catalog import DAY, Kind, Measure, Plan, PollResult
-from exporter.ledger import BucketStore, Cells, Ledger, Mask
-from exporter.ledger.columns import as_floats
+from exporter.catalog import DAY, Measure, Plan, PollResult
+from exporter.ledger import BucketStore, Ledger, Mask, day_gauge
 from exporter.openai import MissingBucket
 
 
@@ -43,29 +42,21 @@ class History:
 
     def series(self, measure: Measure) -> Iterator[Series]:
         """Yield the series of a measure of the plan, as the gauge `openai_X` would have shown it at each day's end."""
-        for book in self._ledger.books:
-            for position, candidate in enumerate(book.sheet.measures):
+        for store in self._ledger.stores:
+            for position, candidate in enumerate(store.group.measures):
                 if candidate.name == measure.name:
-                    yield from self._of(book, position, measure)
+                    yield from self._of(store, position)
 
-    def _of(self, book: BucketStore, position: int, measure: Measure) -> Iterator[Series]:
-        size, days = len(book.rows), self._span.days
+    def _of(self, store: BucketStore, position: int) -> Iterator[Series]:
+        size, days = len(store.rows), self._span.days
         values = np.zeros((len(days), size))
         shown = np.zeros((len(days), size), np.bool_)
-        last_known = np.full(size, -1)
-        newest: Cells | None = None
         for number, day in enumerate(days):
-            cells = book.cells[day].fit(size) if day in book.cells else None
-            if cells:
-                last_known[cells.known[position]] = number
-                if cells.present.any():
-                    newest = cells
-            source = newest if measure.kind is Kind.LEVEL else cells
-            if source is None:
+            if day not in store.cells:
                 continue
-            values[number] = as_floats(source.values[position])
-            kept = (last_known >= 0) & (last_known > number - self.plan.lookback_days)
-            shown[number] = kept & ~(source.present & ~source.known[position])
-        for place in np.flatnonzero(shown.any(axis=0)).tolist():
-            labels = tuple(zip(book.rows.names, book.rows.sets[place], strict=True))
-            yield Series(labels, values[:, place], shown[:, place])
+            kept = range(day - (self.plan.lookback_days - 1) * DAY, day + DAY, DAY)
+            if gauge := day_gauge(store, position, [day], [start for start in kept if start in store.cells]):
+                values[number], shown[number] = gauge
+        for row in np.flatnonzero(shown.any(axis=0)).tolist():
+            labels = tuple(zip(store.rows.names, store.rows.sets[row], strict=True))
+            yield Series(labels, values[:, row], shown[:, row])

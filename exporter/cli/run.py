@@ -30,6 +30,5 @@ def execute(settings: Settings) -> int:
         _log.error("start_failed", error=str(error))
         return 1
     finally:
-        if store:
-            store.close()
+        store.close()
     return 0

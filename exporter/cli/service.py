@@ -202,23 +202,29 @@ def connect(
     )
 
 
-def open_store(path: Path, *, required: bool = False) -> Store | None:
-    """Open the state file; return None, and log why, if it cannot be written and is not required.
+def open_store(path: Path, *, required: bool = False) -> Store:
+    """Open the state file, and log what is wrong when it cannot be written.
 
-    Raises StateInUseError, and StateUnwritableError if it is required.
+    Raises StateInUseError, and StateUnwritableError if it is required but can be neither written nor read.
     """
-    try:
-        return Store(path)
-    except StateUnwritableError as error:
+    store = Store(path)
+    if store.problem and store.volatile:
         if required:
-            raise
-        _log.error(  # an expected failure: the traceback adds nothing
-            "state_not_writable",
-            error=str(error),
-            detail="no state can be kept: counters start at 0 with this process",
+            store.close()
+            raise StateUnwritableError(store.problem)
+        _log.error(
+            "state_unavailable",
+            error=store.problem,
+            detail="counters start at 0 with this process until the state can be written",
             advice="set state.path",
         )
-        return None
+    elif store.problem:
+        _log.error(
+            "state_not_writable",
+            error=store.problem,
+            detail="counters stand still at their committed values until it can be written",
+        )
+    return store
 
 
 async def serve_until_signalled(

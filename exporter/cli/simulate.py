@@ -71,12 +71,11 @@ def execute_demo(settings: SimulateSettings) -> int:
             _log.error("start_failed", error=str(error))  # an expected failure: the traceback adds nothing
             return 1
         finally:
-            if store:
-                store.close()
+            store.close()
     return 0
 
 
-async def _demo(settings: SimulateSettings, store: Store | None) -> None:
+async def _demo(settings: SimulateSettings, store: Store) -> None:
     simulator = Simulator(settings.seed, delays=REALISTIC_DELAYS)
     async with serve(simulator) as base_url:
         key = GivenKey(keys.FULL, "demo")

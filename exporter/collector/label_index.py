@@ -48,7 +48,7 @@ class LabelIndex:
         return {value for (value,) in self.values(label)}
 
     def _all_rows(self) -> list[Rows]:
-        return [store.rows for bucket_job in self._bucket_jobs for store in bucket_job.ledger.books]
+        return [store.rows for bucket_job in self._bucket_jobs for store in bucket_job.ledger.stores]
 
     def _of(self, rows: Rows, labels: Labels) -> set[Labels]:
         kept = self._seen.setdefault(rows, {})

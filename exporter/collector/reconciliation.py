@@ -72,7 +72,7 @@ class ReconciliationJob:
             return Outcome.DATA
         if self._costs.synced_at != synced_at:
             return Outcome.WAITING
-        shown = await self._run(partial(ledger.sums, measure))
+        shown = await self._run(partial(ledger.gauges.sums, measure))
         self._compared_at = synced_at
         totals = _totals(plan, answer, measure)
         return self._compare(sum(total - shown.get(start, 0) for start, total in totals.items()))

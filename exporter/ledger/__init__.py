@@ -1,29 +1,32 @@
-"""The mirror of what OpenAI reports, and the counters that are derived from it."""
+"""What OpenAI has reported, and the gauges and counters that are derived from it."""
 
-from exporter.ledger.buckets import BucketStore, UnsavedChanges
-from exporter.ledger.columns import EXACT, Column, Mask
-from exporter.ledger.counters import Cells, CounterState
+from exporter.ledger.buckets import BucketStore, Cells, UnsavedChanges
+from exporter.ledger.columns import EXACT, Column, Mask, Times
+from exporter.ledger.counters import Baseline, CounterState, PendingRelease
 from exporter.ledger.coverage import Audit, Coverage
-from exporter.ledger.gauges import View
+from exporter.ledger.gauges import Gauges, View, day_gauge
 from exporter.ledger.label_sets import OTHER, Rows
 from exporter.ledger.ledger import ApplyResult, Identity, Ledger
-from exporter.ledger.pending_release import PendingRelease
 
 __all__ = [
     "EXACT",
     "OTHER",
     "ApplyResult",
     "Audit",
+    "Baseline",
     "BucketStore",
     "Cells",
     "Column",
     "CounterState",
     "Coverage",
+    "Gauges",
     "Identity",
     "Ledger",
     "Mask",
     "PendingRelease",
     "Rows",
+    "Times",
     "UnsavedChanges",
     "View",
+    "day_gauge",
 ]

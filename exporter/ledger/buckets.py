@@ -1,4 +1,4 @@
-"""A book: the rows of one sheet, and for every bucket and measure a column of their values."""
+"""A bucket store: the rows of one label group, and for every bucket and measure a column of their values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,48 @@ from numpy.typing import NDArray
 
 from exporter.catalog import Bucket, Kind, LabelGroup, Measure, Row
 from exporter.ledger.columns import COUNTS, EXACT, Column, Mask, fit, total
-from exporter.ledger.counters import Cells, CounterState
+from exporter.ledger.counters import BucketChange, BucketValues, CounterState, Unfolded
 from exporter.ledger.label_sets import Rows
+
+
+@dataclass(slots=True)
+class Cells:
+    """One bucket of one store."""
+
+    present: Mask
+    """Rows that the response had."""
+    values: list[Column]
+    """For each measure; 0 where nothing was ever known, and the last known value where the response had none."""
+    known: list[Mask]
+    """For each measure, where the response had a value. Present but not known is unknown; not present is zero."""
+
+    @classmethod
+    def empty(cls, rows: int, measures: Sequence[Measure]) -> "Cells":
+        """Return a bucket in which no row is present."""
+        return cls(
+            np.zeros(rows, np.bool_),
+            [np.zeros(rows, dtype_of(measure)) for measure in measures],
+            [np.zeros(rows, np.bool_) for _ in measures],
+        )
+
+    def fit(self, rows: int) -> "Cells":
+        """Return the cells with room for rows that were added later."""
+        return Cells(
+            fit(self.present, rows),
+            [fit(column, rows) for column in self.values],
+            [fit(mask, rows) for mask in self.known],
+        )
+
+    def keep(self, rows: list[int], size: int) -> "Cells":
+        """Return the cells of these rows, in this order, out of so many."""
+        whole = self.fit(size)
+        return Cells(
+            whole.present[rows], [column[rows] for column in whole.values], [mask[rows] for mask in whole.known]
+        )
+
+    def of(self, position: int) -> BucketValues:
+        """Return the values of one measure."""
+        return BucketValues(self.values[position], self.present, self.known[position])
 
 
 @dataclass(slots=True)
@@ -18,10 +58,10 @@ class UnsavedChanges:
     """What has changed since the state was last saved."""
 
     everything: bool = True
-    rows_from: int = 0
-    """The first place whose row is not saved yet."""
+    first_row: int = 0
+    """The first row that is not saved yet."""
     starts: set[int] = field(default_factory=set)
-    """Buckets whose cells or history changed."""
+    """Buckets whose cells or baseline changed."""
     expired: set[int] = field(default_factory=set)
     totals: bool = False
 
@@ -35,66 +75,70 @@ class Revision:
 
 
 class BucketStore:
-    """The values of one sheet."""
+    """The values of one label group."""
 
-    def __init__(self, sheet: LabelGroup, limit: int) -> None:
-        self.sheet = sheet
-        self.rows = Rows(sheet.labels, limit)
+    def __init__(self, group: LabelGroup, limit: int) -> None:
+        self.group = group
+        self.rows = Rows(group.labels, limit)
         self.cells: dict[int, Cells] = {}
         self.counters: dict[str, CounterState] = {
-            measure.name: CounterState(_dtype(measure)) for measure in sheet.measures if measure.kind is Kind.FLOW
+            measure.name: CounterState(dtype_of(measure)) for measure in group.measures if measure.kind is Kind.FLOW
         }
         self.last_seen = np.zeros(0, np.int64)
         """For each row the start of the newest bucket that ever had it, Unix seconds."""
         self.changes = UnsavedChanges()
-        self.stamp = 0
-        """Counts the polls that changed a value."""
-        self._ever_known: tuple[tuple[int, int], list[Mask]] | None = None
+        self.version = 0
+        """Incremented when a value changes."""
+        self._known: dict[tuple[int, ...], tuple[tuple[int, int], list[Mask]]] = {}
 
-    def apply(self, buckets: Sequence[Bucket], index: int, *, full: bool, settled: set[int]) -> Revision:
-        """Take over the rows that the buckets have for this book, which is sheet number `index` of its resource.
+    def apply(self, buckets: Sequence[Bucket], index: int, *, full: bool, closed: set[int], at: float) -> Revision:
+        """Take over the rows that the buckets have for this store, which is label group `index` of its resource.
 
-        `settled` are the starts of buckets that had been read after they were closed. All buckets of the poll are
-        taken, or none: nothing here can fail halfway.
+        `closed` are the starts of buckets that had been read after they were closed, `at` (Unix seconds) is when the
+        response was received. All buckets of the poll are taken, or none: nothing here can fail halfway.
         """
-        fresh = [bucket for bucket in buckets if bucket.rows is not None]
-        known_rows = len(self.rows)
-        unfolded = self.rows.admit(fresh, index, full=full)
-        if len(self.rows) != known_rows:
-            self._grow()
+        decoded = [bucket for bucket in buckets if bucket.rows is not None]
+        unfolded = self.rows.admit(decoded, index, full=full)
+        self.last_seen = fit(self.last_seen, len(self.rows))
         revision = Revision()
-        for bucket in fresh:
-            self._replace(bucket.start, self._gather((bucket.rows or ())[index]), revision, settled, unfolded)
-        if self.changes.totals:
-            for counter in self.counters.values():
-                counter.raise_to_flow()
+        changes: list[tuple[int, Cells, Cells]] = []
+        for bucket in decoded:
+            cells = self._gather((bucket.rows or ())[index])
+            before = self._replace(bucket.start, cells, revision, closed)
+            if before is not None:
+                changes.append((bucket.start, before, cells))
+        moved = Unfolded(unfolded, self.rows.other)
+        for position, measure in enumerate(self.group.measures):
+            if counter := self.counters.get(measure.name):
+                steps = (BucketChange(start, old.values[position], new.of(position)) for start, old, new in changes)
+                counter.apply(steps, len(self.rows), at, moved)
         return revision
 
-    def start_counters(self, *, full: bool) -> list[Measure]:
+    def start_counters(self, *, full: bool, at: float) -> list[Measure]:
         """Take the present values as the baseline of the measures that lack one; return those measures.
 
-        A complete sync (`full`) begins them all, but for a measure that the API does not promise and that has no value
-        although there are rows: that one begins with its first value, whatever poll brings it.
+        A complete sync (`full`) starts them all, except for a measure that the API does not promise and that has no
+        value although there are rows: that one starts with its first value, in any poll. `at`: Unix seconds.
         """
-        begun = []
-        for position, measure in enumerate(self.sheet.measures):
+        started = []
+        for position, measure in enumerate(self.group.measures):
             counter = self.counters.get(measure.name)
-            if counter is None or counter.since is not None or not (full or counter.waiting):
+            if counter is None or counter.oldest_bucket is not None or not (full or counter.awaiting_value):
                 continue
-            valued = any(cells.known[position].any() for cells in self.cells.values())
+            known = self.known_in(position)
             empty = not any(cells.present.any() for cells in self.cells.values())
-            if valued or measure.required or empty:
-                counter.start(self.cells, position)
-                counter.counting = self.ever_known(position).copy()
+            if known.any() or measure.required or empty:
+                buckets = {start: cells.of(position) for start, cells in self.cells.items()}
+                counter.start(buckets, known, at, self.rows.sets)
                 self.changes.starts |= self.cells.keys()
                 self.changes.totals = True
-                begun.append(measure)
+                started.append(measure)
             else:
-                counter.waiting = True
-        return begun
+                counter.awaiting_value = True
+        return started
 
     def expire(self, horizon: int, *, full: bool) -> None:
-        """Let go of buckets older than the horizon (Unix seconds) and, after a complete sync, of rows with none left.
+        """Drop buckets older than the horizon (Unix seconds) and, after a complete sync, rows that have none left.
 
         A row whose counter has not shown all that it accrued stays until it has.
         """
@@ -102,7 +146,7 @@ class BucketStore:
         for start in old:
             del self.cells[start]
         if old:
-            self.stamp += 1
+            self.version += 1
             self.changes.expired |= old
             self.changes.starts -= old
             self.changes.totals = True
@@ -113,21 +157,24 @@ class BucketStore:
 
     def column(self, position: int, starts: Iterable[int]) -> Column:
         """Return the sum of a measure over buckets, row by row."""
-        columns = [self.cells[start].values[position] for start in starts if start in self.cells]
-        return total(columns, len(self.rows), _dtype(self.sheet.measures[position]))
+        columns = (self.cells[start].values[position] for start in starts if start in self.cells)
+        return total(columns, len(self.rows), self.dtype(position))
 
-    def ever_known(self, position: int) -> Mask:
-        """Return for which rows a measure has a value in any bucket that is kept."""
-        key = (self.stamp, len(self.rows))
-        if self._ever_known is None or self._ever_known[0] != key:
-            masks = [np.zeros(len(self.rows), np.bool_) for _ in self.sheet.measures]
-            for cells in self.cells.values():
-                for mask, known in zip(masks, cells.known, strict=True):
+    def known_in(self, position: int, starts: Iterable[int] | None = None) -> Mask:
+        """Return for which rows a measure has a value in any of the buckets, or in any at all."""
+        key = () if starts is None else tuple(starts)
+        version = (self.version, len(self.rows))
+        cached = self._known.get(key)
+        if cached is None or cached[0] != version:
+            masks = [np.zeros(len(self.rows), np.bool_) for _ in self.group.measures]
+            for cells in self.cells.values() if starts is None else map(self.cells.get, key):
+                for mask, known in zip(masks, cells.known if cells else (), strict=False):
                     mask[: len(known)] |= known
-            self._ever_known = key, masks
-        return self._ever_known[1][position]
+            cached = version, masks
+            self._known = {key: cached}
+        return cached[1][position]
 
-    def unknown(self, position: int, starts: Iterable[int]) -> Mask:
+    def unknown_in(self, position: int, starts: Iterable[int]) -> Mask:
         """Return which rows the buckets have without any value of the measure."""
         present = np.zeros(len(self.rows), np.bool_)
         known = present.copy()
@@ -139,108 +186,89 @@ class BucketStore:
 
     def dtype(self, position: int) -> np.dtype[Any]:
         """Return what the columns of a measure hold."""
-        return _dtype(self.sheet.measures[position])
+        return dtype_of(self.group.measures[position])
 
-    def restore(self, cells: dict[int, Cells], counters: dict[str, CounterState], last_seen: NDArray[np.int64]) -> None:
-        """Take over what was saved; the rows have been added before."""
+    def restore(
+        self,
+        cells: dict[int, Cells],
+        counters: dict[str, CounterState],
+        last_seen: NDArray[np.int64],
+        *,
+        complete: bool,
+    ) -> None:
+        """Take over what was saved; the rows have been added before. If it was not `complete`, all is saved again."""
         self.cells = cells
         self.last_seen = last_seen
         self.counters |= counters
-        self._grow()
-        self.stamp += 1
-        self.changes = UnsavedChanges(everything=False, rows_from=len(self.rows))
-
-    def _grow(self) -> None:
-        self.last_seen = fit(self.last_seen, len(self.rows))
         for counter in self.counters.values():
-            counter.grow(len(self.rows))
+            counter.apply((), len(self.rows), 0.0, Unfolded())
+        self.version += 1
+        self.changes = UnsavedChanges(everything=not complete, first_row=len(self.rows) if complete else 0)
+
+    def mark_saved(self) -> None:
+        """Note that everything is in the state."""
+        self.changes = UnsavedChanges(everything=False, first_row=len(self.rows))
+        for counter in self.counters.values():
+            counter.unsaved_baseline = None
+
+    def mark_unsaved(self) -> None:
+        """Note that nothing is in the state."""
+        self.changes = UnsavedChanges()
 
     def _gather(self, rows: Sequence[Row]) -> Cells:
-        size, measures = len(self.rows), self.sheet.measures
+        size, measures = len(self.rows), self.group.measures
         present = np.zeros(size, np.bool_)
         known = [np.zeros(size, np.bool_) for _ in measures]
         sums: list[list[Any]] = [[0] * size for _ in measures]
-        place_of = self.rows.place
+        row_index = self.rows.row_index
         for labels, values in rows:
-            place = place_of(labels)
-            present[place] = True
+            row = row_index(labels)
+            present[row] = True
             for column, mask, value in zip(sums, known, values, strict=True):
                 if value is not None:
-                    column[place] += value
-                    mask[place] = True
-        columns = [np.array(column, _dtype(measure)) for column, measure in zip(sums, measures, strict=True)]
+                    column[row] += value
+                    mask[row] = True
+        columns = [np.array(column, dtype_of(measure)) for column, measure in zip(sums, measures, strict=True)]
         return Cells(present, columns, known)
 
-    def _replace(self, start: int, new: Cells, revision: Revision, settled: set[int], unfolded: set[int]) -> None:
-        size = len(self.rows)
+    def _replace(self, start: int, new: Cells, revision: Revision, closed: set[int]) -> Cells | None:
+        """Keep the new cells of a bucket; return what it held before where that was different."""
         held = self.cells.get(start)
-        old = held.fit(size) if held else _nothing(size, self.sheet.measures)
+        old = held.fit(len(self.rows)) if held else Cells.empty(len(self.rows), self.group.measures)
         _carry_over(old, new)
         changed = _changed(old, new)
         self.last_seen[new.present] = np.maximum(self.last_seen[new.present], start)
         self.cells[start] = new
         if held is not None and not changed.any():
-            return
-        self.stamp += 1
+            return None
+        self.version += 1
         self.changes.starts.add(start)
         self.changes.totals = True
-        if start in settled:
-            _judge(old, new, changed, revision)
-        for position, measure in enumerate(self.sheet.measures):
-            if measure.name in self.counters:
-                self._flow(start, old, new, position, unfolded)
-
-    def _flow(self, start: int, old: Cells, new: Cells, position: int, unfolded: set[int]) -> None:
-        counter = self.counters[self.sheet.measures[position].name]
-        before, after = old.values[position], new.values[position]
-        added = -counter.contribution(start, before)
-        counter.learn(start, new, position)
-        other = self.rows.other
-        moved = sum(after[place] for place in unfolded)
-        historic = bool(unfolded) and other is not None and counter.rebase(start, other, moved)
-        added = added + counter.contribution(start, after)
-        for place in unfolded:
-            added[place] = 0
-        if unfolded and other is not None and not historic and counter.since is not None and start >= counter.since:
-            added[other] += moved
-        counter.flow = counter.flow + added
-        if counter.since is not None:
-            counter.counting = counter.counting | new.known[position]
+        if start in closed:
+            _count(old, new, changed, revision)
+        return old
 
     def _forget(self, horizon: int) -> None:
         pending = np.zeros(len(self.rows), np.bool_)
         for counter in self.counters.values():
             pending |= counter.accrued != counter.released
         gone = (self.last_seen < horizon) & ~pending
-        if self.rows.folded and self.rows.other is not None:
+        if self.rows.folded_count and self.rows.other is not None:
             gone[self.rows.other] = False
         if not gone.any():
             return
-        places = self.rows.forget(np.flatnonzero(gone).tolist())
-        self.last_seen = self.last_seen[places]
-        for start, cells in self.cells.items():
-            whole = cells.fit(len(pending))
-            self.cells[start] = Cells(
-                whole.present[places],
-                [column[places] for column in whole.values],
-                [mask[places] for mask in whole.known],
-            )
+        rows = self.rows.forget(np.flatnonzero(gone).tolist())
+        self.last_seen = self.last_seen[rows]
+        self.cells = {start: cells.keep(rows, len(pending)) for start, cells in self.cells.items()}
         for counter in self.counters.values():
-            counter.keep(places)
-        self.stamp += 1
-        self.changes = UnsavedChanges()
+            counter.keep(rows)
+        self.version += 1
+        self.mark_unsaved()
 
 
-def _dtype(measure: Measure) -> np.dtype[Any]:
+def dtype_of(measure: Measure) -> np.dtype[Any]:
+    """Return what the columns of a measure hold."""
     return EXACT if measure.exact else COUNTS
-
-
-def _nothing(size: int, measures: Sequence[Measure]) -> Cells:
-    return Cells(
-        np.zeros(size, np.bool_),
-        [np.zeros(size, _dtype(measure)) for measure in measures],
-        [np.zeros(size, np.bool_) for _ in measures],
-    )
 
 
 def _carry_over(old: Cells, new: Cells) -> None:
@@ -258,7 +286,7 @@ def _changed(old: Cells, new: Cells) -> Mask:
     return changed
 
 
-def _judge(old: Cells, new: Cells, changed: Mask, revision: Revision) -> None:
+def _count(old: Cells, new: Cells, changed: Mask, revision: Revision) -> None:
     undecided = changed.copy()
     for before, after in zip(old.values, new.values, strict=True):
         up = undecided & (after > before).astype(np.bool_)

@@ -1,57 +1,84 @@
-"""What one measure has accrued, row by row: the counters' side of the ledger."""
+"""The counters of one measure: the flow since the baseline, the highest it has been, and what is shown of it."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from exporter.ledger.columns import Column, Mask, fit
+from exporter.ledger.columns import Column, Mask, Times, fit, fit_times
 
 
-@dataclass(slots=True)
-class Cells:
-    """One bucket of one book."""
+@dataclass(frozen=True, slots=True)
+class BucketValues:
+    """The values of one measure in one bucket, row by row."""
 
+    values: Column
+    """0 where nothing is known."""
     present: Mask
-    """Which rows the answer had."""
-    values: list[Column]
-    """For each measure of the book; 0 where nothing is known."""
-    known: list[Mask]
-    """For each measure, where the answer had a value. Present but not known is unknown; not present is zero."""
+    """Rows that the response had."""
+    known: Mask
+    """Rows for which the response had a value."""
 
-    def fit(self, rows: int) -> "Cells":
-        """Return the cells with room for rows that came later."""
-        return Cells(
-            fit(self.present, rows),
-            [fit(column, rows) for column in self.values],
-            [fit(mask, rows) for mask in self.known],
-        )
+
+@dataclass(frozen=True, slots=True)
+class BucketChange:
+    """What a poll has changed in one bucket. All columns have a value for every row of the store."""
+
+    start: int
+    """Unix seconds."""
+    before: Column
+    after: BucketValues
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """Rows that a poll has admitted after they had been counted in the row of the folded ones."""
+
+    rows: Sequence[int] = ()
+    other: int | None = None
+    """The row that holds what is folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the buckets held when the counters of a measure began."""
+
+    taken_at: float
+    """Unix seconds."""
+    label_sets: tuple[tuple[str, ...], ...]
+    """The label set of each row."""
+    buckets: Mapping[int, tuple[Column, Mask]]
+    """For each bucket, by its start (Unix seconds), the value of each row and whether it was known."""
 
 
 @dataclass(slots=True)
 class CounterState:
-    """The accrued side of one flow measure."""
+    """The counters of one flow measure."""
 
     dtype: np.dtype[Any]
-    waiting: bool = False
+    awaiting_value: bool = False
     """Whether a complete sync found rows, but no value: the first value is then the baseline."""
-    since: int | None = None
+    oldest_bucket: int | None = None
     """Start of the oldest bucket that counts, Unix seconds; None before the baseline."""
+    baseline_at: float = 0.0
+    """When the baseline was taken, Unix seconds."""
     base: dict[int, Column] = field(default_factory=dict)
     """For each bucket that was there at the baseline, what it held then."""
     undetermined: dict[int, Mask] = field(default_factory=dict)
     """For buckets of `base`, the rows that were there at the baseline without a value: their first value is history."""
     flow: Column = field(default_factory=lambda: np.zeros(0))
-    """What has been reported since the baseline, revisions down included."""
+    """The net change of the reported sum since the baseline."""
     accrued: Column = field(default_factory=lambda: np.zeros(0))
     """The maximum of the flow over time."""
     released: Column = field(default_factory=lambda: np.zeros(0))
-    """What the counter may show: committed, and never taken back."""
-    counting: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))
-    """Which rows have a counter: those for which a value was ever known."""
-    shown_since: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """Unix seconds at which the running process first showed the counter; NaN where it has not."""
+    """What is shown: committed, and never taken back."""
+    created: Times = field(default_factory=lambda: np.zeros(0))
+    """Unix seconds at which each counter began at 0; NaN for rows of which no value was ever known."""
+    shown_since: Times = field(default_factory=lambda: np.zeros(0))
+    """Monotonic seconds at which this process first showed the counter; NaN where it has not."""
+    unsaved_baseline: Baseline | None = None
+    """The baseline until it is saved; the state remembers it when its buckets have left the look-back."""
 
     def __post_init__(self) -> None:
         """Give empty columns their type."""
@@ -59,96 +86,156 @@ class CounterState:
             if not len(getattr(self, name)):
                 setattr(self, name, np.zeros(0, self.dtype))
 
-    def restore(self, cells: dict[int, Column], offset: Column, lead: Column, pending: Column) -> None:
+    @property
+    def counting(self) -> Mask:
+        """Rows that have a counter: those of which a value was ever known."""
+        return ~np.isnan(self.created)
+
+    @property
+    def shown(self) -> Mask:
+        """Rows whose counter is shown."""
+        return ~np.isnan(self.shown_since)
+
+    @property
+    def excess(self) -> Any:  # noqa: ANN401 # a float or an integer in quanta
+        """By how much the counters exceed the flow, all rows together; negative while increases are held back."""
+        return (self.released - self.flow).sum() if len(self.flow) else 0
+
+    def apply(self, changes: Iterable[BucketChange], rows: int, at: float, unfolded: Unfolded) -> None:
+        """Take over what one poll, received `at` (Unix seconds), has changed, for a store that has so many rows."""
+        self._grow(rows)
+        if self.oldest_bucket is None:
+            return
+        for change in changes:
+            self._add(change, unfolded)
+            begun = change.after.known & np.isnan(self.created)
+            if begun.any():
+                self.created = np.where(begun, at, self.created)
+        self.accrued = np.maximum(self.accrued, self.flow)
+
+    def start(
+        self, buckets: Mapping[int, BucketValues], ever_known: Mask, at: float, label_sets: Iterable[tuple[str, ...]]
+    ) -> None:
+        """Take what the buckets hold `at` (Unix seconds) as the baseline: it is history, not flow."""
+        self.base = {start: bucket.values.copy() for start, bucket in buckets.items()}
+        unknown = {start: bucket.present & ~bucket.known for start, bucket in buckets.items()}
+        self.undetermined = {start: mask for start, mask in unknown.items() if mask.any()}
+        self.oldest_bucket = min(buckets)
+        self.baseline_at = at
+        self.created = np.where(ever_known, at, np.nan)
+        known = {start: (self.base[start], bucket.known) for start, bucket in buckets.items()}
+        self.unsaved_baseline = Baseline(at, tuple(label_sets), known)
+
+    def restore(self, buckets: Mapping[int, Column], offset: Column, lead: Column, pending: Column) -> None:
         """Take over what was saved: see `offset`; `lead` is accrued less flow, `pending` accrued less released."""
         self.flow = offset
-        for start, column in cells.items():
+        for start, column in buckets.items():
             self.flow = self.flow + fit(self.contribution(start, column), len(offset))
         self.accrued = self.flow + lead
         self.released = self.accrued - pending
+        self._grow(len(offset))
 
-    def offset(self, cells: dict[int, Column]) -> Column:
-        """Return what the flow holds beyond the contributions of these buckets: what expired or moved."""
+    def offset(self, buckets: Mapping[int, Column]) -> Column:
+        """Return what the flow holds beyond the contributions of these buckets: what expired or was folded."""
         offset = self.flow
-        for start, column in cells.items():
+        for start, column in buckets.items():
             offset = offset - fit(self.contribution(start, column), len(offset))
         return offset
 
-    def grow(self, rows: int) -> None:
-        """Make room for new rows."""
-        self.flow = fit(self.flow, rows)
-        self.accrued = fit(self.accrued, rows)
-        self.released = fit(self.released, rows)
-        self.counting = fit(self.counting, rows)
-        unseen = rows - len(self.shown_since)
-        if unseen:
-            self.shown_since = np.concatenate((self.shown_since, np.full(unseen, np.nan)))
-
-    def start(self, buckets: dict[int, Cells], measure: int) -> None:
-        """Take what the buckets hold now as the baseline: it is history, not flow."""
-        self.base = {start: cells.values[measure].copy() for start, cells in buckets.items()}
-        unknown = {start: cells.present & ~cells.known[measure] for start, cells in buckets.items()}
-        self.undetermined = {start: mask for start, mask in unknown.items() if mask.any()}
-        self.since = min(buckets)
-
     def contribution(self, start: int, values: Column) -> Column:
-        """Return what a bucket adds to the flow of each row."""
-        if self.since is None or start < self.since:
+        """Return what a bucket adds to the flow of each row: its change since the baseline, or all of it."""
+        if self.oldest_bucket is None or start < self.oldest_bucket:
             return np.zeros(len(values), self.dtype)
         base = self.base.get(start)
         return values if base is None else values - fit(base, len(values))
 
-    def learn(self, start: int, new: Cells, measure: int) -> None:
-        """Take as history the first value of a row that was in a bucket at the baseline without one."""
-        undetermined = self.undetermined.pop(start, None)
-        if undetermined is None:
-            return
-        undetermined = fit(undetermined, len(new.present))
-        late = undetermined & new.known[measure]
-        if late.any():
-            self.base[start] = np.where(late, new.values[measure], fit(self.base[start], len(late)))
-        undetermined &= new.present & ~late
-        if undetermined.any():
-            self.undetermined[start] = undetermined
-
-    def rebase(self, start: int, place: int, moved: Any) -> bool:  # noqa: ANN401 # a float or whole quanta
-        """Let `moved` leave a row's history in one bucket; return whether that bucket has a history."""
-        base = self.base.get(start)
-        if base is None:
-            return False
-        base = fit(base, max(len(base), place + 1)).copy()
-        base[place] -= moved
-        self.base[start] = base
-        return True
-
-    def raise_to_flow(self) -> None:
-        """Raise the accrued values to the flow, where that is higher."""
-        if self.since is not None:
-            self.accrued = np.maximum(self.accrued, self.flow)
-
     def expire(self, horizon: int) -> None:
-        """Fold in what is older than the horizon (Unix seconds): it stays counted, and is never counted again."""
-        if self.since is not None:
-            self.since = max(self.since, horizon)
+        """Keep what buckets older than the horizon (Unix seconds) have contributed, and never count them again."""
+        if self.oldest_bucket is not None:
+            self.oldest_bucket = max(self.oldest_bucket, horizon)
         for start in [start for start in self.base if start < horizon]:
             del self.base[start]
             self.undetermined.pop(start, None)
 
-    def keep(self, places: list[int]) -> None:
+    def keep(self, rows: list[int]) -> None:
         """Keep these rows, in this order."""
-        self.flow = self.flow[places]
-        self.accrued = self.accrued[places]
-        self.released = self.released[places]
-        self.counting = self.counting[places]
-        self.shown_since = self.shown_since[places]
-        self.base = {
-            start: np.array([base[place] if place < len(base) else 0 for place in places], self.dtype)
-            for start, base in self.base.items()
-        }
-        rows = len(self.undetermined) and max(places, default=-1) + 1
-        self.undetermined = {start: fit(mask, rows)[places] for start, mask in self.undetermined.items()}
+        size = len(self.flow)
+        self.flow, self.accrued, self.released = self.flow[rows], self.accrued[rows], self.released[rows]
+        self.created, self.shown_since = self.created[rows], self.shown_since[rows]
+        self.base = {start: fit(column, size)[rows] for start, column in self.base.items()}
+        self.undetermined = {start: fit(mask, size)[rows] for start, mask in self.undetermined.items()}
 
-    @property
-    def excess(self) -> Any:  # noqa: ANN401 # a float or whole quanta
-        """How far the counters stand above the flow, all rows together; negative while increases are held back."""
-        return (self.released - self.flow).sum() if len(self.flow) else 0
+    def propose(self, now: float, hold: float) -> "PendingRelease | None":
+        """Return what may be shown at `now` (monotonic seconds); None where nothing changes.
+
+        A counter that was not shown before starts where it was committed, and stays there for `hold` seconds.
+        """
+        unseen = self.counting & ~self.shown
+        if not (unseen.any() or (self.accrued != self.released).any()):
+            return None
+        shown_since = np.where(unseen, now, self.shown_since)
+        due = shown_since + hold <= now
+        return PendingRelease(self, np.where(due, self.accrued, self.released), shown_since)
+
+    def next_release(self, now: float, hold: float) -> float | None:
+        """Return when the next hold ends, monotonic seconds."""
+        held = self.shown_since[self.shown_since + hold > now]
+        return float(held.min()) + hold if held.size else None
+
+    def _grow(self, rows: int) -> None:
+        self.flow, self.accrued, self.released = (fit(c, rows) for c in (self.flow, self.accrued, self.released))
+        self.created, self.shown_since = fit_times(self.created, rows), fit_times(self.shown_since, rows)
+
+    def _add(self, change: BucketChange, unfolded: Unfolded) -> None:
+        start, after = change.start, change.after
+        added = -self.contribution(start, change.before)
+        self._determine(start, after)
+        moved = sum(after.values[row] for row in unfolded.rows)
+        rebased = unfolded.other is not None and bool(unfolded.rows) and self._rebase(start, unfolded.other, moved)
+        added = added + self.contribution(start, after.values)
+        for row in unfolded.rows:
+            added[row] = 0
+        if unfolded.rows and unfolded.other is not None and not rebased and start >= (self.oldest_bucket or 0):
+            added[unfolded.other] += moved
+        self.flow = self.flow + added
+
+    def _determine(self, start: int, after: BucketValues) -> None:
+        """Take as history the first value of a row that was in a bucket at the baseline without one."""
+        undetermined = self.undetermined.pop(start, None)
+        if undetermined is None:
+            return
+        undetermined = fit(undetermined, len(after.present))
+        late = undetermined & after.known
+        if late.any():
+            self.base[start] = np.where(late, after.values, fit(self.base[start], len(late)))
+        undetermined &= after.present & ~late
+        if undetermined.any():
+            self.undetermined[start] = undetermined
+
+    def _rebase(self, start: int, row: int, moved: Any) -> bool:  # noqa: ANN401 # a float or an integer in quanta
+        """Take `moved` out of what a row held at the baseline in one bucket; return whether that bucket had one."""
+        base = self.base.get(start)
+        if base is None:
+            return False
+        base = fit(base, row + 1).copy()
+        base[row] -= moved
+        self.base[start] = base
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRelease:
+    """New values of the counters of one measure, which nobody may see before they are on disk."""
+
+    counter: CounterState
+    released: Column
+    shown_since: Times
+
+    def adopt(self) -> None:
+        """Let the counters show these values."""
+        self.counter.released = self.released
+        self.counter.shown_since = self.shown_since
+
+    def hold(self) -> None:
+        """Let the counters show what was committed before, because these values could not be."""
+        self.counter.shown_since = self.shown_since

@@ -1,80 +1,89 @@
-"""Which label sets a book has, where each has its place, and which are folded into one."""
+"""The label sets of a bucket store: which row each has, and which are folded into one."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from exporter.catalog import Bucket, Row
+from exporter.catalog import Bucket
 
 Labels: TypeAlias = tuple[str, ...]
 
 OTHER: Final = "other"
 """The value of every dimension of the row that holds what is folded."""
 
+REMEMBERED: Final = 10_000
+"""Folded label sets that are remembered one by one; beyond these they are only counted."""
+
 
 class Rows:
-    """The label sets of one book, in the order in which they were admitted."""
+    """The label sets of one bucket store, in the order in which they were admitted."""
 
     def __init__(self, names: Labels, limit: int) -> None:
         self.names = names
         self.sets: list[Labels] = []
         self.folded: set[Labels] = set()
+        """Label sets that are counted in the row of the others, as far as they are remembered."""
+        self.folded_unremembered = 0
+        """Folded label sets beyond those: how many the poll with most of them had since the last complete sync."""
         self.generation = 0
-        """Counts how often places were given anew, which is when rows are forgotten."""
+        """Incremented when rows are forgotten, which gives the others new indexes."""
         self._limit = limit
-        self._places: dict[Labels, int] = {}
+        self._indexes: dict[Labels, int] = {}
 
     def __len__(self) -> int:
         return len(self.sets)
 
     @property
     def other(self) -> int | None:
-        """The place of the row that holds what is folded, if there is one."""
-        return self._places.get(self._other_labels)
+        """The index of the row that holds what is folded, if there is one."""
+        return self._indexes.get(self._other_labels)
 
-    def admit(self, buckets: Sequence[Bucket], book: int, *, full: bool) -> set[int]:
-        """Give every label set of the buckets a place, or fold it; return the places of those that were folded before.
+    @property
+    def folded_count(self) -> int:
+        """How many label sets are folded: exact up to `REMEMBERED`, beyond that at least so many."""
+        return len(self.folded) + self.folded_unremembered
 
-        At first the largest sets are admitted, later the first that come; what is folded is admitted only by a
-        complete sync, when all of its buckets are read at once.
+    def admit(self, buckets: Sequence[Bucket], group: int, *, full: bool) -> list[int]:
+        """Give every label set of the buckets a row, or fold it; return the rows of those that were folded before.
+
+        At first the largest sets are admitted, later the first that come. What is folded is admitted only by a complete
+        sync, when all of its buckets are read at once. While more are folded than are remembered, all that have no row
+        are treated as folded before: their present sum stays with the others, so that no value is counted twice.
         """
-        arrivals = self._arrivals(buckets, book)
+        arrivals = self._arrivals(buckets, group)
         if not self.sets and len(arrivals) > self._limit:
             largest = sorted(arrivals, key=lambda labels: (-abs(arrivals[labels]), labels))[: self._limit]
             chosen = set(largest)
             arrivals = dict.fromkeys((*largest, *(set(arrivals) - chosen)), 0.0)
-        released = set()
+        unfolded, refused = [], []
         for labels in arrivals:
-            folded_before = labels in self.folded
+            folded_before = bool(self.folded_unremembered) or labels in self.folded
             if self._admitted >= self._limit or (folded_before and not full):
-                self.folded.add(labels)
+                refused.append(labels)
             else:
                 self.folded.discard(labels)
-                place = self.add(labels)
+                row = self.add(labels)
                 if folded_before:
-                    released.add(place)
-        if self.folded and self.other is None:
-            self.add(self._other_labels)
-        if full and self.folded:
-            self.folded &= arrivals.keys()
-        return released
+                    unfolded.append(row)
+        self._fold(refused, full=full)
+        return unfolded
 
     def add(self, labels: Labels) -> int:
-        """Give a label set the next place and return it."""
-        self._places[labels] = len(self.sets)
+        """Give a label set the next row and return its index."""
+        self._indexes[labels] = len(self.sets)
         self.sets.append(labels)
         return len(self.sets) - 1
 
-    def place(self, labels: Labels) -> int:
-        """Return where the values of a label set go. It must have been admitted or folded."""
-        place = self._places.get(labels)
-        return self._places[self._other_labels] if place is None else place
+    def row_index(self, labels: Labels) -> int:
+        """Return the row of a label set. It must have been admitted or folded."""
+        index = self._indexes.get(labels)
+        return self._indexes[self._other_labels] if index is None else index
 
-    def forget(self, places: Iterable[int]) -> list[int]:
-        """Drop rows; return the places, in order, of those that stay."""
-        gone = set(places)
-        kept = [place for place in range(len(self.sets)) if place not in gone]
-        self.sets = [self.sets[place] for place in kept]
-        self._places = {labels: place for place, labels in enumerate(self.sets)}
+    def forget(self, rows: Iterable[int]) -> list[int]:
+        """Drop rows; return the indexes that the remaining ones had, in order."""
+        gone = set(rows)
+        kept = [row for row in range(len(self.sets)) if row not in gone]
+        self.sets = [self.sets[row] for row in kept]
+        self._indexes = {labels: row for row, labels in enumerate(self.sets)}
         self.generation += 1
         return kept
 
@@ -86,14 +95,22 @@ class Rows:
     def _admitted(self) -> int:
         return len(self.sets) - (self.other is not None)
 
-    def _arrivals(self, buckets: Sequence[Bucket], book: int) -> dict[Labels, float]:
+    def _fold(self, refused: Sequence[Labels], *, full: bool) -> None:
+        if full:
+            self.folded = set(refused[:REMEMBERED])
+            self.folded_unremembered = len(refused) - len(self.folded)
+        else:
+            new = [labels for labels in refused if labels not in self.folded]
+            room = max(REMEMBERED - len(self.folded), 0)
+            self.folded.update(new[:room])
+            self.folded_unremembered = max(self.folded_unremembered, len(new) - room)
+        if self.folded_count and self.other is None:
+            self.add(self._other_labels)
+
+    def _arrivals(self, buckets: Sequence[Bucket], group: int) -> dict[Labels, float]:
         sizes: dict[Labels, float] = {}
         for bucket in buckets:
-            for labels, values in _rows(bucket, book):
-                if labels not in self._places:
+            for labels, values in bucket.rows[group] if bucket.rows is not None else ():
+                if labels not in self._indexes:
                     sizes[labels] = sizes.get(labels, 0) + (values[0] or 0)
         return sizes
-
-
-def _rows(bucket: Bucket, book: int) -> Sequence[Row]:
-    return bucket.rows[book] if bucket.rows is not None else ()

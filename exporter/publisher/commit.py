@@ -6,6 +6,7 @@ from typing import Protocol
 
 import structlog
 
+from exporter.clock import Moment
 from exporter.ledger import Ledger, View
 from exporter.store import Entry, Name, Refusal, StateUnwritableError, Store
 
@@ -23,88 +24,110 @@ class TrackedLedger(Protocol):
     """Whether the ledger has changed since it was last saved."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _CachedView:
-    """What a ledger showed last: good until the ledger changes it, or the time."""
+    """What a ledger showed last: valid until a poll or the time changes it."""
 
     ledger: Ledger
     views: list[View]
+    made: float
+    """Unix seconds."""
     until: float
+    """Unix seconds at which gauges change."""
+    release: float
+    """Monotonic seconds at which a counter's hold ends."""
+
+    def valid(self, at: Moment) -> bool:
+        return self.made <= at.now < self.until and at.monotonic < self.release
 
 
 class CommitCoordinator:
     """Decides what every ledger shows at a moment. Without a store, nothing outlives the process."""
 
     def __init__(self, store: Store | None, hold: float) -> None:
-        """`hold` (seconds): for so long a counter that was not shown before stays where it was committed."""
+        """`hold`: seconds for which a counter that was not shown before stays where it was committed."""
         self._store = store
         self._hold = hold
-        self._shown: dict[tuple[str, str], _CachedView] = {}
-        self.writable = store is not None
+        self._cache: dict[tuple[str, str], _CachedView] = {}
+        self.writable = store is not None and not store.problem
         """Whether the last commit succeeded."""
         self._behind = False
         """Whether something waits for a state that could not be written."""
 
-    @property
-    def next_change(self) -> float:
-        """The moment, Unix seconds, at which time alone changes what is shown."""
-        return min((shown.until for shown in self._shown.values()), default=float("inf"))
+    def until_change(self, at: Moment) -> float:
+        """Return the seconds until time alone changes what is shown."""
+        cached = self._cache.values()
+        return min((min(view.until - at.now, view.release - at.monotonic) for view in cached), default=float("inf"))
 
     def commit(
         self,
         tracked_ledgers: Sequence[TrackedLedger],
-        mirrored: Mapping[str, str],
-        now: float,
+        openai_ids: Mapping[str, str],
+        at: Moment,
         names: Iterable[Name] = (),
     ) -> bool:
-        """Save what has changed and let the counters rise; `mirrored` are OpenAI's ids of the organizations.
+        """Save what has changed and let the counters rise; `openai_ids` are those of the organizations.
 
-        Where the state cannot be written the counters stay as they are. Returns whether all is saved.
+        Where the state cannot be written the counters stay as they were committed. Returns whether all is saved.
         """
-        entries = list(self._entries(tracked_ledgers, now))
+        entries = list(self._entries(tracked_ledgers, at))
         names = list(names)
         if not entries and not names:
             return True
-        if self._store:
-            try:
-                self._store.save([entry for _, entry in entries], mirrored, names)
-            except StateUnwritableError as error:
-                if self.writable:
-                    _log.error(  # the words say it all
-                        "the state cannot be written: counters stand still until it can", error=str(error)
-                    )
-                self.writable, self._behind = False, True
-                return False
-            if not self.writable:
-                _log.info("the state can be written again")
-            self.writable = True
-        self._behind = False
-        for desk, entry in entries:
+        saved = self._save([entry for _, entry in entries], openai_ids, names)
+        volatile = self._store is None or self._store.volatile
+        self._behind = not saved
+        for tracked, entry in entries:
             for release in entry.releases:
-                release.adopt()
-            desk.unsaved = False
-            self._shown.pop((desk.organization, desk.name), None)
+                if saved or volatile:
+                    release.adopt()
+                else:
+                    release.hold()
+            tracked.unsaved = not saved and not volatile
+            self._cache.pop((tracked.organization, tracked.name), None)
+        return saved
+
+    def views(self, tracked: TrackedLedger, at: Moment) -> tuple[list[View], bool]:
+        """Return what a ledger shows at a moment, and whether that differs from last time."""
+        if cached := self._cached(tracked, at):
+            return cached.views, False
+        release = tracked.ledger.next_release(at.monotonic, self._hold)
+        cached = _CachedView(
+            tracked.ledger,
+            tracked.ledger.views(at.now),
+            at.now,
+            tracked.ledger.next_change(at.now),
+            float("inf") if release is None else release,
+        )
+        self._cache[tracked.organization, tracked.name] = cached
+        return cached.views, True
+
+    def _save(self, entries: Sequence[Entry], openai_ids: Mapping[str, str], names: Sequence[Name]) -> bool:
+        if self._store is None:
+            return True
+        try:
+            self._store.save(entries, openai_ids, names)
+        except StateUnwritableError as error:
+            if self.writable:
+                _log.error(
+                    "state_not_writable", error=str(error), detail="counters stand still until it can be written"
+                )
+            self.writable = False
+            return False
+        if not self.writable:
+            _log.info("state_writable_again")
+        self.writable = True
         return True
 
-    def views(self, desk: TrackedLedger, now: float) -> tuple[list[View], bool]:
-        """Return what a ledger shows at `now`, and whether that is another thing than last time."""
-        if shown := self._standing(desk, now):
-            return shown.views, False
-        release = desk.ledger.next_release(now, self._hold)
-        until = desk.ledger.next_change(now)
-        shown = _CachedView(desk.ledger, desk.ledger.views(now), until if release is None else min(until, release))
-        self._shown[desk.organization, desk.name] = shown
-        return shown.views, True
+    def _cached(self, tracked: TrackedLedger, at: Moment) -> _CachedView | None:
+        cached = self._cache.get((tracked.organization, tracked.name))
+        usable = cached and cached.ledger is tracked.ledger and cached.valid(at) and not tracked.unsaved
+        return cached if usable else None
 
-    def _standing(self, desk: TrackedLedger, now: float) -> _CachedView | None:
-        shown = self._shown.get((desk.organization, desk.name))
-        good = shown and shown.ledger is desk.ledger and now < shown.until and not desk.unsaved
-        return shown if good else None
-
-    def _entries(self, tracked_ledgers: Sequence[TrackedLedger], now: float) -> Iterator[tuple[TrackedLedger, Entry]]:
-        for desk in tracked_ledgers:
-            if self._standing(desk, now) and not self._behind:
+    def _entries(self, tracked_ledgers: Sequence[TrackedLedger], at: Moment) -> Iterator[tuple[TrackedLedger, Entry]]:
+        for tracked in tracked_ledgers:
+            if self._cached(tracked, at) and not self._behind:
                 continue
-            releases = desk.ledger.propose(now, self._hold)
-            if desk.unsaved or releases:
-                yield desk, Entry(desk.organization, desk.ledger, desk.refusal, releases)
+            releases = tracked.ledger.propose(at.monotonic, self._hold)
+            if tracked.unsaved or releases or self._behind:
+                yield tracked, Entry(tracked.organization, tracked.ledger, tracked.refusal, releases)

@@ -1,11 +1,11 @@
-"""From ledgers and the time to the snapshot: propose, commit, adopt, encode. In that order, always."""
+"""From ledgers and the time to the snapshot: always in the order propose, commit, adopt, encode."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from exporter.clock import Clock
+from exporter.clock import Clock, Moment, moment
 from exporter.collector import Organization
 from exporter.exposition import (
     TEXT_FORMATS,
@@ -27,11 +27,14 @@ from exporter.telemetry import Telemetry
 from exporter.worker import Worker
 
 _GAP: Final = 1.0
-"""Seconds between two publishes, at least; a moment that changes what is shown is not waited past."""
+"""Minimum seconds between two publishes, unless time alone changes what is shown before."""
+
+_CLOCK_CHECK: Final = 60.0
+"""Seconds after which the calendar is looked at again, for a clock that is set forward."""
 
 
 class Publisher:
-    """Makes a snapshot after polls, and at the moments at which time alone changes one."""
+    """Makes a snapshot after polls, and when time alone changes one."""
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class Publisher:
         self.snapshot = Snapshot()
 
     def notify(self) -> None:
-        """Say that a poll has ended: its result is published within a second."""
+        """Note that a poll has ended: its result is published within a second."""
         self._wake.set()
 
     def want(self, format_: Format) -> None:
@@ -73,68 +76,72 @@ class Publisher:
             await self.publish()
             rest = started + _GAP - self._clock.monotonic()
             await self._clock.sleep(max(min(rest, self._until_change()), 0.0))
-            await self._wait()
+            while not await self._wait():
+                pass
 
     async def publish(self) -> None:
-        """Make one snapshot and put it in the place of the last."""
+        """Make one snapshot and replace the last one with it."""
         self._wake.clear()
         started = self._clock.monotonic()
         reports = [organization.report() for organization in self._organizations]
         ready = all(organization.ready for organization in self._organizations)
-        self.snapshot = await self._worker.run(lambda: self._make(self._clock.now(), reports, ready=ready))
+        self.snapshot = await self._worker.run(lambda: self._make(moment(self._clock), reports, ready=ready))
         for names, excess in self._excess.items():
             for measure, value in excess.items():
                 self._telemetry.accrued_excess.labels(*names, measure).set(value)
         self._telemetry.publish_duration_seconds.set(self._clock.monotonic() - started)
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> bool:
+        """Wait until there is something to publish, or for a minute; return whether there is."""
         woken = asyncio.ensure_future(self._wake.wait())
-        due = asyncio.ensure_future(self._clock.sleep(max(self._until_change(), 0.0)))
+        until_change = self._until_change()
+        due = asyncio.ensure_future(self._clock.sleep(max(min(until_change, _CLOCK_CHECK), 0.0)))
         try:
             await asyncio.wait((woken, due), return_when=asyncio.FIRST_COMPLETED)
         finally:
             woken.cancel()
             due.cancel()
+        return self._wake.is_set() or self._until_change() <= 0
 
     def _until_change(self) -> float:
-        return self._coordinator.next_change - self._clock.now()
+        return self._coordinator.until_change(moment(self._clock))
 
-    def _make(self, now: float, reports: Sequence[OrganizationReport], *, ready: bool) -> Snapshot:
-        self._commit(now)
+    def _make(self, at: Moment, reports: Sequence[OrganizationReport], *, ready: bool) -> Snapshot:
+        self._commit(at)
         self._excess = {}
-        named = []
+        columns = []
         for organization in self._organizations:
             for bucket_job in organization.bucket_jobs:
-                shown, changed = self._coordinator.views(bucket_job, now)
+                shown, changed = self._coordinator.views(bucket_job, at)
                 if changed:
                     self._columns[organization.name, bucket_job.name] = columns_of(organization.name, shown)
                     self._excess[organization.name, bucket_job.name] = bucket_job.ledger.excess()
                     self._billing.pop(organization.name, None)
-                named += self._columns[organization.name, bucket_job.name]
-        families = of_measures(named)
+                columns += self._columns[organization.name, bucket_job.name]
+        families = of_measures(columns)
         families += merge(
             family
             for organization in self._organizations
             for source in organization.sources
-            for family in source.families(now)
+            for family in source.families(at.now)
         )
-        told = [self._tell(*pair, now) for pair in zip(self._organizations, reports, strict=True)]
-        return Snapshot(self._encoder.encode(families, tuple(self._formats)), tuple(told), now, ready)
+        complete = (self._with_spend(*pair, at.now) for pair in zip(self._organizations, reports, strict=True))
+        return Snapshot(self._encoder.encode(families, tuple(self._formats)), tuple(complete), at.now, ready)
 
-    def _commit(self, now: float) -> None:
+    def _commit(self, at: Moment) -> None:
         tracked_ledgers = [
             bucket_job for organization in self._organizations for bucket_job in organization.bucket_jobs
         ]
-        mirrored = {organization.name: organization.openai_id for organization in self._organizations}
+        openai_ids = {organization.name: organization.openai_id for organization in self._organizations}
         names = [name for organization in self._organizations for name in organization.names_to_save()]
-        if self._coordinator.commit(tracked_ledgers, mirrored, now, names):
+        if self._coordinator.commit(tracked_ledgers, openai_ids, at, names):
             for organization in self._organizations:
                 organization.names_saved()
         self._telemetry.state_writable.set(self._coordinator.writable)
         if self._store:
             self._telemetry.state_size_bytes.set(self._store.size)
 
-    def _tell(self, organization: Organization, report: OrganizationReport, now: float) -> OrganizationReport:
+    def _with_spend(self, organization: Organization, report: OrganizationReport, now: float) -> OrganizationReport:
         billing = self._billing.get(organization.name)
         if billing is None:
             ledgers = [bucket_job.ledger for bucket_job in organization.bucket_jobs]

@@ -1,4 +1,4 @@
-"""The numbers that people open a billing page for, from one organization's ledgers."""
+"""Spend and model use for the status page, from one organization's ledgers."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -10,7 +10,7 @@ from exporter.ledger import Ledger
 _WEEK: Final = 7 * DAY
 _TOP: Final = 10
 _TOKENS: Final = frozenset({"input_tokens", "output_tokens"})
-"""API fields that make a model's tokens; every breakdown is contained in them."""
+"""API fields that add up to a model's tokens; every breakdown is part of one of them."""
 
 
 def spend(ledgers: Iterable[Ledger], now: float) -> Spend | None:
@@ -18,15 +18,15 @@ def spend(ledgers: Iterable[Ledger], now: float) -> Spend | None:
     ledger = next((ledger for ledger in ledgers if ledger.plan.resource.branch is ApiFamily.COSTS), None)
     if ledger is None or not ledger.fresh(now):
         return None
-    measure = ledger.books[0].sheet.measures[0]
+    measure = ledger.stores[0].group.measures[0]
     today = day_of(now)
     return Spend(
-        today=ledger.total(measure, now),
-        yesterday=ledger.total(measure, now, Window("yesterday")),
-        week=ledger.total(measure, now, Window("7d")),
-        month=ledger.total(measure, now, Window("month")),
-        daily=tuple(ledger.daily(measure, now)),
-        line_items=_largest(ledger.by_label(measure, "line_item", today - _WEEK + DAY, today + DAY)),
+        today=ledger.gauges.total(measure, now),
+        yesterday=ledger.gauges.total(measure, now, Window("yesterday")),
+        week=ledger.gauges.total(measure, now, Window("7d")),
+        month=ledger.gauges.total(measure, now, Window("month")),
+        daily=tuple(ledger.gauges.daily(measure, now)),
+        line_items=_largest(ledger.gauges.by_label(measure, "line_item", today - _WEEK + DAY, today + DAY)),
     )
 
 
@@ -38,9 +38,9 @@ def models(ledgers: Iterable[Ledger], now: float) -> tuple[ModelUse, ...]:
     for ledger in ledgers:
         if not ledger.fresh(now):
             continue
-        for measure in ledger.books[0].sheet.measures:
+        for measure in ledger.stores[0].group.measures:
             if (into := _kind(measure, tokens, requests)) is not None:
-                for model, value in ledger.by_label(measure, "model", today - _WEEK + DAY, today + DAY).items():
+                for model, value in ledger.gauges.by_label(measure, "model", today - _WEEK + DAY, today + DAY).items():
                     into[model] = into.get(model, 0) + value
     uses = [ModelUse(model, tokens.get(model, 0), requests.get(model, 0)) for model in {**tokens, **requests}]
     return tuple(sorted(uses, key=lambda use: (-use.tokens, -use.requests, use.model))[:_TOP])

@@ -1,4 +1,4 @@
-"""Columns as blobs: what is stored is compact, and what is read back is the same to the last digit."""
+"""Columns as blobs: compact, and read back the same to the last digit."""
 
 import json
 import struct
@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from exporter.ledger import EXACT, Column, Mask
+from exporter.ledger import EXACT, Column, Mask, Times
 
 DAMAGE: Final = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error)
-"""What reading stored content raises when it is not what was stored."""
+"""What reading stored content raises when it is damaged."""
 
 _SIZE: Final = struct.Struct("<I")
 
@@ -34,20 +34,33 @@ def unpack_column(blob: bytes, dtype: np.dtype[Any], rows: int) -> Column:
 
 
 def pack_sparse(column: Column) -> bytes:
-    """Return a column that is nearly all zeros as bytes: length, places, values."""
-    places = np.flatnonzero(column).astype(np.uint32)
-    return _SIZE.pack(len(column)) + _SIZE.pack(len(places)) + places.tobytes() + pack_column(column[places])
+    """Return a column that is nearly all zeros as bytes: length, row indexes, values."""
+    indexes = np.flatnonzero(column).astype(np.uint32)
+    return _SIZE.pack(len(column)) + _SIZE.pack(len(indexes)) + indexes.tobytes() + pack_column(column[indexes])
 
 
 def unpack_sparse(blob: bytes, dtype: np.dtype[Any], rows: int) -> Column:
-    """Return the column that was packed so. Raises DAMAGE, also when it is not as long as there are rows."""
+    """Return the column that `pack_sparse` packed. Raises DAMAGE, also when it does not have a value for each row."""
     (length,), (filled,) = _SIZE.unpack_from(blob), _SIZE.unpack_from(blob, _SIZE.size)
     if length != rows:
         raise ValueError(f"a column of {length} values for {rows} rows")
-    places = np.frombuffer(blob, np.uint32, filled, 2 * _SIZE.size)
+    indexes = np.frombuffer(blob, np.uint32, filled, 2 * _SIZE.size)
     column: Column = np.zeros(length, dtype)
-    column[places] = unpack_column(blob[2 * _SIZE.size + 4 * filled :], dtype, rows)
+    column[indexes] = unpack_column(blob[2 * _SIZE.size + 4 * filled :], dtype, rows)
     return column
+
+
+def pack_times(times: Times) -> bytes:
+    """Return times as bytes."""
+    return zlib.compress(times.tobytes(), 1)
+
+
+def unpack_times(blob: bytes, rows: int) -> Times:
+    """Return the times that were packed. Raises DAMAGE, also when there are not as many as rows."""
+    times = np.frombuffer(zlib.decompress(blob), np.float64).copy()
+    if len(times) != rows:
+        raise ValueError(f"{len(times)} times for {rows} rows")
+    return times
 
 
 def pack_mask(mask: Mask) -> bytes:
@@ -69,7 +82,7 @@ def pack_labels(labels: tuple[str, ...]) -> str:
 
 
 def unpack_labels(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the label set that was packed. Raises DAMAGE, also when it has not a value for each name."""
+    """Return the label set that was packed. Raises DAMAGE, also when it does not have a value for each name."""
     labels = tuple(json.loads(text))
     if len(labels) != len(names):
         raise ValueError(f"{len(labels)} values for the labels {', '.join(names)}")

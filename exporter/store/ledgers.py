@@ -1,13 +1,17 @@
-"""How one ledger lies in the state file: which rows of which tables, and which of them a save touches."""
+"""How one ledger is stored: which rows of which tables, and which of them a save touches."""
 
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from sqlite3 import Connection
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from exporter.catalog import Plan
 from exporter.ledger import (
+    EXACT,
+    Baseline,
     BucketStore,
     Cells,
     Column,
@@ -16,19 +20,42 @@ from exporter.ledger import (
     Ledger,
     Mask,
     PendingRelease,
-    UnsavedChanges,
 )
+from exporter.store import schema
 from exporter.store.codec import (
     pack_column,
     pack_labels,
     pack_mask,
     pack_sparse,
+    pack_times,
     unpack_column,
     unpack_labels,
     unpack_mask,
     unpack_sparse,
+    unpack_times,
 )
-from exporter.store.schema import LEDGER_TABLES
+
+
+class LedgerRow(NamedTuple):
+    """One row of the table `ledgers`."""
+
+    organization: str
+    resource: str
+    id: int
+    identity: str
+    refused: str
+    refused_at: float
+    covered_until: float
+    gap_until: int
+    last_success: float | None
+    last_change: float | None
+
+
+def read_row(database: Connection, organization: str, resource: str) -> LedgerRow | None:
+    """Return what is stored of a ledger as a whole. Raises sqlite3.DatabaseError and DAMAGE."""
+    for row in schema.LEDGERS.select(database, organization, resource):
+        return LedgerRow(*row)
+    return None
 
 
 def read(database: Connection, organization: str, plan: Plan) -> Ledger:
@@ -37,24 +64,17 @@ def read(database: Connection, organization: str, plan: Plan) -> Ledger:
     Raises sqlite3.DatabaseError, or the codec's DAMAGE on damaged content.
     """
     ledger = Ledger(plan)
-    row = database.execute(
-        "SELECT id, identity, covered_until, gap_until, last_success, last_change FROM ledgers"
-        " WHERE organization = ? AND resource = ?",
-        (organization, plan.resource.name),
-    ).fetchone()
-    if row is None or row[1] != _identity(ledger.identity):
+    row = read_row(database, organization, plan.resource.name)
+    if row is None or row.identity != _identity(ledger.identity):
         return ledger
-    ledger_id = row[0]
-    complete = [_read_book(database, ledger_id, book) for book in ledger.books]
-    for start, time, digest in database.execute(
-        "SELECT start, read, digest FROM buckets WHERE ledger = ?", (ledger_id,)
-    ):
-        ledger.coverage.read[int(start)] = float(time)
+    complete = [_read_store(database, row.id, store) for store in ledger.stores]
+    for _, start, read_at, digest in schema.BUCKETS.select(database, row.id):
+        ledger.coverage.read[int(start)] = float(read_at)
         if memoryview(digest):
             ledger.digests[start] = digest
     ledger.must_redecode = not all(complete)
-    ledger.coverage.until, ledger.coverage.gap_until = float(row[2]), int(row[3])
-    ledger.last_success, ledger.last_change = (None if time is None else float(time) for time in row[4:6])
+    ledger.coverage.until, ledger.coverage.gap_until = float(row.covered_until), int(row.gap_until)
+    ledger.last_success, ledger.last_change = row.last_success, row.last_change
     return ledger
 
 
@@ -76,190 +96,187 @@ def write(
     else:
         ledger_id = held[0]
     if held is None or held[1] != identity:
-        for table in LEDGER_TABLES:
-            database.execute(f"DELETE FROM {table} WHERE ledger = ?", (ledger_id,))  # noqa: S608 # our own table names
-    database.execute(
-        "INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            ledger_id,
-            organization,
-            resource,
-            identity,
-            *refused,
-            coverage.until,
-            coverage.gap_until,
-            ledger.last_success,
-            ledger.last_change,
-        ),
+        for table in schema.LEDGER_TABLES:
+            table.delete(database, ledger_id)
+    row = LedgerRow(
+        organization,
+        resource,
+        ledger_id,
+        identity,
+        *refused,
+        coverage.until,
+        coverage.gap_until,
+        ledger.last_success,
+        ledger.last_change,
     )
-    database.execute("DELETE FROM buckets WHERE ledger = ?", (ledger_id,))
-    database.executemany(
-        "INSERT INTO buckets VALUES (?, ?, ?, ?)",
-        [
+    schema.LEDGERS.insert(database, [row])
+    schema.BUCKETS.delete(database, ledger_id)
+    schema.BUCKETS.insert(
+        database,
+        (
             (ledger_id, start, time, b"" if ledger.must_redecode else ledger.digests.get(start, b""))
             for start, time in coverage.read.items()
-        ],
+        ),
     )
-    for book in ledger.books:
-        _write_book(database, ledger_id, book, [release for release in releases if release.book is book])
+    released = {id(release.counter): release.released for release in releases}
+    for store in ledger.stores:
+        _write_store(database, (ledger_id, store.group.key), store, released)
 
 
-def _read_book(database: Connection, ledger_id: int, book: BucketStore) -> bool:
-    key = ledger_id, book.sheet.key
-    named = database.execute("SELECT labels FROM rows WHERE ledger = ? AND book = ? ORDER BY place", key)
-    for (labels,) in named:
-        book.rows.add(unpack_labels(labels, book.rows.names))
-    folded = database.execute("SELECT labels FROM folded WHERE ledger = ? AND book = ?", key)
-    book.rows.folded = {unpack_labels(labels, book.rows.names) for (labels,) in folded}
-    seen = database.execute("SELECT last_seen FROM books WHERE ledger = ? AND book = ?", key).fetchone()
-    if seen is None:
+def read_baselines(database: Connection, ledger_id: int) -> Iterator[tuple[str, tuple[str, ...], Baseline]]:
+    """Yield the measure, the label names and the baseline of every counter. Raises sqlite3.DatabaseError and DAMAGE."""
+    for _, group, measure, taken_at, names, packed in schema.BASELINES.select(database, ledger_id):
+        label_sets = tuple(tuple(labels) for labels in json.loads(zlib.decompress(packed)))
+        buckets = {}
+        for *_, start, amounts, known in schema.BASELINE_VALUES.select(database, ledger_id, group, measure):
+            exact, column = amounts[:1] == b"x", amounts[1:]
+            values = unpack_column(column, EXACT if exact else np.dtype(np.float64), len(label_sets))
+            buckets[int(start)] = values, unpack_mask(known, len(label_sets))
+        yield measure, tuple(json.loads(names)), Baseline(float(taken_at), label_sets, buckets)
+
+
+def _read_store(database: Connection, ledger_id: int, store: BucketStore) -> bool:
+    """Fill a store; return whether the state has every measure of it."""
+    key = ledger_id, store.group.key
+    for *_, labels in schema.LABEL_SETS.select(database, *key):
+        store.rows.add(unpack_labels(labels, store.rows.names))
+    store.rows.folded = {unpack_labels(labels, store.rows.names) for *_, labels in schema.FOLDED.select(database, *key)}
+    rows = len(store.rows)
+    last_seen = None
+    for *_, packed, store.rows.folded_unremembered in schema.LABEL_GROUPS.select(database, *key):
+        last_seen = np.frombuffer(packed, np.int64).copy()
+    if last_seen is None:
         return False
-    rows = len(book.rows)
-    last_seen = np.frombuffer(seen[0], np.int64).copy()
     if len(last_seen) != rows:
         raise ValueError(f"{len(last_seen)} times for {rows} rows")
-    cells, bases, undetermined, seen_measures = _read_cells(database, key, book)
-    positions = {measure.name: position for position, measure in enumerate(book.sheet.measures)}
-    counters: dict[str, CounterState] = {}
-    totals = "SELECT measure, since, counting, carried, lead, pending FROM tallies WHERE ledger = ? AND book = ?"
-    for name, since, counting, carried, lead, pending in database.execute(totals, key):
-        if name not in book.counters:
+    cells, counters, seen = _read_buckets(database, key, store)
+    positions = {measure.name: position for position, measure in enumerate(store.group.measures)}
+    restored: dict[str, CounterState] = {}
+    for _, _, name, oldest, baseline_at, created, offset, lead, pending in schema.COUNTERS.select(database, *key):
+        if name not in store.counters:
             continue
-        dtype = book.dtype(positions[name])
-        counter = CounterState(
-            dtype,
-            since=int(since),
-            base=bases[name],
-            undetermined=undetermined[name],
-            counting=unpack_mask(counting, rows),
-        )
-        columns = {start: bucket.values[positions[name]] for start, bucket in cells.items()}
+        counter, dtype = counters[name], store.dtype(positions[name])
+        counter.oldest_bucket, counter.baseline_at = int(oldest), float(baseline_at)
+        counter.created = unpack_times(created, rows)
         counter.restore(
-            columns,
-            unpack_column(carried, dtype, rows),
+            {start: bucket.values[positions[name]] for start, bucket in cells.items()},
+            unpack_column(offset, dtype, rows),
             unpack_sparse(lead, dtype, rows),
             unpack_sparse(pending, dtype, rows),
         )
-        counters[name] = counter
-    book.restore(cells, counters, last_seen)
-    if seen_measures - positions.keys():
-        book.changes = UnsavedChanges()
-    return not cells or seen_measures >= positions.keys()
+        restored[name] = counter
+    store.restore(cells, restored, last_seen, complete=not seen - positions.keys())
+    return not cells or seen >= positions.keys()
 
 
-def _read_cells(
-    database: Connection, key: tuple[int, str], book: BucketStore
-) -> tuple[dict[int, Cells], dict[str, dict[int, Column]], dict[str, dict[int, Mask]], set[str]]:
-    """Return the cells by bucket; by measure and bucket the bases and where they are unknown; the measures kept."""
-    rows = len(book.rows)
-    positions = {measure.name: position for position, measure in enumerate(book.sheet.measures)}
+def _read_buckets(
+    database: Connection, key: tuple[int, str], store: BucketStore
+) -> tuple[dict[int, Cells], dict[str, CounterState], set[str]]:
+    """Return the cells by bucket, counters that have their base, and the measures that the state has values of."""
+    rows = len(store.rows)
+    positions = {measure.name: position for position, measure in enumerate(store.group.measures)}
+    counters = {name: CounterState(store.dtype(positions[name])) for name in store.counters}
     cells: dict[int, Cells] = {}
-    bases: dict[str, dict[int, Column]] = {name: {} for name in positions}
-    for start, mask in database.execute("SELECT start, mask FROM present WHERE ledger = ? AND book = ?", key):
-        present = unpack_mask(mask, rows)
-        cells[int(start)] = Cells(
-            present,
-            [np.zeros(len(present), book.dtype(position)) for position in positions.values()],
-            [np.zeros(len(present), np.bool_) for _ in positions],
-        )
-    undetermined: dict[str, dict[int, Mask]] = {name: {} for name in positions}
-    content = "SELECT start, measure, amounts, known, base, base_unknown FROM cells WHERE ledger = ? AND book = ?"
-    seen_measures = set()
-    for start, name, amounts, known, base, unknown in database.execute(content, key):
-        seen_measures.add(name)
+    for *_, start, present in schema.BUCKET_ROWS.select(database, *key):
+        mask = unpack_mask(present, rows)
+        cells[int(start)] = Cells.empty(len(mask), store.group.measures)
+        cells[int(start)].present = mask
+    seen = set()
+    for *_, start, name, amounts, known, base, undetermined in schema.BUCKET_VALUES.select(database, *key):
+        seen.add(name)
         if (position := positions.get(name)) is None:
             continue
-        cells[start].values[position] = unpack_column(amounts, book.dtype(position), rows)
+        cells[start].values[position] = unpack_column(amounts, store.dtype(position), rows)
         cells[start].known[position] = unpack_mask(known, rows)
-        if base is not None:
-            bases[name][start] = unpack_column(base, book.dtype(position), rows)
-        if base is not None and unknown is not None:
-            undetermined[name][start] = unpack_mask(unknown, rows)
-    return cells, bases, undetermined, seen_measures
+        if base is not None and name in counters:
+            counters[name].base[start] = unpack_column(base, store.dtype(position), rows)
+            if undetermined is not None:
+                counters[name].undetermined[start] = unpack_mask(undetermined, rows)
+    return cells, counters, seen
 
 
-def _write_book(database: Connection, ledger_id: int, book: BucketStore, releases: Sequence[PendingRelease]) -> None:
-    changes, name = book.changes, book.sheet.key
+def _write_store(database: Connection, key: tuple[int, str], store: BucketStore, released: dict[int, Column]) -> None:
+    changes = store.changes
     if changes.everything:
-        for table in LEDGER_TABLES[1:]:
-            database.execute(  # our own table names
-                f"DELETE FROM {table} WHERE ledger = ? AND book = ?",  # noqa: S608
-                (ledger_id, name),
-            )
-    first = 0 if changes.everything else changes.rows_from
-    database.executemany(
-        "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
-        [(ledger_id, name, first + place, pack_labels(labels)) for place, labels in enumerate(book.rows.sets[first:])],
+        for table in schema.REWRITTEN:
+            table.delete(database, *key)
+    first = 0 if changes.everything else changes.first_row
+    schema.LABEL_SETS.insert(
+        database, ((*key, first + row, pack_labels(labels)) for row, labels in enumerate(store.rows.sets[first:]))
     )
     for start in changes.expired:
-        for table in ("present", "cells"):
-            database.execute(
-                f"DELETE FROM {table} WHERE ledger = ? AND book = ? AND start = ?",  # noqa: S608 # likewise
-                (ledger_id, name, start),
-            )
-    for start in book.cells if changes.everything else changes.starts & book.cells.keys():
-        _write_bucket(database, ledger_id, book, start)
-    if not (changes.everything or changes.totals):
-        for release in releases:
-            _write_counter(database, ledger_id, book, release.counter, release.released)
-        return
-    database.execute("INSERT OR REPLACE INTO books VALUES (?, ?, ?)", (ledger_id, name, book.last_seen.tobytes()))
-    database.execute("DELETE FROM folded WHERE ledger = ? AND book = ?", (ledger_id, name))
-    folded = [(ledger_id, name, pack_labels(labels)) for labels in book.rows.folded]
-    database.executemany("INSERT INTO folded VALUES (?, ?, ?)", folded)
-    released = {id(release.counter): release.released for release in releases}
-    for counter in book.counters.values():
-        _write_counter(database, ledger_id, book, counter, released.get(id(counter), counter.released))
+        for table in (schema.BUCKET_ROWS, schema.BUCKET_VALUES):
+            table.delete(database, *key, start)
+    for start in store.cells if changes.everything else changes.starts & store.cells.keys():
+        _write_bucket(database, key, store, start)
+    totals = changes.everything or changes.totals
+    if totals:
+        last_seen = store.last_seen.tobytes()
+        schema.LABEL_GROUPS.insert(database, [(*key, last_seen, store.rows.folded_unremembered)])
+        schema.FOLDED.delete(database, *key)
+        schema.FOLDED.insert(database, ((*key, pack_labels(labels)) for labels in store.rows.folded))
+    for position, measure in enumerate(store.group.measures):
+        counter = store.counters.get(measure.name)
+        if counter and counter.oldest_bucket is not None and (totals or id(counter) in released):
+            columns = {start: cells.values[position] for start, cells in store.cells.items()}
+            shown = released.get(id(counter), counter.released)
+            _write_counter(database, (*key, measure.name), counter, columns, shown)
+            if counter.unsaved_baseline:
+                _write_baseline(database, (*key, measure.name), store.rows.names, counter.unsaved_baseline)
 
 
-def _write_bucket(database: Connection, ledger_id: int, book: BucketStore, start: int) -> None:
-    cells, name = book.cells[start], book.sheet.key
-    database.execute(
-        "INSERT OR REPLACE INTO present VALUES (?, ?, ?, ?)", (ledger_id, name, start, pack_mask(cells.present))
-    )
-    for position, measure in enumerate(book.sheet.measures):
-        counter = book.counters.get(measure.name)
-        base = counter.base.get(start) if counter else None
-        unknown = counter.undetermined.get(start) if counter else None
-        database.execute(
-            "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+def _write_bucket(database: Connection, key: tuple[int, str], store: BucketStore, start: int) -> None:
+    cells = store.cells[start]
+    schema.BUCKET_ROWS.insert(database, [(*key, start, pack_mask(cells.present))])
+    rows = []
+    for position, measure in enumerate(store.group.measures):
+        counter = store.counters.get(measure.name)
+        base, undetermined = (counter.base.get(start), counter.undetermined.get(start)) if counter else (None, None)
+        rows.append(
             (
-                ledger_id,
-                name,
+                *key,
                 start,
                 measure.name,
                 pack_column(cells.values[position]),
                 pack_mask(cells.known[position]),
                 None if base is None else pack_column(base),
-                None if unknown is None else pack_mask(unknown),
-            ),
+                None if undetermined is None else pack_mask(undetermined),
+            )
         )
+    schema.BUCKET_VALUES.insert(database, rows)
 
 
 def _write_counter(
-    database: Connection, ledger_id: int, book: BucketStore, counter: CounterState, released: Column
+    database: Connection,
+    key: tuple[int, str, str],
+    counter: CounterState,
+    buckets: dict[int, Column],
+    released: Column,
 ) -> None:
-    if counter.since is None:
-        return
-    position, measure = next(
-        (position, measure)
-        for position, measure in enumerate(book.sheet.measures)
-        if book.counters.get(measure.name) is counter
+    row = (
+        *key,
+        counter.oldest_bucket,
+        counter.baseline_at,
+        pack_times(counter.created),
+        pack_column(counter.offset(buckets)),
+        pack_sparse(counter.accrued - counter.flow),
+        pack_sparse(counter.accrued - released),
     )
-    columns = {start: cells.values[position] for start, cells in book.cells.items()}
-    database.execute(
-        "INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            ledger_id,
-            book.sheet.key,
-            measure.name,
-            counter.since,
-            pack_mask(counter.counting),
-            pack_column(counter.offset(columns)),
-            pack_sparse(counter.accrued - counter.flow),
-            pack_sparse(counter.accrued - released),
-        ),
-    )
+    schema.COUNTERS.insert(database, [row])
+
+
+def _write_baseline(
+    database: Connection, key: tuple[int, str, str], names: tuple[str, ...], baseline: Baseline
+) -> None:
+    label_sets = zlib.compress(json.dumps(baseline.label_sets, ensure_ascii=False).encode(), 1)
+    schema.BASELINES.insert(database, [(*key, baseline.taken_at, json.dumps(names), label_sets)])
+    schema.BASELINE_VALUES.delete(database, *key)
+
+    def row(start: int, values: Column, known: Mask) -> tuple[Any, ...]:
+        kind = b"x" if values.dtype == EXACT else b"f"
+        return (*key, start, kind + pack_column(values), pack_mask(known))
+
+    schema.BASELINE_VALUES.insert(database, (row(start, *bucket) for start, bucket in baseline.buckets.items()))
 
 
 def _identity(identity: Identity) -> str:

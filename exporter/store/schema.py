@@ -1,16 +1,34 @@
-"""The tables of the state file, and how older files become newer ones."""
+"""The tables of the state file, how older files become newer ones, and rows that notice when they are damaged."""
 
-from typing import Final
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any, Final
 
 APPLICATION_ID: Final = 0x6F756578
-"""`ouex`: tells the exporter's files from any other SQLite database."""
+"""`ouex`: distinguishes the exporter's files from any other SQLite database."""
 
 MIGRATIONS: Final = (
     """
+    CREATE TABLE state (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL,
+        checksum INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE TABLE organizations (
         name TEXT PRIMARY KEY,
-        openai_id TEXT NOT NULL
+        openai_id TEXT NOT NULL,
+        checksum INTEGER NOT NULL
     );
+    CREATE TABLE names (
+        organization TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        facts TEXT NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (organization, kind, id)
+    ) WITHOUT ROWID;
     CREATE TABLE ledgers (
         id INTEGER PRIMARY KEY,
         organization TEXT NOT NULL,
@@ -22,75 +40,195 @@ MIGRATIONS: Final = (
         gap_until INTEGER NOT NULL,
         last_success REAL,
         last_change REAL,
+        checksum INTEGER NOT NULL,
         UNIQUE (organization, resource)
     );
     CREATE TABLE buckets (
         ledger INTEGER NOT NULL,
         start INTEGER NOT NULL,
-        read REAL NOT NULL,
+        read_at REAL NOT NULL,
         digest BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
         PRIMARY KEY (ledger, start)
     ) WITHOUT ROWID;
-    CREATE TABLE books (
+    CREATE TABLE label_groups (
         ledger INTEGER NOT NULL,
-        book TEXT NOT NULL,
+        label_group TEXT NOT NULL,
         last_seen BLOB NOT NULL,
-        PRIMARY KEY (ledger, book)
+        folded_unremembered INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (ledger, label_group)
     ) WITHOUT ROWID;
-    CREATE TABLE rows (
+    CREATE TABLE label_sets (
         ledger INTEGER NOT NULL,
-        book TEXT NOT NULL,
-        place INTEGER NOT NULL,
+        label_group TEXT NOT NULL,
+        row_index INTEGER NOT NULL,
         labels TEXT NOT NULL,
-        PRIMARY KEY (ledger, book, place)
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (ledger, label_group, row_index)
     ) WITHOUT ROWID;
-    CREATE TABLE folded (
+    CREATE TABLE folded_label_sets (
         ledger INTEGER NOT NULL,
-        book TEXT NOT NULL,
+        label_group TEXT NOT NULL,
         labels TEXT NOT NULL,
-        PRIMARY KEY (ledger, book, labels)
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (ledger, label_group, labels)
     ) WITHOUT ROWID;
-    CREATE TABLE present (
+    CREATE TABLE bucket_rows (
         ledger INTEGER NOT NULL,
-        book TEXT NOT NULL,
+        label_group TEXT NOT NULL,
         start INTEGER NOT NULL,
-        mask BLOB NOT NULL,
-        PRIMARY KEY (ledger, book, start)
+        present BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (ledger, label_group, start)
     );
-    CREATE TABLE cells (
+    CREATE TABLE bucket_values (
         ledger INTEGER NOT NULL,
-        book TEXT NOT NULL,
+        label_group TEXT NOT NULL,
         start INTEGER NOT NULL,
         measure TEXT NOT NULL,
         amounts BLOB NOT NULL,
         known BLOB NOT NULL,
         base BLOB,
-        base_unknown BLOB,
-        PRIMARY KEY (ledger, book, start, measure)
+        undetermined BLOB,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (ledger, label_group, start, measure)
     );
-    CREATE TABLE tallies (
+    CREATE TABLE counters (
         ledger INTEGER NOT NULL,
-        book TEXT NOT NULL,
+        label_group TEXT NOT NULL,
         measure TEXT NOT NULL,
-        since INTEGER NOT NULL,
-        counting BLOB NOT NULL,
-        carried BLOB NOT NULL,
+        oldest_bucket INTEGER NOT NULL,
+        baseline_at REAL NOT NULL,
+        created BLOB NOT NULL,
+        flow_offset BLOB NOT NULL,
         lead BLOB NOT NULL,
         pending BLOB NOT NULL,
-        PRIMARY KEY (ledger, book, measure)
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (ledger, label_group, measure)
     );
-    CREATE TABLE names (
-        organization TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        id TEXT NOT NULL,
-        facts TEXT NOT NULL,
-        PRIMARY KEY (organization, kind, id)
-    ) WITHOUT ROWID;
+    CREATE TABLE baselines (
+        ledger INTEGER NOT NULL,
+        label_group TEXT NOT NULL,
+        measure TEXT NOT NULL,
+        taken_at REAL NOT NULL,
+        label_names TEXT NOT NULL,
+        label_sets BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (ledger, label_group, measure)
+    );
+    CREATE TABLE baseline_values (
+        ledger INTEGER NOT NULL,
+        label_group TEXT NOT NULL,
+        measure TEXT NOT NULL,
+        start INTEGER NOT NULL,
+        amounts BLOB NOT NULL,
+        known BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (ledger, label_group, measure, start)
+    );
     """,
 )
 """Each script takes a file from its place in this list, which is the file's `user_version`, to the next."""
 
 VERSION: Final = len(MIGRATIONS)
 
-LEDGER_TABLES: Final = ("buckets", "books", "rows", "folded", "present", "cells", "tallies")
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table. Every row ends with a checksum, for SQLite does not notice when content is changed on disk."""
+
+    name: str
+    columns: tuple[str, ...]
+    """All but the checksum."""
+
+    def insert(self, database: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Insert or replace rows. Raises sqlite3.Error."""
+        marks = ", ".join("?" * (len(self.columns) + 1))
+        database.executemany(
+            f"INSERT OR REPLACE INTO {self.name} ({', '.join(self.columns)}, checksum) VALUES ({marks})",  # noqa: S608 # our own names
+            ((*row, self._checksum(row)) for row in rows),
+        )
+
+    def select(self, database: Connection, *key: object) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows whose first columns are the key, in the order of the primary key.
+
+        Raises sqlite3.DatabaseError, and ValueError for a row that is not as it was written.
+        """
+        for *values, checksum in database.execute(
+            f"SELECT {', '.join(self.columns)}, checksum FROM {self.name}{self._where(key)}"  # noqa: S608 # likewise
+            f" ORDER BY {', '.join(self.columns[: len(key) + 1])}",
+            key,
+        ):
+            if checksum != self._checksum(values):
+                raise ValueError(f"a row of {self.name} is not as it was written")
+            yield tuple(values)
+
+    def delete(self, database: Connection, *key: object) -> None:
+        """Delete the rows whose first columns are the key. Raises sqlite3.Error."""
+        database.execute(f"DELETE FROM {self.name}{self._where(key)}", key)  # noqa: S608 # likewise
+
+    def _where(self, key: tuple[object, ...]) -> str:
+        return f" WHERE {' AND '.join(f'{name} = ?' for name in self.columns[: len(key)])}" if key else ""
+
+    def _checksum(self, values: Iterable[Any]) -> int:
+        crc = zlib.crc32(self.name.encode())
+        for value in values:
+            if isinstance(value, bytes):
+                content = value
+            elif isinstance(value, int | float):
+                content = repr(float(value)).encode()
+            else:
+                content = repr(value).encode()
+            crc = zlib.crc32(content, zlib.crc32(b"\n%d\n" % len(content), crc))
+        return crc
+
+
+STATE: Final = Table("state", ("name", "value"))
+ORGANIZATIONS: Final = Table("organizations", ("name", "openai_id"))
+NAMES: Final = Table("names", ("organization", "kind", "id", "facts"))
+LEDGERS: Final = Table(
+    "ledgers",
+    (
+        "organization",
+        "resource",
+        "id",
+        "identity",
+        "refused",
+        "refused_at",
+        "covered_until",
+        "gap_until",
+        "last_success",
+        "last_change",
+    ),
+)
+BUCKETS: Final = Table("buckets", ("ledger", "start", "read_at", "digest"))
+LABEL_GROUPS: Final = Table("label_groups", ("ledger", "label_group", "last_seen", "folded_unremembered"))
+LABEL_SETS: Final = Table("label_sets", ("ledger", "label_group", "row_index", "labels"))
+FOLDED: Final = Table("folded_label_sets", ("ledger", "label_group", "labels"))
+BUCKET_ROWS: Final = Table("bucket_rows", ("ledger", "label_group", "start", "present"))
+BUCKET_VALUES: Final = Table(
+    "bucket_values", ("ledger", "label_group", "start", "measure", "amounts", "known", "base", "undetermined")
+)
+COUNTERS: Final = Table(
+    "counters",
+    (
+        "ledger",
+        "label_group",
+        "measure",
+        "oldest_bucket",
+        "baseline_at",
+        "created",
+        "flow_offset",
+        "lead",
+        "pending",
+    ),
+)
+BASELINES: Final = Table("baselines", ("ledger", "label_group", "measure", "taken_at", "label_names", "label_sets"))
+BASELINE_VALUES: Final = Table("baseline_values", ("ledger", "label_group", "measure", "start", "amounts", "known"))
+
+REWRITTEN: Final = (LABEL_GROUPS, LABEL_SETS, FOLDED, BUCKET_ROWS, BUCKET_VALUES, COUNTERS)
+"""What a label group is rewritten in when its rows have new indexes."""
+
+LEDGER_TABLES: Final = (BUCKETS, *REWRITTEN, BASELINES, BASELINE_VALUES)
 """What belongs to one ledger, by its id."""

@@ -29,7 +29,7 @@ def _times(acme: House, name: str) -> dict[str, float]:
 
 
 def _shown(acme: House) -> set[str]:
-    book = acme.organization.bucket_jobs[0].ledger.books[0]
+    book = acme.organization.bucket_jobs[0].ledger.stores[0]
     place = book.rows.names.index("api_key_id")
     return {labels[place] for labels in book.rows.sets}
 
@@ -139,7 +139,7 @@ def test_keys_without_a_project_are_searched_for_everywhere_once() -> None:
                 assert "unknown" in acme.labels("openai_project_info", "project_id")
                 sim.clock.pass_by(900)
                 await acme.poll("api_keys")
-                in_use = acme.organization.bucket_jobs[1].ledger.books[0].rows.sets
+                in_use = acme.organization.bucket_jobs[1].ledger.stores[0].rows.sets
 
                 assert len(acme.asked("/api_keys")) - first <= len({labels[0] for labels in in_use})
 

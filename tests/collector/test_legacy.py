@@ -28,7 +28,7 @@ def _ledger(acme: House, name: str) -> Ledger:
 
 def _by(acme: House, name: str, measure: int, label: str) -> dict[str, float]:
     ledger = _ledger(acme, name)
-    found = ledger.by_label(ledger.plan.measures[measure], label, 0, TODAY + 86400)
+    found = ledger.gauges.by_label(ledger.plan.measures[measure], label, 0, TODAY + 86400)
     return {key: value for key, value in found.items() if value}
 
 
@@ -68,7 +68,7 @@ def test_money_is_exact_to_the_last_digit() -> None:
         async def story() -> None:
             async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 await acme.poll("costs")
-                book = _ledger(acme, "costs").books[0]
+                book = _ledger(acme, "costs").stores[0]
                 place = next(place for place, labels in enumerate(book.rows.sets) if "tiny" in labels)
 
                 assert QUANTA // 1000 == book.column(0, [TODAY - 3 * 86400])[place]
@@ -161,7 +161,7 @@ def test_the_admin_api_is_tried_again_and_wins_for_good() -> None:
 
                 assert (True, set()) == (status.up, status.degraded)
                 assert "unknown" not in _by(acme, "costs", 0, "project_id")
-                assert 0 == _ledger(acme, "costs").books[0].counters["cost_usd"].accrued.sum()
+                assert 0 == _ledger(acme, "costs").stores[0].counters["cost_usd"].accrued.sum()
                 acme.key.text = keys.ORDINARY
                 status = await acme.poll("costs")
 

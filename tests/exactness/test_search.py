@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from exporter.catalog import DAY, QUANTA, Bucket, Plan, PollResult, Row, day_of, resource
-from exporter.ledger import BucketStore, Column, CounterState, Ledger
+from exporter.clock import Moment
+from exporter.ledger import BucketStore, Cells, Column, CounterState, Ledger
 from exporter.publisher.commit import CommitCoordinator
 from exporter.store import Refusal, Store, ledgers
 from tests.support.exactness import Labels, MeasureModel, Model
@@ -173,14 +175,14 @@ class Search(RuleBasedStateMachine):
 
     def commit(self) -> None:
         """Commit, in the state and in the models."""
-        self.coordinator.commit([self.tracked], {}, self.now)
+        self.coordinator.commit([self.tracked], {}, Moment(self.now, self.now))
         for model in self.models:
             model.publish(self.now)
         self.committed = deepcopy(self.models)
 
     def compare(self) -> None:
         """See that every counter shows what the claim says, and that counters less excess are the net figure."""
-        views, _ = self.coordinator.views(self.tracked, self.now)
+        views, _ = self.coordinator.views(self.tracked, Moment(self.now, self.now))
         measures = {name: measure for model in self.models for name, measure in model.measures.items()}
         units = {m.name: QUANTA if m.exact else 1 for m in self.plan.measures}
         for view in views:
@@ -381,12 +383,12 @@ def planted(owner: type | object, name: str, defect: Callable[..., object]) -> I
 
 def _commit_after_publish() -> AbstractContextManager[None]:
     def commit(
-        coordinator: CommitCoordinator, tracked_ledgers: list[Tracked], _mirrored: dict[str, str], now: float
+        coordinator: CommitCoordinator, tracked_ledgers: list[Tracked], _openai_ids: dict[str, str], at: Moment
     ) -> bool:
-        for desk in tracked_ledgers:
-            for release in desk.ledger.propose(now, HOLD):
+        for tracked in tracked_ledgers:
+            for release in tracked.ledger.propose(at.monotonic, HOLD):
                 release.adopt()
-        coordinator._shown.clear()
+        coordinator._cache.clear()
         return True
 
     return planted(CommitCoordinator, "commit", commit)
@@ -395,30 +397,29 @@ def _commit_after_publish() -> AbstractContextManager[None]:
 def _expired_days_are_dropped() -> AbstractContextManager[None]:
     sound = BucketStore.expire
 
-    def expire(book: BucketStore, horizon: int, *, full: bool) -> None:
-        for position, measure in enumerate(book.sheet.measures):
-            counter = book.counters[measure.name]
-            for start, cells in book.cells.items():
+    def expire(store: BucketStore, horizon: int, *, full: bool) -> None:
+        for position, measure in enumerate(store.group.measures):
+            counter = store.counters[measure.name]
+            for start, cells in store.cells.items():
                 if start < horizon:
                     counter.flow = counter.flow - counter.contribution(
-                        start, cells.fit(len(book.rows)).values[position]
+                        start, cells.fit(len(store.rows)).values[position]
                     )
-        sound(book, horizon, full=full)
+        sound(store, horizon, full=full)
 
     return planted(BucketStore, "expire", expire)
 
 
 def _baseline_on_a_partial_sync() -> AbstractContextManager[None]:
     sound = BucketStore.start_counters
-    return planted(BucketStore, "start_counters", lambda book, full: sound(book, full=True))  # noqa: ARG005
+    return planted(BucketStore, "start_counters", lambda store, full, at: sound(store, full=True, at=at))  # noqa: ARG005
 
 
 def _first_value_wins() -> AbstractContextManager[None]:
     sound = BucketStore._replace
 
-    def replace_once(book: BucketStore, start: int, *rest: object) -> None:
-        if start not in book.cells:
-            sound(book, start, *rest)  # type: ignore[arg-type] # handed on as it came
+    def replace_once(store: BucketStore, start: int, *rest: Any) -> Cells | None:  # noqa: ANN401 # passed on
+        return None if start in store.cells else sound(store, start, *rest)
 
     return planted(BucketStore, "_replace", replace_once)
 

@@ -194,7 +194,7 @@ def test_a_longer_lookback_brings_history_and_no_flow(tmp_path: Path) -> None:
     desk.poll()
     desk.wait()
 
-    assert 3010.0 == desk.ledger.books[0].column(0, [TODAY - 4 * DAY, TODAY]).sum()
+    assert 3010.0 == desk.ledger.stores[0].column(0, [TODAY - 4 * DAY, TODAY]).sum()
     assert {A: 0.0} == desk.shown()
     assert desk.store
     desk.store.close()

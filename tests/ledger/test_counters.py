@@ -131,10 +131,9 @@ def test_the_end_of_a_hold_is_a_moment_to_publish_at() -> None:
     desk = begun()
     desk.report(TODAY, B, 42)
     desk.poll()
-    born = desk.now
     desk.views()
 
-    assert born + HOLD == desk.coordinator.next_change
+    assert HOLD == desk.coordinator.until_change(desk.moment)
 
 
 def test_after_a_restart_counters_are_shown_where_they_were_committed(tmp_path: Path) -> None:
@@ -214,6 +213,7 @@ class FullStore(Store):
 
     def save(self, *arguments: object, **more: object) -> None:
         """Fail as SQLite does."""
+        assert self._database
         self._database.execute(f"PRAGMA max_page_count = {1 if self.full else 1_000_000}")
         super().save(*arguments, **more)  # type: ignore[arg-type] # handed on as it came
 
@@ -234,7 +234,7 @@ def test_while_the_state_cannot_be_written_counters_stand_still_and_gauges_go_on
     caught_up = (desk.shown() or {})[A]
     desk.wait()
 
-    assert {A: 0.0} == held
+    assert dict.fromkeys((A, *rows), 0.0) == held
     assert (150.0, 5.0) == (gauges[A], gauges[rows[0]])
     assert 50.0 == caught_up
     assert dict.fromkeys(rows, 5.0) | {A: 50.0} == desk.shown()
@@ -288,3 +288,33 @@ def test_money_is_counted_to_the_last_digit() -> None:
     desk.wait()
 
     assert {row: 0.3} == desk.shown()
+
+
+@pytest.mark.parametrize("step", [-3600, 2 * DAY, -2 * DAY])
+def test_a_wall_clock_that_steps_does_not_delay_a_counter(step: float) -> None:
+    """Holds go by the time that passes: a clock that is set back or forward makes no counter wait longer."""
+    desk = begun(clock_error=-step)
+    desk.report(TODAY, B, 42)
+    desk.poll()
+    at_first = (desk.shown() or {})[B]
+    desk.clock_error = 0.0
+    desk.wait()
+
+    assert [0.0, 42.0] == [at_first, (desk.shown() or {})[B]]
+
+
+def test_a_counter_remembers_when_it_began(tmp_path: Path) -> None:
+    """At the baseline, or with the poll that brought its series: also after a restart."""
+    desk = begun(store=Store(tmp_path / "state.db"))
+    baseline = desk.now - HOLD
+    desk.report(TODAY, B, 42)
+    desk.poll()
+    later = desk.now
+    desk.restart()
+    desk.publish()
+    (view,) = [view for view in desk.ledger.views(desk.now) if view.counter]
+    assert view.created is not None
+
+    assert {A: baseline, B: later} == dict(zip(view.rows.sets, view.created.tolist(), strict=True))
+    assert desk.store
+    desk.store.close()

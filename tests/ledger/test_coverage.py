@@ -67,7 +67,7 @@ def test_days_that_expire_stay_counted() -> None:
         desk.poll()
 
     assert {A: 37.0} == desk.shown()
-    assert TODAY not in desk.ledger.books[0].cells
+    assert TODAY not in desk.ledger.stores[0].cells
 
 
 def test_a_day_that_expired_is_not_counted_again_when_it_is_read_again(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_missing_bucket_is_named_and_stays_as_it_was() -> None:
     applied = desk.poll(without=[YESTERDAY])
 
     assert Audit(missing=(YESTERDAY,)) == applied.audit
-    assert [(YESTERDAY, 50.0), (TODAY, 110.0)] == desk.ledger.daily(desk.first, desk.now)[-2:]
+    assert [(YESTERDAY, 50.0), (TODAY, 110.0)] == desk.ledger.gauges.daily(desk.first, desk.now)[-2:]
 
 
 def test_an_answer_with_a_missing_bucket_is_no_success() -> None:

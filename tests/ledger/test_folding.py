@@ -1,13 +1,24 @@
 """More label sets than max_series: which are admitted, what becomes of the others, and what is forgotten."""
 
+import gc
+import os
 from pathlib import Path
 
-from exporter.catalog import DAY
+import pytest
+
+from exporter.catalog import DAY, Bucket, PollResult, Row
 from exporter.store import Store
 from tests.support.ledger_harness import TODAY, YESTERDAY, A, B, C, LedgerHarness, plan
 
 OTHER = ("other", "other")
 D = ("d", "m")
+FIRST = ("p", "name-0-0")
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process holds."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def crowded(**changes: object) -> LedgerHarness:
@@ -167,3 +178,29 @@ def test_a_series_that_comes_back_after_it_was_forgotten_begins_anew() -> None:
     desk.wait()
 
     assert [0.0, 9.0] == [born, (desk.shown() or {})[A]]
+
+
+@pytest.mark.slow
+def test_a_flood_of_new_names_takes_bounded_memory_and_sums_stay_right() -> None:
+    """A million label sets in a hundred polls leave no more behind than ten thousand names."""
+    desk = LedgerHarness(plan(max_series=2, width="1h"))
+    desk.report(TODAY, A, 1)
+    desk.poll()
+    desk.wait()
+    resident = []
+    for number in range(100):
+        start = TODAY + (16 + number) * 3600
+        rows: list[Row] = [(("p", f"name-{number}-{name}"), (1,)) for name in range(10_000)]
+        end = start + 3600
+        desk.ledger.apply(PollResult(start, end, (Bucket(start, end, (rows,)),), end + 1.0))
+        del rows
+        if number % 30 == 9:
+            resident.append(resident_bytes())
+    print(f"\n{max(resident) - resident[0]} bytes more after 900,000 further names")  # noqa: T201 # the figure
+    desk.unsaved = True
+    for _ in range(2):
+        desk.wait()
+
+    assert {A: 0.0, FIRST: 1.0, OTHER: 999_999.0} == desk.shown()
+    assert 10_000 <= desk.ledger.folded <= 20_000
+    assert max(resident) - resident[0] < 20_000_000

@@ -223,10 +223,10 @@ def test_daily_sums_cover_the_lookback() -> None:
     desk.report(TODAY, ("b", "gpt"), dollars("0.25"))
     desk.poll()
 
-    assert [(YESTERDAY, 1.25), (TODAY, 0.75)] == desk.ledger.daily(desk.first, desk.now)
-    assert {"gpt": 2.0} == desk.ledger.by_label(desk.first, "line_item", YESTERDAY, TODAY + DAY)
-    assert {"a": 0.5, "b": 0.25} == desk.ledger.by_label(desk.first, "project_id", TODAY, TODAY + DAY)
-    assert {} == desk.ledger.by_label(desk.first, "api_key_id", TODAY, TODAY + DAY)
+    assert [(YESTERDAY, 1.25), (TODAY, 0.75)] == desk.ledger.gauges.daily(desk.first, desk.now)
+    assert {"gpt": 2.0} == desk.ledger.gauges.by_label(desk.first, "line_item", YESTERDAY, TODAY + DAY)
+    assert {"a": 0.5, "b": 0.25} == desk.ledger.gauges.by_label(desk.first, "project_id", TODAY, TODAY + DAY)
+    assert {} == desk.ledger.gauges.by_label(desk.first, "api_key_id", TODAY, TODAY + DAY)
 
 
 def test_totals_are_told_when_gauges_are() -> None:
@@ -237,19 +237,19 @@ def test_totals_are_told_when_gauges_are() -> None:
     desk.report(TODAY, ("a", "gpt"), dollars("0.5"))
     desk.report(TODAY, ("b", "gpt"), dollars("0.25"))
 
-    assert desk.ledger.total(desk.first, desk.now) is None
+    assert desk.ledger.gauges.total(desk.first, desk.now) is None
     desk.poll()
-    assert 0.75 == desk.ledger.total(desk.first, desk.now)
-    assert 1.25 == desk.ledger.total(desk.first, desk.now, yesterday)
-    assert 2.0 == desk.ledger.total(desk.first, desk.now, week)
-    assert desk.ledger.total(desk.first, desk.now, month) is None
+    assert 0.75 == desk.ledger.gauges.total(desk.first, desk.now)
+    assert 1.25 == desk.ledger.gauges.total(desk.first, desk.now, yesterday)
+    assert 2.0 == desk.ledger.gauges.total(desk.first, desk.now, week)
+    assert desk.ledger.gauges.total(desk.first, desk.now, month) is None
     desk.now = float(TODAY + DAY)
-    assert 0.0 == desk.ledger.total(desk.first, desk.now)
-    assert desk.ledger.total(desk.first, desk.now, yesterday) is None
+    assert 0.0 == desk.ledger.gauges.total(desk.first, desk.now)
+    assert desk.ledger.gauges.total(desk.first, desk.now, yesterday) is None
     desk.now += 2 * desk.ledger.plan.interval
-    assert desk.ledger.total(desk.first, desk.now) is None
+    assert desk.ledger.gauges.total(desk.first, desk.now) is None
     desk.now += desk.ledger.plan.stale_after
-    assert desk.ledger.total(desk.first, desk.now, week) is None
+    assert not desk.ledger.fresh(desk.now)
 
 
 def test_what_has_not_changed_is_not_added_up_again() -> None:

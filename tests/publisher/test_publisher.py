@@ -228,8 +228,8 @@ def test_counters_stand_still_while_the_state_cannot_be_written(tmp_path: Path) 
 
     said = [line["event"] for line in log if "state" in line["event"]]
     assert [
-        "the state cannot be written: counters stand still until it can",
-        "the state can be written again",
+        "state_not_writable",
+        "state_writable_again",
     ] == said
 
 
@@ -237,7 +237,9 @@ async def refuse_writes(on: Stage, *, refuse: bool) -> None:
     """Let the database refuse every write, as a full or read-only disk does, or take them again."""
     store = on.service._store
     assert store
-    await on.service._worker.run(lambda: store._database.execute(f"PRAGMA query_only = {int(refuse)}"))
+    database = store._database
+    assert database
+    await on.service._worker.run(lambda: database.execute(f"PRAGMA query_only = {int(refuse)}"))
 
 
 def told(scraped: Exposed) -> tuple[float | None, ...]:

@@ -14,14 +14,15 @@ from tests.support.ledger_harness import TODAY, A, LedgerHarness
 from tests.support.states import tell
 
 CONTENT = {
+    "state": ("value",),
     "ledgers": ("refused", "refused_at", "covered_until", "gap_until", "last_success", "last_change"),
-    "buckets": ("read", "digest"),
-    "books": ("last_seen",),
-    "rows": ("labels",),
-    "folded": ("labels",),
-    "present": ("start", "mask"),
-    "cells": ("start", "amounts", "known", "base", "base_unknown"),
-    "tallies": ("since", "counting", "carried", "lead", "pending"),
+    "buckets": ("read_at", "digest"),
+    "label_groups": ("last_seen", "folded_unremembered"),
+    "label_sets": ("labels",),
+    "folded_label_sets": ("labels",),
+    "bucket_rows": ("start", "present"),
+    "bucket_values": ("start", "amounts", "known", "base", "undetermined"),
+    "counters": ("oldest_bucket", "baseline_at", "created", "flow_offset", "lead", "pending"),
     "names": ("facts",),
     "organizations": ("openai_id",),
 }

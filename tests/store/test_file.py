@@ -1,5 +1,6 @@
 """Files that are not ours, not whole or not writable: set aside or left alone, never deleted."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.cli.service import open_store
-from exporter.store import StateInUseError, StateUnwritableError, Store
+from exporter.store import StateInUseError, Store
 from exporter.store.schema import APPLICATION_ID, VERSION
 from tests.support.ledger_harness import TODAY, YESTERDAY, A, LedgerHarness, costs, dollars
 from tests.support.processes import without_privileges
@@ -31,7 +32,7 @@ def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
         Store(path).close()
 
     assert [content] == [aside.read_bytes() for aside in kept_aside(path)]
-    assert [("error", "state file set aside: counters start anew", "it is a database of another program")] == [
+    assert [("error", "state_set_aside", "it is a database of another program")] == [
         (line["log_level"], line["event"], line["reason"]) for line in logs
     ]
 
@@ -49,7 +50,7 @@ def test_what_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> Non
     store.close()
 
     assert [content] == [aside.read_bytes() for aside in kept_aside(path)]
-    assert ["state file set aside: counters start anew"] == [line["event"] for line in logs]
+    assert ["state_set_aside"] == [line["event"] for line in logs]
     assert desk.coordinator.writable
 
 
@@ -99,7 +100,7 @@ def test_what_was_read_before_damage_was_found_goes_into_the_new_file(tmp_path: 
     money.wait()
     store.close()
     database = sqlite3.connect(path, isolation_level=None)
-    database.execute("UPDATE cells SET amounts = x'00' WHERE measure = 'completions_input_tokens'")
+    database.execute("UPDATE bucket_values SET amounts = x'00' WHERE measure = 'completions_input_tokens'")
     database.close()
     with capture_logs() as logs:
         for _ in range(2):
@@ -125,8 +126,11 @@ def test_a_state_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
     database.execute(f"PRAGMA user_version = {VERSION + 1}")
     database.close()
     content = path.read_bytes()
-    with pytest.raises(StateUnwritableError, match=f"newer exporter.*its version {VERSION + 1}, ours {VERSION}"):
-        Store(path)
+    store = Store(path)
+    store.close()
+
+    assert re.search(f"newer exporter.*its version {VERSION + 1}, ours {VERSION}", store.problem)
+    assert store.volatile
 
     assert content == path.read_bytes()
     assert [] == kept_aside(path)
@@ -146,8 +150,9 @@ def test_a_store_that_cannot_be_opened_leaves_no_lock(tmp_path: Path) -> None:
     """Once what was wrong is put right, the next try succeeds in the same process."""
     path = tmp_path / "state.db"
     path.mkdir()
-    with pytest.raises(StateUnwritableError):
-        Store(path)
+    store = Store(path)
+    assert store.problem
+    store.close()
     path.rmdir()
     Store(path).close()
 
@@ -156,10 +161,10 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
     """The exporter can run without a state, and says why it does."""
     (tmp_path / "taken").write_text("")
     with capture_logs() as logs:
-        assert None is open_store(tmp_path / "taken" / "state.db")
+        assert open_store(tmp_path / "taken" / "state.db").volatile
 
     (line,) = logs
-    assert "state_not_writable" == line["event"]
+    assert "state_unavailable" == line["event"]
     assert "Not a directory" in line["error"] or "File exists" in line["error"]
     assert "set state.path" == line["advice"]
 
@@ -187,7 +192,7 @@ def test_what_may_not_be_written_is_left_alone(tmp_path: Path, kind: str) -> Non
     )
     folder.chmod(0o755)
 
-    assert "no state can be kept" in run.stdout
+    assert ("state_not_writable" if kind == "file" else "state_unavailable") in run.stdout
     assert [] == kept_aside(path)
     assert content == path.read_bytes() if kind == "file" else not path.exists()
 
@@ -215,9 +220,9 @@ def test_history_is_read_back_as_it_was(tmp_path: Path) -> None:
     desk.report(YESTERDAY, ("a", "gpt"), dollars("0.000000000000000000000000000007"))
     desk.report(TODAY, ("b", "gpt"), dollars("-123456789012345678901234567890.1"))
     desk.poll()
-    before = desk.ledger.books[0]
+    before = desk.ledger.stores[0]
     desk.restart()
-    after = desk.ledger.books[0]
+    after = desk.ledger.stores[0]
 
     assert before.rows.sets == after.rows.sets
     for start in before.cells:

@@ -63,7 +63,7 @@ def metrics(child: Child) -> Exposed:
 
 def lines(child: Child, event: str) -> list[dict[str, str]]:
     """Return the lines of the log that tell of an event."""
-    return [line for line in map(json.loads, child.said.splitlines()) if event in line["event"]]
+    return [line for line in map(json.loads, child.said.splitlines()) if event == line["event"]]
 
 
 def foreign(path: Path) -> None:
@@ -93,8 +93,10 @@ def read_only(path: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "event", "writable"),
     [
-        (corrupt, "state file set aside", 1.0),
-        (foreign, "state file set aside", 1.0),
+        (corrupt, "state_set_aside", 1.0),
+        (foreign, "state_set_aside", 1.0),
+        (newer, "state_unavailable", 0.0),
+        (read_only, "state_unavailable", 0.0),
     ],
 )
 def test_an_exporter_runs_whatever_it_finds(
@@ -149,8 +151,8 @@ def test_a_disk_that_fills_up_holds_counters_and_not_gauges(child: Child) -> Non
     grown = after.sum(TOKENS) - held.sum(TOKENS)
     assert grown > 0
     assert after.sum(ACCRUED) - held.sum(ACCRUED) >= grown
-    assert 1 == len(lines(child, "the state cannot be written: counters stand still until it can"))
-    assert 1 == len(lines(child, "the state can be written again"))
+    assert 1 == len(lines(child, "state_not_writable"))
+    assert 1 == len(lines(child, "state_writable_again"))
 
 
 def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
@@ -169,7 +171,7 @@ def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
     after = metrics(child)
 
     assert all(after.series(ACCRUED)[labels] >= value for labels, value in before.series(ACCRUED).items())
-    assert [] == lines(child, "set aside")
+    assert [] == lines(child, "state_set_aside")
 
 
 def test_counters_survive_a_state_that_is_removed_in_use(child: Child) -> None:
@@ -191,8 +193,8 @@ def test_counters_survive_a_state_that_is_removed_in_use(child: Child) -> None:
 
     assert all(after.series(ACCRUED)[labels] >= value for labels, value in held.series(ACCRUED).items())
     assert after.value("openai_exporter_state_writable") == 1
-    assert 1 == len(lines(child, "the state file was removed while it was in use: it is written anew"))
-    assert [] == lines(child, "set aside")
+    assert 1 == len(lines(child, "state_file_restored"))
+    assert [] == lines(child, "state_set_aside")
 
 
 def test_a_second_exporter_on_the_same_file_refuses(child: Child) -> None:

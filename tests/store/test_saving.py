@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.catalog import DAY, PollResult
-from exporter.store import Name, Refusal, Store
+from exporter.store import Name, Refusal, Store, read_baselines
 from tests.support.ledger_harness import TODAY, YESTERDAY, A, B, LedgerHarness, costs, dollars, plan
 
 _WAL_HEADER, _FRAME_HEADER = 32, 24
@@ -65,7 +65,7 @@ def test_a_snapshot_of_several_ledgers_is_one_transaction(store: Store, path: Pa
     before = commits(path)
     for desk in tracked_ledgers:
         desk.poll(publish=False)
-    tracked_ledgers[0].coordinator.commit(tracked_ledgers, {"default": "org-1"}, tracked_ledgers[0].now)
+    tracked_ledgers[0].coordinator.commit(tracked_ledgers, {"default": "org-1"}, tracked_ledgers[0].moment)
 
     assert before + 1 == commits(path)
 
@@ -80,7 +80,7 @@ def test_nothing_is_written_while_nothing_happens(store: Store, path: Path) -> N
     assert before == commits(path)
 
 
-@pytest.mark.parametrize("table", ["present", "cells"])
+@pytest.mark.parametrize("table", ["bucket_rows", "bucket_values"])
 def test_only_changed_buckets_are_written(store: Store, path: Path, table: str) -> None:
     """The others keep the rows that they had."""
     desk = desk_of(store)
@@ -96,13 +96,13 @@ def test_a_poll_without_news_writes_no_values(store: Store, path: Path) -> None:
     """Only that it was."""
     desk = desk_of(store)
     desk.wait()
-    tables = ("present", "cells", "tallies")
+    tables = ("bucket_rows", "bucket_values", "counters")
     before = [rows(path, table, "rowid, *") for table in tables]
     desk.now += 60
     desk.poll()
 
     assert before == [rows(path, table, "rowid, *") for table in tables]
-    assert desk.now in {time for (time,) in rows(path, "buckets", "read")}
+    assert desk.now in {time for (time,) in rows(path, "buckets", "read_at")}
 
 
 def test_a_few_changes_among_many_series_are_cheap_to_write(store: Store, path: Path) -> None:
@@ -131,7 +131,7 @@ def test_old_buckets_leave_the_file(store: Store, path: Path) -> None:
     horizon = TODAY - DAY
 
     assert [(horizon,)] * 3 == [
-        *(pair for table in ("buckets", "present", "cells") for pair in rows(path, table, "min(start)"))
+        *(pair for table in ("buckets", "bucket_rows", "bucket_values") for pair in rows(path, table, "min(start)"))
     ]
 
 
@@ -144,9 +144,9 @@ def test_forgotten_series_leave_the_file(store: Store, path: Path) -> None:
         desk.report(TODAY + age * DAY, B, 1)
         desk.poll()
 
-    assert {('["b", "m"]',)} == rows(path, "rows", "labels")
+    assert {('["b", "m"]',)} == rows(path, "label_sets", "labels")
     desk.restart()
-    assert [B] == desk.ledger.books[0].rows.sets
+    assert [B] == desk.ledger.stores[0].rows.sets
 
 
 def test_the_file_does_not_grow_with_time(store: Store, path: Path) -> None:
@@ -171,7 +171,7 @@ def test_another_identity_takes_the_place_of_the_old_one(store: Store, path: Pat
     desk.report(TODAY, ("a",), 100)
     desk.poll()
 
-    assert {('["a"]',)} == rows(path, "rows", "labels")
+    assert {('["a"]',)} == rows(path, "label_sets", "labels")
     assert 5 == len(rows(path, "buckets", "start"))
 
 
@@ -182,7 +182,7 @@ def test_organizations_names_and_refusals_are_kept(path: Path) -> None:
     desk.refusal = Refusal(("batch",), 17.5)
     desk.unsaved = True
     names = [Name("default", "project", "a", {"name": 'Äpöllo "1"'}), Name("default", "user", "u", {})]
-    desk.coordinator.commit([desk], {"default": "org-1"}, desk.now, names)
+    desk.coordinator.commit([desk], {"default": "org-1"}, desk.moment, names)
     store.close()
     again = Store(path)
 
@@ -207,7 +207,7 @@ def test_measures_that_are_switched_off_leave_the_file(store: Store, path: Path)
     desk.report(TODAY, A, 100)
     desk.poll()
 
-    assert {(both[0],)} == rows(path, "cells", "measure") == rows(path, "tallies", "measure")
+    assert {(both[0],)} == rows(path, "bucket_values", "measure") == rows(path, "counters", "measure")
     desk.restart(plan(measures=both))
     desk.reported.clear()
     desk.report(TODAY, A, 100, 7)
@@ -246,3 +246,41 @@ def test_a_measure_that_is_switched_on_has_every_bucket_decoded_once(store: Stor
 
 def _with_digests(answer: PollResult) -> PollResult:
     return replace(answer, buckets=tuple(replace(bucket, digest=b"digest") for bucket in answer.buckets))
+
+
+def test_the_baseline_is_remembered_when_its_buckets_are_gone(store: Store, path: Path) -> None:
+    """When it was taken, and what every bucket held then: for history that ends where the counters begin."""
+    desk = LedgerHarness(costs(), store)
+    row = ("a", "gpt")
+    desk.report(YESTERDAY, row, dollars("1.25"))
+    desk.report(TODAY, row, dollars("0.1"))
+    desk.poll()
+    taken = desk.now
+    for age in range(1, 8):
+        desk.now += DAY
+        desk.report(TODAY + age * DAY, ("b", "gpt"), dollars("7"))
+        desk.poll()
+    own = {found.measure: found for found in store.baselines("default")}
+    (other,) = [found for found in read_baselines(path, "default") if found.measure == "cost_usd"]
+
+    assert {"cost_usd", "cost_other_currency"} == own.keys()
+    for found in (own["cost_usd"], other):
+        baseline = found.baseline
+        assert ("costs", ("project_id", "line_item"), taken) == (found.resource, found.label_names, baseline.taken_at)
+        values = {start: values.tolist() for start, (values, _) in baseline.buckets.items() if values.any()}
+        assert (row,) == baseline.label_sets
+        assert {YESTERDAY: [dollars("1.25")], TODAY: [dollars("0.1")]} == values
+    assert [] == store.baselines("another")
+
+
+def test_another_baseline_replaces_the_one_before(store: Store) -> None:
+    """What is remembered is where the present counters began."""
+    desk = desk_of(store)
+    desk.now += DAY
+    desk.restart(replace(desk.plan, group_by=("project_id",)))
+    desk.reported.clear()
+    desk.report(TODAY + DAY, ("a",), 9)
+    desk.poll()
+    (found,) = store.baselines("default")
+
+    assert (("project_id",), desk.now) == (found.label_names, found.baseline.taken_at)

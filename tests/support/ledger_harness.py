@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter.catalog import DAY, QUANTA, Bucket, Measure, Plan, PollResult, Window, resource
+from exporter.clock import Moment
 from exporter.ledger import ApplyResult, Ledger
 from exporter.publisher.commit import CommitCoordinator
 from exporter.store import Refusal, Store
@@ -62,6 +63,8 @@ class LedgerHarness:
     plan: Plan = field(default_factory=plan)
     store: Store | None = None
     now: float = NOW
+    clock_error: float = 0.0
+    """Seconds by which the wall clock is ahead."""
     hold: float = HOLD
     reported: dict[int, list[dict[Labels, Values]]] = field(default_factory=dict)
     """For each start of a bucket and each sheet the rows."""
@@ -81,6 +84,11 @@ class LedgerHarness:
         self.coordinator = CommitCoordinator(self.store, self.hold)
         self.ledger = self.store.load(self.organization, self.plan) if self.store else Ledger(self.plan)
         self.unsaved = False
+
+    @property
+    def moment(self) -> Moment:
+        """The present moment: the wall clock may be wrong."""
+        return Moment(self.now + self.clock_error, self.now)
 
     def report(self, start: float, labels: Labels, *values: float | None, sheet: int = 0) -> None:
         """Set what is reported of a row in a bucket; without values it is there no more."""
@@ -117,7 +125,7 @@ class LedgerHarness:
 
     def publish(self) -> bool:
         """Commit, and return whether that succeeded."""
-        return self.coordinator.commit([self], {}, self.now)
+        return self.coordinator.commit([self], {}, self.moment)
 
     def wait(self, seconds: float = HOLD) -> None:
         """Let time pass, and publish."""
@@ -126,7 +134,7 @@ class LedgerHarness:
 
     def views(self) -> Mapping[tuple[str, str], dict[Labels, float]]:
         """Return what is shown, by measure and by window, `today` or `accrued`."""
-        views, _ = self.coordinator.views(self, self.now)
+        views, _ = self.coordinator.views(self, self.moment)
         return {
             (face.measure.name, "accrued" if face.counter else face.window or "today"): {
                 labels: value
