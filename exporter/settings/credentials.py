@@ -2,6 +2,7 @@
 
 import os
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,7 +16,7 @@ from exporter.settings.sources import EnvironmentSource
 
 _MAX_BYTES: Final = 4096
 """A larger file contains something else than a key."""
-_ASSIGNMENT: Final = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*[=:]\s*\S.*")
+_ASSIGNMENT: Final = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*[=:]\s*(\S.*)")
 _QUOTES: Final = "\"'`"
 
 
@@ -97,12 +98,27 @@ def read_proxy_auth(path: Path) -> str:
 def validated_proxy_auth(text: str, origin: str) -> str:
     """Return `user:password` without surrounding white space. Raises KeyUnavailableError."""
     auth = text.strip()
-    user, colon, password = auth.partition(":")
+    user, colon, _ = auth.partition(":")
     if not user or not colon or not auth.isprintable():
         raise KeyUnavailableError(f"{origin} does not contain user:password on one line")
-    register_secret(auth)
-    register_secret(password)
+    _register(auth)
     return auth
+
+
+def register_environment(environ: Mapping[str, str]) -> None:
+    """Register the secrets of the environment for redaction, so that no message about the settings shows one."""
+    for name in ("OPENAI_ADMIN_KEY", "OPENAI_API_KEY", PROXY_AUTH):
+        text = environ.get(name, "").strip()
+        assigned = name != PROXY_AUTH and _ASSIGNMENT.fullmatch(text)
+        _register((assigned[1] if assigned else text).strip(_QUOTES))
+
+
+def _register(secret: str) -> None:
+    """Register a secret, its password if it is `user:password`, and the form in which HTTP sends that."""
+    register_secret(secret)
+    if ":" in secret:
+        register_secret(secret.partition(":")[2])
+        register_secret(b64encode(secret.encode()).decode())
 
 
 def _read_text(path: Path) -> str:

@@ -10,7 +10,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
 
-from exporter.settings.credentials import Credentials, KeyUnavailableError, read_proxy_auth, validated_proxy_auth
+from exporter.settings.credentials import (
+    Credentials,
+    KeyUnavailableError,
+    read_proxy_auth,
+    register_environment,
+    validated_proxy_auth,
+)
 from exporter.settings.messages import Problem, SettingsError, problems_of, suggestion
 from exporter.settings.model import COMMANDS, KEYLESS, PROXY_AUTH, Assets, Backfill, CommandSettings, Demo, Simulate
 from exporter.settings.options import Option, options
@@ -36,6 +42,7 @@ def load(command: str, arguments: Sequence[str] = (), environ: Mapping[str, str]
     a command that does not exist.
     """
     model = COMMANDS[command]
+    register_environment(environ)
     known = tuple(options(model))
     flags, problems = parse_flags(known, arguments)
     problems += unknown_variables(known, environ)

@@ -1,4 +1,4 @@
-"""What commands are tried with: a simulated organization, and loggers that are left as they were."""
+"""Fixtures for commands: a simulated organization, and loggers that are restored."""
 
 import logging
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def url(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def logging_restored() -> Iterator[None]:
-    """Leave the loggers as they were."""
+    """Restore the loggers."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

@@ -1,4 +1,4 @@
-"""`backfill` as a command: the file, what it says, and the exit status."""
+"""`backfill` as a command: the file, the messages and the exit status."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +14,13 @@ FAST = ("--api.requests-per-minute", "60000")
 
 
 def only(*names: str) -> list[str]:
-    """Return the flags that switch everything else off."""
+    """Return the flags that disable all other resources."""
     others = [row.name.replace("_", "-") for row in CATALOG if row.name not in names]
     return [f"--resources.{name}.enabled=false" for name in others]
 
 
 def test_truth(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each day's samples add up to what the API reports of that day; pages are followed."""
+    """Each day's samples add up to the API's report of that day, over several pages."""
     output = tmp_path / "history.om"
     words = ["backfill", "--since", "70d", "--output", str(output), "--label", "job=openai", *FAST]
     status = main([*words, "--label=instance=a:1", "--api.base-url", url, *only("costs", "embeddings")])
@@ -49,7 +49,7 @@ def test_truth(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_standard_output(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a hyphen the history is on standard output and everything else on standard error."""
+    """With a hyphen, history is written to standard output and everything else to standard error."""
     yesterday = f"{datetime.fromtimestamp(day_of(datetime.now(UTC).timestamp()) - DAY, UTC):%Y-%m-%d}"
     status = main(["backfill", f"--since={yesterday}", "--output=-", *FAST, "--api.base-url", url, *only("embeddings")])
 
@@ -64,7 +64,7 @@ def test_standard_output(url: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_refused_key(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key that may not read ends it with status 1 and advice, and the old file stays."""
+    """A key without access ends it with status 1 and advice, and the old file is kept."""
     output = tmp_path / "history.om"
     output.write_text("old")
     monkeypatch.setenv("OPENAI_ADMIN_KEY", keys.ORDINARY)
@@ -78,8 +78,8 @@ def test_refused_key(
     assert keys.ORDINARY not in said
 
 
-def test_trouble_on_the_way(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A failure that passes is told and tried again; an endpoint that is not there is left out."""
+def test_retries(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A temporary failure is printed and retried; a missing endpoint is left out."""
     simulator.faults.add("rate_limited", path="costs", count=1, retry_after=1)
     simulator.faults.add("unsupported", path="embeddings")
     output = tmp_path / "history.om"
@@ -94,7 +94,7 @@ def test_trouble_on_the_way(url: str, simulator: Simulator, tmp_path: Path, caps
 
 
 def test_refused_grouping(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A grouping that the API refuses is narrowed, as it is live."""
+    """A grouping that the API refuses is narrowed, as `run` does."""
     simulator.set_policy(costs_by_user_and_project=False)
     grouping = [f"--resources.costs.group-by={name}" for name in ("project_id", "user_id")]
     output = tmp_path / "history.om"
@@ -107,7 +107,7 @@ def test_refused_grouping(url: str, simulator: Simulator, tmp_path: Path, capsys
 
 
 def test_refused_request(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A refusal for another reason ends it."""
+    """A refusal for another reason ends the command."""
     simulator.faults.add("status", status=400, message="No such thing.")
     words = ["backfill", "--since=5d", f"--output={tmp_path / 'history.om'}", *FAST, "--api.base-url", url]
 
@@ -116,22 +116,22 @@ def test_refused_request(url: str, simulator: Simulator, tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("words", "message"),
     [
         (["--since=1h", "--until=1h"], "there is no whole UTC day between"),
         (["--since=5d", "--label", "model=x"], "'model' is a label of the metrics themselves"),
     ],
 )
-def test_senseless(url: str, words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Flags that make no sense end it with status 2 before anything is asked."""
+def test_contradictory_flags(url: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Contradictory flags end it with status 2 before any request."""
     status = main(["backfill", "--output=-", *words, "--api.base-url", url])
 
     assert 2 == status
-    assert complaint in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_no_place(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that does not exist is named."""
+def test_missing_directory(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names a directory that does not exist."""
     output = tmp_path / "nowhere" / "history.om"
     status = main(["backfill", "--since=5d", f"--output={output}", *FAST, "--api.base-url", url])
 

@@ -17,7 +17,7 @@ FEW = tuple(
 
 
 def test_good(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Status 0, a line per endpoint that is switched on, and a verdict as the last line."""
+    """Status 0, a line per enabled endpoint, and the result as the last line."""
     status = main(["check", "--api.base-url", url, *FAST, *FEW])
 
     lines = capsys.readouterr().out.splitlines()
@@ -39,7 +39,7 @@ def test_good(url: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bad(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Status 1 where usage and costs cannot be read; advice stands once, the key nowhere."""
+    """Status 1 where usage and costs cannot be read; advice is printed once, the key never."""
     monkeypatch.setenv("OPENAI_ADMIN_KEY", keys.MANAGEMENT_ONLY)
     status = main(["check", "--api.base-url", url, *FAST, *FEW])
 
@@ -52,7 +52,7 @@ def test_bad(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 def test_ordinary_key_alone(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With nothing but an ordinary key the report names the variable that it came from."""
+    """With only an ordinary key, the report names the variable that contains it."""
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
     monkeypatch.setenv("OPENAI_API_KEY", keys.ORDINARY)
     status = main(["check", "--api.base-url", url, *FAST])
@@ -64,7 +64,7 @@ def test_ordinary_key_alone(url: str, monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_several_organizations(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every organization is examined and gets its verdict; one that fails decides the status."""
+    """Every organization is checked and gets a result; one failure decides the status."""
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
     monkeypatch.setenv("GOOD_KEY", keys.OTHER_ORGANIZATION)
     monkeypatch.setenv("BAD_KEY", keys.ORDINARY)
@@ -84,7 +84,7 @@ def test_several_organizations(
 
 
 def test_settings_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Settings that are wrong end it before anything is asked, with status 2."""
+    """Wrong settings end it with status 2 before any request."""
     status = main(["check", "--api.base-url", url, "--poll.interval", "soon"])
 
     assert 2 == status
@@ -92,7 +92,7 @@ def test_settings_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_names_as_configured(url: str, simulator: Simulator) -> None:
-    """Names and limits are asked for as they are configured."""
+    """Names and limits are requested as configured."""
     main(["check", "--api.base-url", url, *FAST, *FEW, "--names.projects=false", "--limits.organization=false"])
 
     assert 6 == len(simulator.requests)

@@ -1,4 +1,4 @@
-"""Where settings come from, and which source wins."""
+"""The sources of settings and their precedence."""
 
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
-    """Each source gives what the stronger ones leave open, member by member."""
+    """Each source sets what the sources before it do not, member by member."""
     file = _file(tmp_path, "poll: {interval: 1s, cost_interval: 1s, directory_interval: 1s}\nmax_series: 7\n")
     environ = _KEY | {
         "OPENAI_EXPORTER_CONFIG__FILE": file,
@@ -86,7 +86,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
 
 
 def test_the_flag_for_the_file_wins_over_the_variable(tmp_path: Path) -> None:
-    """The file itself is a setting like others, whose last flag counts."""
+    """The path of the file is a setting like others, and the last flag counts."""
     file = _file(tmp_path, "new_counter_hold: 0\n")
     environ = _KEY | {"OPENAI_EXPORTER_CONFIG__FILE": "no/such.yaml"}
 
@@ -95,12 +95,12 @@ def test_the_flag_for_the_file_wins_over_the_variable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "web:\nresources:\n  costs:\n"])
 def test_empty_files_and_sections_change_nothing(tmp_path: Path, text: str) -> None:
-    """A file whose members are all commented out is a file of defaults."""
+    """A file whose members are all commented out sets nothing."""
     assert load("metrics", [], {}) == load("metrics", ["--config.file", _file(tmp_path, text)], {})
 
 
 def test_empty_variables_count_as_not_set() -> None:
-    """Compose files and charts pass on what is not set as empty text."""
+    """Compose files and charts pass unset values as empty text."""
     settings = load("run", [], _KEY | {"OPENAI_EXPORTER_WEB__LISTEN_ADDRESS": "", "OPENAI_PROJECT_ID": " "})
 
     assert 10180 == settings.web.listen_address[0].port
@@ -108,7 +108,7 @@ def test_empty_variables_count_as_not_set() -> None:
 
 
 def test_lists_are_json_in_the_environment_and_repeated_flags(tmp_path: Path) -> None:
-    """All three spellings mean the same, commas and capitals within a value included."""
+    """All three forms are equivalent, also for values with commas and capitals."""
     expected = (("line_items", "GPT-6, input"), ("line_items", "o9, output"))
     file = _file(tmp_path, "resources: {costs: {line_items: ['GPT-6, input', 'o9, output']}}")
     variable = {"OPENAI_EXPORTER_RESOURCES__COSTS__LINE_ITEMS": '["o9, output", "GPT-6, input"]'}
@@ -120,14 +120,14 @@ def test_lists_are_json_in_the_environment_and_repeated_flags(tmp_path: Path) ->
 
 
 def test_an_empty_flag_is_an_empty_list() -> None:
-    """Ungrouped, and without windows."""
+    """It turns grouping and windows off."""
     plan = _organization("--resources.costs.group-by=", "--resources.costs.windows=").plans[0]
 
     assert ((), ()) == (plan.group_by, plan.windows)
 
 
 def test_mappings_are_json_in_the_environment_and_pairs_on_the_command_line() -> None:
-    """Project ids keep their capitals."""
+    """Project IDs keep their case."""
     assert {"proj_A": 5.0} == _organization(OPENAI_EXPORTER_BUDGETS__PROJECTS='{"proj_A": 5}').budgets.projects
     assert {"proj_A": 5.0, "b": 0.5} == _organization(
         "--budgets.projects", "proj_A=5", "--budgets.projects=b=0.5", "--budgets.monthly-usd", "9"
@@ -144,7 +144,7 @@ def test_mappings_are_json_in_the_environment_and_pairs_on_the_command_line() ->
     ],
 )
 def test_a_flag_for_true_may_stand_alone(words: list[str], expected: tuple[bool, bool]) -> None:
-    """With or without a value, before another flag or at the end."""
+    """With or without a value, before another flag or at the end of the command line."""
     metadata = _organization(*words).metadata
 
     assert expected == ("project_spend_limit" in metadata, "rate_limits" in metadata)
@@ -160,13 +160,13 @@ def test_a_flag_for_true_may_stand_alone(words: list[str], expected: tuple[bool,
         ({}, str(Path("~/.local/state/openai-usage-exporter/state.db").expanduser())),
     ],
 )
-def test_the_state_has_a_place_of_its_own(environ: dict[str, str], path: str) -> None:
-    """The setting, else systemd's directory, else the user's."""
+def test_the_default_state_path(environ: dict[str, str], path: str) -> None:
+    """The setting, otherwise systemd's state directory, otherwise the user's."""
     assert Path(path) == load("run", [], _KEY | environ).state_path
 
 
-def test_backfill_has_flags_of_its_own() -> None:
-    """How far back, where to, and the labels that live samples have."""
+def test_flags_of_backfill() -> None:
+    """Range, output, step and the labels of the scrape job."""
     words = [
         "--since",
         "90d",
@@ -191,8 +191,8 @@ def test_backfill_has_flags_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("command", "port"), [("simulate", 10181), ("demo", 10180)])
-def test_simulations_listen_on_loopback_and_read_no_key(command: str, port: int, tmp_path: Path) -> None:
-    """A file that sets another member of the section does not open the listener."""
+def test_simulations_listen_on_loopback_and_need_no_key(command: str, port: int, tmp_path: Path) -> None:
+    """Setting another member of the section keeps the loopback default."""
     file = _file(tmp_path, "web: {config: {file: web.yaml}}")
 
     settings = load(command, ["--seed", "3", "--config.file", file], _KEY)
@@ -203,12 +203,12 @@ def test_simulations_listen_on_loopback_and_read_no_key(command: str, port: int,
 
 
 def test_a_loopback_default_can_be_overridden() -> None:
-    """In a container the demo listens where it is told to."""
+    """In a container the demo listens on the configured address."""
     assert (Address("", 1),) == load("demo", ["--web.listen-address", ":1"], {}).web.listen_address
 
 
-def test_no_command_is_made_up() -> None:
-    """The caller has looked the command up before."""
+def test_an_unknown_command_is_a_programming_error() -> None:
+    """The command line is parsed before settings are loaded."""
     with pytest.raises(KeyError):
         load("serve", [], _KEY)
 
@@ -226,10 +226,10 @@ _EXAMPLES: dict[str, Any] = {
 }
 
 
-def _example(leaf: Option) -> str:
-    if leaf.dotted in _EXAMPLES:
-        return str(_EXAMPLES[leaf.dotted])
-    return {Shape.BOOL: "true", Shape.MAP: "a=1"}.get(leaf.shape, "7d" if "windows" in leaf.path else "2")
+def _example(option: Option) -> str:
+    if option.dotted in _EXAMPLES:
+        return str(_EXAMPLES[option.dotted])
+    return {Shape.BOOL: "true", Shape.MAP: "a=1"}.get(option.shape, "7d" if "windows" in option.path else "2")
 
 
 def _problems(command: str, words: list[str], environ: dict[str, str]) -> tuple[Problem, ...]:
@@ -242,24 +242,24 @@ def _problems(command: str, words: list[str], environ: dict[str, str]) -> tuple[
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_setting_has_a_flag_and_a_variable(command: str) -> None:
-    """None is refused as unknown by the command that lists it, whatever else is said of its value."""
+    """No listed setting is refused as unknown, by flag or by variable."""
     required = {"backfill": ["--since", "1d", "--output", "-"]}.get(command, [])
     tested = set() if command == "run" else {*options(COMMANDS["run"])}
-    for leaf in {*options(COMMANDS[command])} - tested:
-        if leaf.source == "file" or leaf.dotted in {"config.file", "api.ca_file"}:
+    for option in {*options(COMMANDS[command])} - tested:
+        if option.source == "file" or option.dotted in {"config.file", "api.ca_file"}:
             continue
-        example = _example(leaf)
-        written = [example] if leaf.shape is Shape.LIST else example
-        values = [([*required, leaf.flag, example], _KEY)]
-        if leaf.source is None:
-            spelled = str(written).replace("'", '"') if leaf.shape is not Shape.MAP else '{"a": 1}'
-            values.append((required, _KEY | {leaf.variable: spelled}))
+        example = _example(option)
+        written = [example] if option.shape is Shape.LIST else example
+        values = [([*required, option.flag, example], _KEY)]
+        if option.source is None:
+            spelled = str(written).replace("'", '"') if option.shape is not Shape.MAP else '{"a": 1}'
+            values.append((required, _KEY | {option.variable: spelled}))
         for words, environ in values:
             assert not [problem for problem in _problems(command, words, environ) if "unknown" in problem.what]
 
 
 def test_yaml_anchors_and_merges_are_understood(tmp_path: Path) -> None:
-    """A member that stands beside a merge is not one that stands twice."""
+    """A member next to a merge is not a duplicate."""
     text = """
 resources:
   images: &fine {bucket_width: 1h, interval: 5m}
@@ -272,9 +272,49 @@ resources:
     }
 
 
-def test_authorities_of_ones_own_are_read_at_the_start(tmp_path: Path) -> None:
-    """A file with certificates is accepted, and handed on as a path."""
+def test_certificate_authorities_are_checked_at_startup(tmp_path: Path) -> None:
+    """A valid file is accepted, and passed on as a path."""
     path = tmp_path / "ca.pem"
     path.write_bytes(Path(certifi.where()).read_bytes())
 
     assert path == load("run", ["--api.ca-file", str(path)], _KEY).api.ca_file
+
+
+def test_credentials_of_the_proxy_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
+    """They are added to the URL for the HTTP client, and shown nowhere."""
+    path = tmp_path / "auth"
+    path.write_text("user:p@ss/word\n")
+    flags = ["--api.proxy", "http://proxy.example:3128"]
+
+    from_file = load("run", [*flags, "--api.proxy-auth-file", str(path)], _KEY)
+    from_variable = load("run", flags, _KEY | {"OPENAI_EXPORTER_PROXY_AUTH": "user:p@ss/word"})
+
+    assert from_file.proxy
+    assert from_file.proxy == from_variable.proxy
+    assert "http://user:p%40ss%2Fword@proxy.example:3128" == from_file.proxy.url_with_credentials
+    assert "p@ss" not in f"{from_file}{from_variable!r}"
+    without = load("run", flags, _KEY).proxy
+    assert without
+    assert "http://proxy.example:3128" == without.url_with_credentials
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("model,batch", ("model", "batch")), ("batch", ("batch",)), ('["model"]', ("model",))]
+)
+def test_lists_may_be_separated_by_commas(tmp_path: Path, text: str, expected: tuple[str, ...]) -> None:
+    """In the environment, in a file and on the command line."""
+    variable = {"OPENAI_EXPORTER_RESOURCES__COMPLETIONS__GROUP_BY": text}
+    file = _file(tmp_path, f"resources: {{completions: {{group_by: '{text}'}}}}")
+    sources = [_organization(**variable), _organization("--config.file", file)]
+    if not text.startswith("["):
+        sources.append(_organization(f"--resources.completions.group-by={text}"))
+
+    for organization in sources:
+        assert expected == next(plan.group_by for plan in organization.plans if plan.resource.name == "completions")
+
+
+def test_a_comma_followed_by_a_space_belongs_to_the_value() -> None:
+    """Line items have such names."""
+    (organization,) = load("run", ["--resources.costs.line-items=GPT-6, input,o9, output"], _KEY).organizations
+
+    assert (("line_items", "GPT-6, input"), ("line_items", "o9, output")) == organization.plans[0].filters

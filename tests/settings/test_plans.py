@@ -18,7 +18,7 @@ def _windows(plan: Plan) -> dict[str, list[str]]:
 
 
 def test_every_row_of_the_catalog_has_its_default_plan() -> None:
-    """Grouping and measures of the table, intervals and look-backs of the branch."""
+    """Grouping and measures come from the catalog, intervals and look-back from the API family."""
     plans = _plans()
 
     assert [row.name for row in CATALOG] == list(plans)
@@ -44,7 +44,7 @@ def test_windows_default_to_costs_and_requests() -> None:
 
 
 def test_all_measures_of_usage_can_have_windows() -> None:
-    """Levels still have none: a height is never summed."""
+    """Levels still have none, because they are never summed."""
     plans = _plans("--windows.usage-measures", "all")
 
     for plan in plans.values():
@@ -53,7 +53,7 @@ def test_all_measures_of_usage_can_have_windows() -> None:
 
 
 def test_a_shared_window_applies_where_it_fits() -> None:
-    """Hours go to the one resource that is pulled by the hour, days to all."""
+    """Hours apply to the one resource with hourly buckets, days to all."""
     plans = _plans(
         "--resources.images.bucket-width",
         "1h",
@@ -79,7 +79,7 @@ def test_hours_allow_windows_of_hours_up_to_a_page(windows: list[str]) -> None:
 
 
 def test_minutes_allow_windows_of_minutes_up_to_a_page() -> None:
-    """24 hours are kept at a width of a minute; a window that stands twice is one."""
+    """24 hours are kept at a width of a minute; a duplicate window counts once."""
     words = [word for window in ("15m", "1440m", "24h", "1d", "15m") for word in ("--resources.images.windows", window)]
     plan = _plans("--resources.images.bucket-width", "1m", *words)["images"]
 
@@ -87,7 +87,7 @@ def test_minutes_allow_windows_of_minutes_up_to_a_page() -> None:
 
 
 def test_a_longer_lookback_allows_longer_windows() -> None:
-    """The bound is the setting, not a constant."""
+    """The limit is the setting, not a constant."""
     plans = _plans(
         "--poll.cost-lookback-days",
         "90",
@@ -103,19 +103,19 @@ def test_a_longer_lookback_allows_longer_windows() -> None:
 
 
 def test_a_shorter_lookback_drops_default_windows_silently() -> None:
-    """Only what was asked for is refused."""
+    """Only a configured window is refused."""
     assert ["yesterday", "7d"] == _windows(_plans("--poll.cost-lookback-days", "7")["costs"])["cost_usd"]
 
 
-def test_a_window_for_resources_that_are_off_is_nobodys_fault() -> None:
-    """With the branch switched off there is nothing to fit."""
+def test_a_window_without_enabled_resources_is_accepted() -> None:
+    """With costs disabled there is nothing to check the window against."""
     plans = _plans("--resources.costs.enabled=false", "--windows.costs", "90d")
 
     assert "costs" not in plans
 
 
-def test_what_is_chosen_stands_in_the_order_of_the_table() -> None:
-    """The same choice in another order is the same plan, and keeps its baseline."""
+def test_the_order_of_choices_does_not_matter() -> None:
+    """The same choice in another order is the same plan, which keeps its baseline."""
     one = _plans(
         "--resources.costs.group-by",
         "line_item",
@@ -147,12 +147,12 @@ def test_what_is_chosen_stands_in_the_order_of_the_table() -> None:
 
 @pytest.mark.parametrize(("written", "value"), [("true", "true"), ("false", "false")])
 def test_batch_filters_both_ways(written: str, value: str) -> None:
-    """False is a filter as well, not its absence."""
+    """False is a filter too, not its absence."""
     assert (("batch", value),) == _plans(f"--resources.completions.batch={written}")["completions"].filters
 
 
 def test_detail_measures_are_exported_when_named() -> None:
-    """Beside the default ones, or alone; what is always exported stays."""
+    """In addition to the default ones, or alone; measures that are always exported stay."""
     beside = _plans("--resources.costs.measures", "default", "--resources.costs.measures", "cost_quantity")["costs"]
     alone = _plans("--resources.images.measures", "images_requests")["images"]
 
@@ -160,8 +160,8 @@ def test_detail_measures_are_exported_when_named() -> None:
     assert ["images_requests"] == [measure.name for measure in alone.measures]
 
 
-def test_pace_and_size_can_be_set_for_one_resource() -> None:
-    """Beside the setting for all."""
+def test_interval_and_max_series_can_be_set_for_one_resource() -> None:
+    """They override the general settings."""
     plans = _plans(
         "--max-series",
         "10",
@@ -182,8 +182,8 @@ def test_pace_and_size_can_be_set_for_one_resource() -> None:
     assert (3600, 4) == (plans["images"].stale_after, plans["images"].refetch_days)
 
 
-def test_a_resource_may_narrow_the_organizations_filter() -> None:
-    """But not leave it."""
+def test_a_resource_can_narrow_the_organizations_filter() -> None:
+    """Its own project filter is within the organization's."""
     (organization,) = load(
         "run", ["--resources.costs.project-ids", "proj_a"], _KEY | {"OPENAI_PROJECT_ID": "proj_a"}
     ).organizations

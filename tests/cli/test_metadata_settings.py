@@ -24,7 +24,7 @@ _FLAGS = (
 def _scraped(
     store: Store, until: Callable[[list[str]], bool], *flags: str, url: str = "", **environment: str
 ) -> list[str]:
-    """Return the lines of the first scrape for which something holds, from an exporter that lives so long."""
+    """Return the lines of the first scrape that satisfies a condition."""
     settings = load("run", [*_FLAGS, f"--api.base-url={url}", *flags], environment)
 
     async def live() -> list[str]:
@@ -47,7 +47,7 @@ def _has(*beginnings: str) -> Callable[[list[str]], bool]:
 
 
 def test_settings_decide_what_is_named_and_limited(tmp_path: Path) -> None:
-    """Everything that is switched on is scraped, with the exporter's own metrics of it; names outlive a restart."""
+    """Everything enabled is exported, with the exporter's metrics about it; names survive a restart."""
     store = Store(tmp_path / "state.db")
     sought = _has(
         'openai_user_info{organization="default",role="owner"',
@@ -90,7 +90,7 @@ def test_settings_decide_what_is_named_and_limited(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scoped", [False, True])
 def test_an_ordinary_key_gets_what_the_legacy_endpoints_give(tmp_path: Path, scoped: bool) -> None:  # noqa: FBT001
-    """Costs, usage and credit of the whole organization, and nothing of that where the settings name a project."""
+    """Costs, usage and credit of the whole organization, and none of them with a project filter."""
     store = Store(tmp_path / "state.db")
     up = 'openai_exporter_resource_up{organization="default",resource="costs"}'
     degraded = 'openai_exporter_resource_degraded{organization="default",reason="legacy",resource="costs"} 1.0'

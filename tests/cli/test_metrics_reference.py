@@ -18,7 +18,7 @@ _ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>\w+) \| (?P<labels>[^|]*) \|
 
 @pytest.fixture(scope="module")
 def document() -> str:
-    """Give the text as it is committed."""
+    """Give the committed text."""
     return _DOCUMENT.read_text()
 
 
@@ -28,14 +28,14 @@ def documented(document: str) -> dict[str, tuple[str, list[str]]]:
 
 
 def test_no_drift(document: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command prints what is committed; after a change, run `make docs`."""
+    """The command prints the committed text; after a change, run `make docs`."""
     status = main(["metrics"])
 
     assert (0, document) == (status, capsys.readouterr().out)
 
 
 def test_complete(document: str) -> None:
-    """Every family stands there once: those of the table, names and limits, and the exporter's own."""
+    """Every family is listed once: those of both tables, and the exporter's own."""
     own = text_string_to_metric_families(render(Telemetry().registry, Format.TEXT).decode())
     expected = [
         *(family.name for family in reference()),
@@ -64,25 +64,25 @@ def test_complete(document: str) -> None:
     ],
 )
 def test_rows(document: str, name: str, kind: str, labels: list[str]) -> None:
-    """A row has the family's type and its labels."""
+    """A row has the family's type and labels."""
     assert (kind, labels) == documented(document)[name]
 
 
 def test_levels(document: str) -> None:
-    """What is a level has neither windows nor a counter."""
+    """A level has neither windows nor a counter."""
     assert "openai_vector_stores_usage_bytes" in documented(document)
     assert "vector_stores_usage_bytes" not in document.replace("`openai_vector_stores_usage_bytes`", "")
 
 
 def test_fields(document: str) -> None:
-    """Every measure of the table stands beside the field that it comes from."""
+    """Every measure is listed with the API field that it comes from."""
     for resource in CATALOG:
         for measure in resource.measures:
             assert f"| `{resource.path}` `{measure.field}` |" in document
 
 
 def test_opt_in(document: str) -> None:
-    """Measures that have to be asked for say so."""
+    """Opt-in measures say so."""
     lines = {line.split("`")[1]: line for line in document.splitlines() if line.startswith("| `openai_")}
     for resource in CATALOG:
         for measure in resource.measures:
