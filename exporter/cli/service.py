@@ -142,6 +142,7 @@ class Service:
             openai_id=self._store.organization(settings.name) if self._store else "",
             metadata_plan=_metadata_plan(settings, self._settings.poll),
             names=self._store.names(settings.name) if self._store else (),
+            same_organization=self._settings.same_organization,
             reconciliation_interval=self._settings.poll.reconciliation_interval,
         )
 

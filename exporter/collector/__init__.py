@@ -2,9 +2,10 @@
 
 from exporter.collector.bucket_job import BucketJob, LedgerStore, NoStore
 from exporter.collector.client_metrics import ClientMetrics
+from exporter.collector.identity import OrganizationChanged
 from exporter.collector.metadata import MetadataPlan
 from exporter.collector.metadata_families import ALL, MetricDesc
-from exporter.collector.organization import Organization, OrganizationChanged
+from exporter.collector.organization import Organization
 from exporter.collector.poller import Job, Poller, Source, Status
 from exporter.collector.schedule import Outcome, Schedule
 

@@ -57,7 +57,7 @@ class JobContext:
     telemetry: Telemetry
     run: Runner
     """Does work on the thread that owns the ledgers."""
-    admit: Callable[[PollResult], None]
+    admit: Callable[[str, PollResult], None]
     """Raises UpstreamError when an answer is another organization's."""
 
 
@@ -97,7 +97,7 @@ class BucketJob:
         answer = _with_open_day(plan, answer, self.ledger.digests)
         self.status.answered = True
         try:
-            self._context.admit(answer)
+            self._context.admit(self.name, answer)
         except UpstreamError as refused:
             self._context.observer.error(self.name, refused)
             raise

@@ -1,7 +1,7 @@
 """One organization: its client, its ledgers, and the jobs that keep them in step."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
@@ -9,6 +9,8 @@ from exporter.catalog import Plan, PollResult
 from exporter.clock import Clock
 from exporter.collector.bucket_job import BucketJob, JobContext, LedgerStore
 from exporter.collector.client_metrics import ClientMetrics
+from exporter.collector.failure_log import FailureLog
+from exporter.collector.identity import OrganizationChanged, OrganizationIdentity
 from exporter.collector.label_index import LabelIndex
 from exporter.collector.metadata import Metadata, MetadataPlan
 from exporter.collector.metadata_families import MetadataContext
@@ -16,18 +18,9 @@ from exporter.collector.name_cache import NameCache
 from exporter.collector.poller import Job, Poller, Source
 from exporter.collector.reconciliation import ReconciliationJob, reconcilable
 from exporter.exposition import OrganizationReport, ResourceReport
-from exporter.openai import Client, Forbidden, MetadataClient, Runner, Throttle
+from exporter.openai import Client, MetadataClient, Runner, Throttle
 from exporter.store import Name
 from exporter.telemetry import Telemetry
-
-
-class OrganizationChanged(Forbidden):  # named as its base is
-    """The key belongs to another organization than the one that the state bucket_jobs."""
-
-    advice_text = (
-        "Give the key of the organization that this state belongs to; "
-        "for another organization use another name, or another state.path."
-    )
 
 
 class Organization:
@@ -49,10 +42,14 @@ class Organization:
         metadata_plan: MetadataPlan | None = None,
         names: Iterable[Name] = (),
         reconciliation_interval: float = 0.0,
+        same_organization: Collection[str] = (),
     ) -> None:
-        """`openai_id` and `names` are what the state remembers: of the header `openai-organization`, and of names."""
+        """Take what the state remembers: `openai_id` of the header `openai-organization`, and `names`.
+
+        `reconciliation_interval`: seconds, 0 for never; `same_organization`: OpenAI ids of one organization.
+        """
         self.name = name
-        self.openai_id = openai_id
+        self._identity = OrganizationIdentity(openai_id, same_organization)
         self._client, self._throttle, self._clock, self._telemetry = client, throttle, clock, telemetry
         self._log = structlog.get_logger("poll").bind(organization=name)
         context = JobContext(name, client, watch, clock, telemetry, run, self._admit)
@@ -83,6 +80,11 @@ class Organization:
         self._show()
 
     @property
+    def openai_id(self) -> str:
+        """The OpenAI organization that the key belongs to, for the state; empty while unknown."""
+        return self._identity.known
+
+    @property
     def ready(self) -> bool:
         """Whether everything with buckets has been polled once, with whatever result: names may come later."""
         return all(job.status.decided for job in self.jobs if job.counts)
@@ -95,9 +97,10 @@ class Organization:
             polled()
 
         self._watch.refused = decided
+        failures = FailureLog()
         async with asyncio.TaskGroup() as group:
             for job in self.jobs:
-                poller = Poller(self.name, job, self._clock, self._telemetry, decided)
+                poller = Poller(self.name, job, self._clock, self._telemetry, decided, failures=failures)
                 group.create_task(poller.run(), name=f"{self.name}/{job.name}")
 
     async def close(self) -> None:
@@ -167,17 +170,16 @@ class Organization:
         counted = [job.status for job in self.jobs if job.counts and job.status.supported]
         telemetry.up.labels(self.name).set(bool(counted) and all(status.up for status in counted))
 
-    def _admit(self, answer: PollResult) -> None:
-        if not answer.organization:
-            return
-        if self.openai_id and answer.organization != self.openai_id:
+    def _admit(self, resource: str, answer: PollResult) -> None:
+        before = self._identity.known
+        try:
+            self._identity.admit(resource, answer.organization)
+        except OrganizationChanged:
             for job in self.bucket_jobs:
                 job.status.degraded.add("organization_changed")
-            raise OrganizationChanged(
-                f"the key belongs to {answer.organization}, but the state mirrors {self.openai_id}: nothing is applied"
-            )
-        if not self.openai_id:
-            self._log.info("mirrors an OpenAI organization", openai_organization=answer.organization)
-        self.openai_id = answer.organization
-        for job in self.bucket_jobs:
-            job.status.degraded.discard("organization_changed")
+            raise
+        if self._identity.known != before:
+            self._log.info("organization_identified", openai_organization=self._identity.known, before=before)
+        if answer.organization:
+            for job in self.bucket_jobs:
+                job.status.degraded.discard("organization_changed")

@@ -8,9 +8,10 @@ from typing import Final, Protocol
 import structlog
 
 from exporter.clock import Clock
+from exporter.collector.failure_log import FailureLog
 from exporter.collector.schedule import Outcome, Schedule
 from exporter.exposition import Family
-from exporter.openai import NotFound, Priority, UpstreamError
+from exporter.openai import MissingScopes, NetworkError, NotFound, Priority, UpstreamError
 from exporter.telemetry import Telemetry
 
 _IN_A_ROW: Final = 3
@@ -73,15 +74,21 @@ class Poller:
     """Polls one job for as long as the process lives."""
 
     def __init__(
-        self, organization: str, job: Job, clock: Clock, telemetry: Telemetry, decided: Callable[[], None]
+        self,
+        organization: str,
+        job: Job,
+        clock: Clock,
+        telemetry: Telemetry,
+        decided: Callable[[], None],
+        *,
+        failures: FailureLog | None = None,
     ) -> None:
-        """`decided` is called after every poll, with the job's status brought up to date."""
+        """`decided` is called after every poll; pollers that share `failures` log a common cause once."""
+        self._failures = failures or FailureLog()
         self._job, self._clock, self._telemetry, self._decided = job, clock, telemetry, decided
         self._labels = organization, job.name
         self._organization = organization
         self._log = structlog.get_logger("poll").bind(organization=organization, resource=job.name)
-        self._logged = ""
-        """The message of the last failure, which is not logged twice in a row."""
         self._absences = 0
         """How many polls in a row were answered with 404."""
         self._refusals = 0
@@ -110,13 +117,13 @@ class Poller:
         except Exception as error:  # noqa: BLE001 # a defect must not end the polling of this resource
             self._log.exception("poll_crashed")
             status.up, status.error = False, f"{type(error).__name__}: {error}"
-            self._logged = status.error
+            self._failures.failed(self._job.name, status.error, shared=False)
             status.advice = "This is a defect of the exporter: please report it with the log."
             outcome = Outcome.FAILED
         else:
-            if self._logged:
+            if self._failures.succeeded(self._job.name):
                 self._log.info("poll_recovered")
-            self._logged, self._absences, self._refusals = "", 0, 0
+            self._absences, self._refusals = 0, 0
             status.up, status.error, status.advice, status.supported = True, "", "", True
             status.answered = True
             status.degraded.discard("unsupported")
@@ -129,7 +136,9 @@ class Poller:
         status = self._job.status
         status.up = False
         status.error, status.advice = str(error), error.advice
-        repeated, self._logged = self._logged == error.message, error.message
+        shared = error.needs_human or isinstance(error, NetworkError)
+        cause = " ".join(error.scopes) if isinstance(error, MissingScopes) else error.message
+        new = self._failures.failed(self._job.name, cause, shared=shared)
         self._absences = self._absences + 1 if isinstance(error, NotFound) else 0
         self._refusals = self._refusals + 1 if error.needs_human else 0
         if self._absences >= _IN_A_ROW and not status.answered and self._job.priority is not Priority.COSTS:
@@ -138,6 +147,6 @@ class Poller:
             status.supported = False
             status.degraded.add("unsupported")
             return Outcome.UNSUPPORTED
-        log = self._log.debug if repeated else self._log.warning
+        log = self._log.warning if new else self._log.debug
         log("poll_failed", reason=error.reason, error=str(error), advice=error.advice)
         return Outcome.REFUSED if self._refusals >= _IN_A_ROW else Outcome.FAILED

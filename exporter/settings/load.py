@@ -97,6 +97,7 @@ def _resolved(configured: CommandSettings, environ: Mapping[str, str], reread: C
         "log": configured.log,
         "state_path": configured.state.path or _default_state_path(environ),
         "state_path_is_default": configured.state.path is None,
+        "same_organization": configured.state.same_organization,
         "new_counter_hold": configured.new_counter_hold,
         "organizations": resolve_organizations(configured, credentials, environ, problems),
         "reread": reread,

@@ -94,6 +94,8 @@ class Settings:
     log: Log
     state_path: Path
     state_path_is_default: bool
+    same_organization: tuple[str, ...]
+    """OpenAI ids that are one and the same organization."""
     new_counter_hold: float
     """Seconds."""
     organizations: tuple[OrganizationSettings, ...]

@@ -117,6 +117,8 @@ class State(Section):
 
     path: FilePath | None = None
     """SQLite file; default: openai-usage-exporter/state.db in $STATE_DIRECTORY or the user's state directory"""
+    same_organization: Texts = ()
+    """OpenAI ids (org-...) of one organization: a state of one of them continues with a key of another"""
 
 
 class Log(Section):
