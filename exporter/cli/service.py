@@ -5,7 +5,6 @@ import contextlib
 import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +17,7 @@ from exporter.cli.reload import Reloader
 from exporter.clock import Clock, SystemClock
 from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
 from exporter.exposition import Body, Format, Tail
-from exporter.openai import Client, FallbackClient, Observer, Runner, Throttle, inline
-from exporter.openai.fallback import Told
+from exporter.openai import Client, FallbackSource, Observer, Runner, Throttle, inline
 from exporter.publisher import Publisher
 from exporter.settings import OrganizationSettings, Poll, Settings
 from exporter.store import StateUnwritableError, Store
@@ -127,12 +125,12 @@ class Service:
             client_metrics,
             throttle=throttle,
             run=self._worker.run,
-            on_fallback=client_metrics.legacy,
         )
         return Organization(
             settings.name,
             settings.plans,
             client=client,
+            source=None if settings.project_scoped else self._with_fallback(settings, client, client_metrics),
             throttle=throttle,
             watch=client_metrics,
             clock=self._clock,
@@ -144,6 +142,19 @@ class Service:
             names=self._store.names(settings.name) if self._store else (),
             same_organization=self._settings.same_organization,
             reconciliation_interval=self._settings.poll.reconciliation_interval,
+        )
+
+    def _with_fallback(
+        self, settings: OrganizationSettings, client: Client, client_metrics: ClientMetrics
+    ) -> FallbackSource:
+        """Return the source of an organization that is not filtered by project, which the fallback cannot do."""
+        return FallbackSource(
+            client,
+            client_metrics,
+            self._clock,
+            on_change=client_metrics.fallback_changed,
+            organization=settings.name,
+            organization_id=settings.organization_id or "",
         )
 
 
@@ -175,20 +186,15 @@ def connect(
     *,
     throttle: Throttle | None = None,
     run: Runner = inline,
-    on_fallback: Told | None = None,
 ) -> Client:
     """Return the client of one organization, by default with a throttle for it alone.
 
-    With `on_fallback` the client falls back to the legacy billing endpoints and calls it at each change, unless the
-    settings filter by project, which those endpoints cannot. Raises ValueError where there is no key.
+    Raises ValueError where there is no key.
     """
     if organization.key is None:
         raise ValueError(f"organization {organization.name} has no key")
-    make: Callable[..., Client] = Client
-    if on_fallback and not organization.project_scoped:
-        make = partial(FallbackClient, told=on_fallback, organization=organization.name)
     api, proxy = settings.api, settings.proxy
-    return make(
+    return Client(
         organization.base_url,
         organization.key.read,
         throttle=throttle or Throttle(clock, organization.requests_per_minute),

@@ -12,7 +12,16 @@ from exporter.clock import Clock
 from exporter.collector.poller import Status
 from exporter.collector.schedule import Outcome
 from exporter.ledger import ApplyResult, Identity, Ledger
-from exporter.openai import BadRequest, Client, MissingBucket, Observer, Priority, Runner, UpstreamError, negotiate
+from exporter.openai import (
+    BadRequest,
+    BucketSource,
+    MissingBucket,
+    Observer,
+    Priority,
+    Runner,
+    UpstreamError,
+    negotiate,
+)
 from exporter.store import Refusal
 from exporter.telemetry import Telemetry
 
@@ -51,7 +60,7 @@ class JobContext:
     """What the mirrors of one organization share."""
 
     organization: str
-    client: Client
+    source: BucketSource
     observer: Observer
     clock: Clock
     telemetry: Telemetry
@@ -119,9 +128,9 @@ class BucketJob:
 
     async def _negotiate(self, plan: Plan, now: float, due: float, *, retried: bool) -> tuple[Plan, PollResult]:
         async def ask(plan: Plan) -> PollResult:
-            start, known = await self._context.run(partial(self._reach, plan, now))
-            return await self._context.client.poll(
-                plan, start, due=due, priority=self.priority, known=known, held=self.ledger.digests
+            start, decode_all = await self._context.run(partial(self._reach, plan, now))
+            return await self._context.source.poll(
+                plan, start, due=due, priority=self.priority, known=self.ledger.digests, decode_all=decode_all
             )
 
         suspicious = retried or self._bad_requests >= _SUSPICIOUS
@@ -144,10 +153,12 @@ class BucketJob:
             )
         return answered, answer
 
-    def _reach(self, plan: Plan, now: float) -> tuple[int, dict[int, bytes]]:
+    def _reach(self, plan: Plan, now: float) -> tuple[int, bool]:
+        """Return where a poll has to start, Unix seconds, and whether all buckets have to be decoded."""
         if Identity.of(plan) != self.ledger.identity:
-            return plan.lookback_start(now), {}
-        return self.ledger.start_of_poll(now, full=self._synced_day != day_of(now)), self.ledger.known
+            return plan.lookback_start(now), True
+        full = self._synced_day != day_of(now)
+        return self.ledger.start_of_poll(now, full=full), not self.ledger.known
 
     def _apply(self, plan: Plan, answer: PollResult, retried: float | None) -> ApplyResult:
         regrouped = Identity.of(plan) != self.ledger.identity

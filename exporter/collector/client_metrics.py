@@ -31,10 +31,10 @@ class ClientMetrics:
         if error.pauses_organization:
             self._silenced(resource, error)
 
-    def legacy(self, resource: str, *, standing_in: bool) -> None:
-        """Take note of whether the legacy billing endpoints stand in for a resource's own."""
+    def fallback_changed(self, resource: str, *, active: bool) -> None:
+        """Record whether a resource uses the legacy billing endpoints."""
         if status := self.statuses.get(resource):
-            (status.degraded.add if standing_in else status.degraded.discard)("legacy")
+            (status.degraded.add if active else status.degraded.discard)("legacy")
 
     def duration(self, seconds: float) -> None:
         """Observe how long an attempt took."""
@@ -51,7 +51,7 @@ class ClientMetrics:
 
     def _silenced(self, resource: str, error: UpstreamError) -> None:
         if (refused := self.statuses.get(resource)) and (refused.up or not refused.decided):
-            self._log.warning("every endpoint is silent for a while", resource=resource, error=str(error))
+            self._log.warning("organization_paused", resource=resource, error=str(error))
         for name, status in self.statuses.items():
             if name == resource or not status.decided:
                 status.decided, status.up, status.error, status.advice = True, False, str(error), error.advice

@@ -18,7 +18,7 @@ from exporter.collector.name_cache import NameCache
 from exporter.collector.poller import Job, Poller, Source
 from exporter.collector.reconciliation import ReconciliationJob, reconcilable
 from exporter.exposition import OrganizationReport, ResourceReport
-from exporter.openai import Client, MetadataClient, Runner, Throttle
+from exporter.openai import BucketSource, Client, MetadataClient, Runner, Throttle
 from exporter.store import Name
 from exporter.telemetry import Telemetry
 
@@ -32,6 +32,7 @@ class Organization:
         plans: Sequence[Plan],
         *,
         client: Client,
+        source: BucketSource | None = None,
         throttle: Throttle,
         watch: ClientMetrics,
         clock: Clock,
@@ -44,7 +45,9 @@ class Organization:
         reconciliation_interval: float = 0.0,
         same_organization: Collection[str] = (),
     ) -> None:
-        """Take what the state remembers: `openai_id` of the header `openai-organization`, and `names`.
+        """Take the client and, where buckets do not come from it, their `source`.
+
+        The state remembers `openai_id` (of the header `openai-organization`) and `names`.
 
         `reconciliation_interval`: seconds, 0 for never; `same_organization`: OpenAI ids of one organization.
         """
@@ -52,7 +55,7 @@ class Organization:
         self._identity = OrganizationIdentity(openai_id, same_organization)
         self._client, self._throttle, self._clock, self._telemetry = client, throttle, clock, telemetry
         self._log = structlog.get_logger("poll").bind(organization=name)
-        context = JobContext(name, client, watch, clock, telemetry, run, self._admit)
+        context = JobContext(name, source or client, watch, clock, telemetry, run, self._admit)
         for plan in plans:
             telemetry.begin(name, plan.resource.name, buckets=True)
         self.bucket_jobs = [BucketJob(plan, context, store) for plan in plans]
@@ -67,7 +70,7 @@ class Organization:
             polled_once=self._polled_once,
         )
         reconciliations: list[Job] = [
-            ReconciliationJob(job, client, clock, run, telemetry, interval=reconciliation_interval)
+            ReconciliationJob(job, source or client, clock, run, telemetry, interval=reconciliation_interval)
             for job in self.bucket_jobs
             if reconciliation_interval and reconcilable(job)
         ]

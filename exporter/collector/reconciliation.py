@@ -11,7 +11,7 @@ from exporter.clock import Clock
 from exporter.collector.bucket_job import BucketJob
 from exporter.collector.poller import Status
 from exporter.collector.schedule import Outcome
-from exporter.openai import Client, Priority, Runner
+from exporter.openai import BucketSource, Priority, Runner
 from exporter.telemetry import Telemetry
 
 RECONCILIATION: Final = "reconciliation"
@@ -37,7 +37,7 @@ class ReconciliationJob:
     def __init__(
         self,
         costs: BucketJob,
-        client: Client,
+        source: BucketSource,
         clock: Clock,
         run: Runner,
         telemetry: Telemetry,
@@ -48,7 +48,7 @@ class ReconciliationJob:
         self.interval = interval
         self.status = Status()
         self._costs = costs
-        self._client, self._clock, self._run, self._telemetry = client, clock, run, telemetry
+        self._source, self._clock, self._run, self._telemetry = source, clock, run, telemetry
         self._log = structlog.get_logger("poll").bind(organization=costs.organization, resource=self.name)
         self._compared_at = float("-inf")
         self._attempts = 0
@@ -67,7 +67,7 @@ class ReconciliationJob:
         ledger = self._costs.ledger
         plan = replace(ledger.plan.regrouped(()), resource=replace(ledger.plan.resource, name=self.name))
         start = ledger.plan.lookback_start(now)
-        answer = await self._client.poll(plan, start, due=due, priority=self.priority)
+        answer = await self._source.poll(plan, start, due=due, priority=self.priority)
         if "legacy" in self.status.degraded:
             return Outcome.DATA
         if self._costs.synced_at != synced_at:

@@ -1,6 +1,6 @@
 """The Admin API as it really is, seen through one request rate per organization."""
 
-from exporter.openai.client import Client, Runner, inline
+from exporter.openai.client import BucketSource, Client, Runner, inline
 from exporter.openai.errors import (
     BadRequest,
     BillingLimit,
@@ -17,7 +17,7 @@ from exporter.openai.errors import (
     Unauthorized,
     UpstreamError,
 )
-from exporter.openai.fallback import FallbackClient
+from exporter.openai.fallback import FallbackListener, FallbackSource
 from exporter.openai.grouping import negotiate
 from exporter.openai.metadata import PRIORITIES, Entry, MetadataClient
 from exporter.openai.observer import Observer, Silent
@@ -32,9 +32,11 @@ __all__ = [
     "BadRequest",
     "BillingLimit",
     "BrowserOnly",
+    "BucketSource",
     "Client",
     "Entry",
-    "FallbackClient",
+    "FallbackListener",
+    "FallbackSource",
     "Forbidden",
     "InvalidResponse",
     "LegacyClosed",

@@ -49,6 +49,28 @@ async def inline(work: Callable[[], T], /) -> T:
     return work()
 
 
+class BucketSource(Protocol):
+    """Where the buckets of a resource come from: the Admin API, or what replaces it."""
+
+    async def poll(
+        self,
+        plan: Plan,
+        start: int,
+        *,
+        due: float,
+        priority: Priority,
+        known: Mapping[int, bytes] | None = None,
+        decode_all: bool = False,
+    ) -> PollResult:
+        """Return the buckets of a plan from `start` (Unix seconds) to now, all pages of them.
+
+        `due` (monotonic seconds) orders requests of one priority. `known` has the digests of all earlier buckets by
+        their start: those that did not change come without rows, unless with `decode_all`. Raises UpstreamError;
+        missing buckets are left to the ledger to detect.
+        """
+        ...
+
+
 class Client:
     """Asks one organization's Admin API. Every method raises UpstreamError."""
 
@@ -98,19 +120,18 @@ class Client:
         due: float,
         priority: Priority,
         known: Mapping[int, bytes] | None = None,
-        held: Mapping[int, bytes] | None = None,  # noqa: ARG002 -- for clients with more than one source
+        decode_all: bool = False,
     ) -> PollResult:
-        """Return the buckets of a plan from `start` (Unix seconds) to now, all pages of them.
+        """Return the buckets of a plan from `start` (Unix seconds) to now: see `BucketSource`.
 
-        `due` orders requests of one priority; buckets whose digest is in `known` come without rows. `held` are the
-        digests of all that earlier answers gave, `known` by default. A page that is too large halves the resource's
-        `limit` for a day; that buckets are missing is for the ledger to see.
+        A page that is too large halves the resource's `limit` for a day.
         """
+        known = {} if decode_all else known or {}
         restarts = 0
         while True:
             limit = self._limit(plan, start)
             try:
-                return await self._poll(plan, start, limit, due=due, priority=priority, known=known or {})
+                return await self._poll(plan, start, limit, due=due, priority=priority, known=known)
             except errors.RefusedCursor:
                 restarts += 1
                 if restarts > RESTARTS:

@@ -1,7 +1,7 @@
-"""What the billing endpoints of before 2024 still give to keys that the Admin API refuses.
+"""The legacy billing endpoints, for keys that the Admin API refuses.
 
-They know days only, no filters, of costs no projects, and of usage no more than their lists have. What they give is
-made into the rows of the endpoint that they stand in for, and read as those are.
+They have days only, no filters, no projects of costs, and of usage only a few lists. Their rows are converted to those
+of the endpoint that they replace, and decoded like them.
 """
 
 import asyncio
@@ -9,71 +9,54 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import msgspec
 import structlog
 
 from exporter.catalog import DAY, ApiFamily, Bucket, Plan, PollResult, day_of
+from exporter.clock import Clock
 from exporter.openai import errors
 from exporter.openai.client import Client
-from exporter.openai.metadata import read
+from exporter.openai.observer import Observer
 from exporter.openai.rate_limiter import Priority
-from exporter.openai.responses import Rejections
+from exporter.openai.responses import Rejections, decimal_of
 from exporter.openai.rows import reader
 
 _DIGEST: Final = b"legacy"
-"""Stands in ledgers for the bytes of buckets that were made here."""
+"""The digest of every bucket that comes from here."""
 
-_REST: Final = 3600.0
-"""Seconds for which an endpoint that gave nothing is left alone."""
+_RETRY_SECONDS: Final = 3600.0
+"""Seconds after which an endpoint that gave nothing is requested again."""
 
 _REFUSED_FACTOR: Final = 10
 _BILLING: Final = "dashboard/billing/usage"
 _USAGE: Final = "usage"
 
-T = TypeVar("T")
-
 _log = structlog.get_logger("poll")
 
 
-class Told(Protocol):
-    """Is told whether the legacy endpoints stand in for a resource."""
+class FallbackListener(Protocol):
+    """Called when a resource starts or stops using the legacy endpoints."""
 
-    def __call__(self, resource: str, *, standing_in: bool) -> None: ...  # noqa: D102
-
-
-class _LineItem(msgspec.Struct, frozen=True):
-    name: str
-    cost: float
-    """Cents."""
-
-
-class _Day(msgspec.Struct, frozen=True):
-    timestamp: float
-    line_items: tuple[_LineItem, ...] = ()
-
-
-class _Billing(msgspec.Struct, frozen=True):
-    daily_costs: tuple[_Day, ...]
+    def __call__(self, resource: str, *, active: bool) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """Where in an answer of `usage?date=` the rows of a resource are, and what its fields are called there."""
+    """The list of a `usage?date=` response that has the rows of a resource, and its names of their fields."""
 
     name: str
     fields: Mapping[str, str]
     operation: str = ""
-    """What the row's operation begins with; empty for those of no other resource."""
+    """How the `operation` of the rows starts; empty for the rows of no other resource."""
 
 
-_COMMON: Final = {"project_id": "project_id", "api_key_id": "api_key_id", "user_id": "user_id"}
-_BY_MODEL: Final = {**_COMMON, "model": "model_id", "num_model_requests": "num_requests"}
+_IDENTITY: Final = {"project_id": "project_id", "api_key_id": "api_key_id", "user_id": "user_id"}
+_BY_MODEL: Final = {**_IDENTITY, "model": "model_id", "num_model_requests": "num_requests"}
 _CONTEXT: Final = {
-    **_COMMON,
+    **_IDENTITY,
     "model": "snapshot_id",
     "num_model_requests": "n_requests",
     "input_tokens": "n_context_tokens_total",
@@ -93,28 +76,38 @@ _LISTS: Final[Mapping[str, _List]] = {
     "audio_transcriptions": _List("whisper_api_data", {**_BY_MODEL, "seconds": "num_seconds"}),
 }
 
-_Content = dict[str, list[dict[str, Any]]]
-_Rows = dict[int, list[dict[str, Any]]]
+_Lists = dict[str, list[dict[str, Any]]]
+_RowsByDay = dict[int, list[dict[str, Any]]]
 
 
-class FallbackClient(Client):
-    """A client that asks the legacy billing endpoints where the Admin API says that a scope is missing.
+class FallbackSource:
+    """A source of buckets: the Admin API, or the legacy billing endpoints where it says that a scope is missing.
 
-    Never after the Admin API has answered once for a resource, and never for one that is filtered.
+    Never the latter once the Admin API has answered for a resource, nor for one that is filtered.
     """
 
-    def __init__(self, *positional: Any, told: Told, organization: str = "", **named: Any) -> None:  # noqa: ANN401
-        """Take what `Client` takes, who is told of every change, and the organization's name for the log."""
-        super().__init__(*positional, **named)
-        self._told = told
+    def __init__(
+        self,
+        client: Client,
+        observer: Observer,
+        clock: Clock,
+        *,
+        on_change: FallbackListener,
+        organization: str = "",
+        organization_id: str = "",
+    ) -> None:
+        """Take the client for both, the organization's name for the log, and its id, empty if not configured."""
+        self._client, self._observer, self._clock = client, observer, clock
+        self._on_change = on_change
+        self._organization_id = organization_id
         self._log = _log.bind(organization=organization)
-        self._settled: set[str] = set()
+        self._answered: set[str] = set()
         self._refused: dict[str, errors.MissingScopes] = {}
         self._probes: dict[str, float] = {}
         self._closed: dict[str, tuple[float, str]] = {}
-        self._days: dict[int, tuple[float, _Content]] = {}
-        self._asking = asyncio.Lock()
-        self._said: set[str] = set()
+        self._days: dict[int, tuple[float, _Lists]] = {}
+        self._reading = asyncio.Lock()
+        self._logged: set[str] = set()
 
     async def poll(
         self,
@@ -124,50 +117,49 @@ class FallbackClient(Client):
         due: float,
         priority: Priority,
         known: Mapping[int, bytes] | None = None,
-        held: Mapping[int, bytes] | None = None,
+        decode_all: bool = False,
     ) -> PollResult:
-        """Return the buckets of a plan from `start` (Unix seconds) to now, from wherever they can be had."""
+        """Return the buckets of a plan from `start` (Unix seconds) to now: see `BucketSource`."""
         name, known = plan.resource.name, known or {}
-        held = known if held is None else held
-        standing_in = _DIGEST in held.values()
-        if name in self._settled or plan.filters or (held and not standing_in):
-            return await super().poll(plan, start, due=due, priority=priority, known=known)
+        active = _DIGEST in known.values()
+        if name in self._answered or plan.filters or (known and not active):
+            return await self._client.poll(plan, start, due=due, priority=priority, known=known, decode_all=decode_all)
         began = self._clock.monotonic()
         probed = began >= self._probes.get(name, -math.inf)
         if probed:
             try:
-                return await self._probe(plan, start, due=due, priority=priority, standing_in=standing_in)
+                return await self._probe(plan, start, due=due, priority=priority, active=active)
             except errors.MissingScopes as refusal:
                 self._refused[name] = refusal
         try:
-            answer = await self._instead(plan, start, due=due, priority=priority)
+            result = await self._legacy(plan, start, due=due, priority=priority)
         except errors.LegacyClosed as error:
-            self._told(name, standing_in=False)
-            self._say("only an admin key can read usage and costs", error.advice, error=error.message)
+            self._on_change(name, active=False)
+            self._log_once("fallback_unavailable", advice=error.advice, error=error.message)
             raise
         if probed:
-            self._probes[name] = began + min(plan.interval * _REFUSED_FACTOR, _REST) - plan.interval / 2
-        self._told(name, standing_in=True)
-        self._say(
-            "the Admin API refuses this key: the legacy billing endpoints stand in, "
-            "with days only, no projects of costs and fewer resources",
-            self._refused[name].advice,
-            title=await self._title(name, due) if not self._said else "",
+            self._probes[name] = began + min(plan.interval * _REFUSED_FACTOR, _RETRY_SECONDS) - plan.interval / 2
+        self._on_change(name, active=True)
+        self._log_once(
+            "fallback_active",
+            advice=self._refused[name].advice,
+            title=await self._title(name, due) if not self._logged else "",
+            detail="the Admin API refuses this key: days only, no projects of costs, fewer resources",
         )
-        return answer
+        return result
 
-    async def _probe(self, plan: Plan, start: int, *, due: float, priority: Priority, standing_in: bool) -> PollResult:
-        if standing_in:
+    async def _probe(self, plan: Plan, start: int, *, due: float, priority: Priority, active: bool) -> PollResult:
+        if active:
             start = plan.lookback_start(self._clock.now())
-        answer = await super().poll(plan, start, due=due, priority=priority)
+        result = await self._client.poll(plan, start, due=due, priority=priority)
         name = plan.resource.name
-        self._settled.add(name)
-        self._told(name, standing_in=False)
-        if standing_in:
-            self._log.info("the Admin API answers: counters begin anew", resource=name)
-        return replace(answer, resets_counters=standing_in)
+        self._answered.add(name)
+        self._on_change(name, active=False)
+        if active:
+            self._log.info("fallback_ended", resource=name, detail="the Admin API answers: counters restart at 0")
+        return replace(result, resets_counters=active)
 
-    async def _instead(self, plan: Plan, start: int, *, due: float, priority: Priority) -> PollResult:
+    async def _legacy(self, plan: Plan, start: int, *, due: float, priority: Priority) -> PollResult:
         name = plan.resource.name
         refusal = self._refused[name]
         endpoint = _BILLING if plan.resource.branch is ApiFamily.COSTS else _USAGE
@@ -183,81 +175,95 @@ class FallbackClient(Client):
             else:
                 rows = await self._usage(days, plan, due, priority)
         except (errors.Forbidden, errors.Unauthorized, errors.NotFound, errors.BadRequest) as error:
-            why = _in_words(error)
+            why = _explanation(error)
         else:
             if rows is not None:
-                return self._answer(plan, days, rows)
-            why = "the legacy billing endpoints answer, but have nothing to tell this key"
-        self._closed[endpoint] = self._clock.monotonic() + _REST - plan.interval, why
+                return self._result(plan, days, rows)
+            why = "the legacy billing endpoints answer, but have nothing for this key"
+        self._closed[endpoint] = self._clock.monotonic() + _RETRY_SECONDS - plan.interval, why
         raise _closed(refusal, why)
 
-    async def _costs(self, days: range, resource: str, due: float, priority: Priority) -> _Rows | None:
+    async def _costs(self, days: range, resource: str, due: float, priority: Priority) -> _RowsByDay | None:
         query = [("start_date", _date(days.start)), ("end_date", _date(days.stop))]
-        content = await self.get_json(_BILLING, query, resource=resource, priority=priority, due=due)
-        billing = read(_Billing, content, self._observer, resource)
-        rows: _Rows = {}
-        for day in billing.daily_costs:
-            rows.setdefault(day_of(day.timestamp), []).extend(map(_cost, day.line_items))
+        content = await self._client.get_json(_BILLING, query, resource=resource, priority=priority, due=due)
+        daily = self._member(content, "daily_costs", resource)
+        rows: _RowsByDay = {}
+        for day in _objects(daily):
+            timestamp = decimal_of(day.get("timestamp"))
+            if timestamp is not None and days.start <= timestamp < days.stop:
+                rows.setdefault(day_of(float(timestamp)), []).extend(map(_cost, _objects(day.get("line_items"))))
         return rows if any(rows.values()) else None
 
-    async def _usage(self, days: range, plan: Plan, due: float, priority: Priority) -> _Rows | None:
+    async def _usage(self, days: range, plan: Plan, due: float, priority: Priority) -> _RowsByDay | None:
         name = plan.resource.name
         contents = {day: await self._day(day, plan, due, priority) for day in days}
         if not any(rows for content in contents.values() for rows in content.values()):
             return None
-        return {day: list(_usage(name, content)) for day, content in contents.items()}
+        return {day: list(_usage_rows(name, content)) for day, content in contents.items()}
 
-    async def _day(self, day: int, plan: Plan, due: float, priority: Priority) -> _Content:
-        """Return all lists of a day: one answer serves every resource that is polled in the same turn."""
-        async with self._asking:
+    async def _day(self, day: int, plan: Plan, due: float, priority: Priority) -> _Lists:
+        """Return all lists of a day: one response serves every resource that is polled in the same turn."""
+        async with self._reading:
             now = self._clock.monotonic()
-            held = self._days.get(day)
-            if held is None or held[0] <= now - plan.interval / 2:
+            cached = self._days.get(day)
+            if cached is None or cached[0] <= now - plan.interval / 2:
                 name, query = plan.resource.name, [("date", _date(day))]
-                content = await self.get_json(_USAGE, query, resource=name, priority=priority, due=due)
-                answer = read(dict[str, Any], content, self._observer, name)
-                lists = {key: rows for key, rows in answer.items() if isinstance(rows, list)}
-                self._days = {day: kept for day, kept in self._days.items() if kept[0] > now - _REST}
-                held = self._days[day] = now, read(_Content, lists, self._observer, name)
-            return held[1]
+                content = await self._client.get_json(_USAGE, query, resource=name, priority=priority, due=due)
+                self._member(content, "", name)
+                lists = {key: list(_objects(rows)) for key, rows in content.items() if isinstance(rows, list)}
+                self._days = {day: kept for day, kept in self._days.items() if kept[0] > now - _RETRY_SECONDS}
+                cached = self._days[day] = now, lists
+            return cached[1]
 
-    def _answer(self, plan: Plan, days: range, rows: _Rows) -> PollResult:
+    def _member(self, content: Any, name: str, resource: str) -> Any:  # noqa: ANN401 -- decoded JSON
+        if isinstance(content, dict) and (not name or isinstance(content.get(name), list)):
+            return content.get(name)
+        error = errors.InvalidResponse(f"the response is not an object{f' with a list {name}' if name else ''}")
+        self._observer.error(resource, error)
+        raise error
+
+    def _result(self, plan: Plan, days: range, rows_by_day: _RowsByDay) -> PollResult:
         now = self._clock.now()
-        rows_of = reader(plan)
+        rows = reader(plan)
         rejections = Rejections()
         buckets = []
         for day in days:
-            results = [{"object": plan.resource.object, **row} for row in rows.get(day, ())]
-            with self._reporting(plan.resource.name):
-                decoded = rows_of.read(msgspec.Raw(msgspec.json.encode(results)))
+            results = [{"object": plan.resource.object, **row} for row in rows_by_day.get(day, ())]
+            decoded = rows.read(msgspec.Raw(msgspec.json.encode(results)))
             rejections.update(decoded.rejections)
             buckets.append(Bucket(day, min(day + DAY, int(now)), decoded.groups, _DIGEST))
         self._observer.rejected(plan.resource.name, rejections)
         return PollResult(days.start, days.stop, tuple(buckets), now)
 
     async def _title(self, resource: str, due: float) -> str:
-        """Return what the organization is called, if its id is configured and the API tells."""
+        """Return the organization's title, empty if its id is not configured or the API does not have it."""
         if not self._organization_id:
             return ""
         path = f"organizations/{quote(self._organization_id, safe='')}"
         try:
-            found = await self.get_json(path, resource=resource, priority=Priority.NAMES, due=due)
+            found = await self._client.get_json(path, resource=resource, priority=Priority.NAMES, due=due)
         except errors.UpstreamError:
             return ""
         return str(found.get("title") or "") if isinstance(found, dict) else ""
 
-    def _say(self, event: str, advice: str, **facts: str) -> None:
-        if event not in self._said:
-            self._said.add(event)
-            self._log.warning(event, advice=advice, **{key: fact for key, fact in facts.items() if fact})
+    def _log_once(self, event: str, **fields: str) -> None:
+        if event not in self._logged:
+            self._logged.add(event)
+            self._log.warning(event, **{key: text for key, text in fields.items() if text})
 
 
-def _cost(item: _LineItem) -> dict[str, Any]:
-    dollars = Decimal(str(item.cost)).scaleb(-2)
-    return {"line_item": item.name, "amount": {"value": str(dollars), "currency": "usd"}}
+def _objects(content: object) -> Iterator[dict[str, Any]]:
+    return (row for row in content if isinstance(row, dict)) if isinstance(content, list) else iter(())
 
 
-def _usage(resource: str, content: _Content) -> Iterator[dict[str, Any]]:
+def _cost(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of costs for a line item, whose `cost` is in cents."""
+    cents = decimal_of(item.get("cost"))
+    value = item.get("cost") if cents is None else str(cents.scaleb(-2))
+    return {"line_item": item.get("name"), "amount": {"value": value, "currency": "usd"}}
+
+
+def _usage_rows(resource: str, content: _Lists) -> Iterator[dict[str, Any]]:
     source = _LISTS[resource]
     others = tuple(each.operation for each in _LISTS.values() if each.name == source.name and each.operation)
     for row in content.get(source.name, ()):
@@ -272,7 +278,7 @@ def _date(day: float) -> str:
     return datetime.fromtimestamp(day, UTC).strftime("%Y-%m-%d")
 
 
-def _in_words(error: errors.UpstreamError) -> str:
+def _explanation(error: errors.UpstreamError) -> str:
     if "session key" in error.message:
         return "the legacy billing endpoints answer only browsers (a session key), not API keys"
     return f"the legacy billing endpoints refuse it as well ({error.message})"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -11,14 +11,11 @@ import msgspec
 from exporter.catalog import MetadataKind, MetadataResource
 from exporter.openai import errors
 from exporter.openai.client import Client
-from exporter.openai.error_responses import excerpt
 from exporter.openai.observer import Observer
 from exporter.openai.rate_limiter import Priority
 from exporter.openai.responses import ObjectDecoder, Rejections
 
 PRIORITIES: Final = {MetadataKind.NAMES: Priority.NAMES, MetadataKind.LIMITS: Priority.LIMITS}
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +86,6 @@ class MetadataClient:
             raise error
         self._observer.rejected(row.name, rejections)
         return entry
-
-
-def read(kind: type[T], content: Any, observer: Observer, resource: str) -> T:  # noqa: ANN401 -- decoded JSON
-    """Return decoded JSON as a typed object. Raises InvalidResponse, after reporting it to the observer."""
-    try:
-        return msgspec.convert(content, kind)
-    except msgspec.ValidationError as complaint:
-        error = errors.InvalidResponse(f"the response does not match the API's schema: {excerpt(str(complaint))}")
-        observer.error(resource, error)
-        raise error from None
 
 
 @cache

@@ -104,7 +104,7 @@ def decimal_of(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
         return None
     try:
-        number = Decimal(value.strip() if isinstance(value, str) else value)
+        number = Decimal(str(value).strip()) if isinstance(value, str | float) else Decimal(value)
     except InvalidOperation:
         return None
     return number if number.is_finite() else None

@@ -128,7 +128,7 @@ def test_what_the_service_says_today_is_told_in_plain_words(name: str, words: st
                 assert "api.usage.read" in status.error
                 assert "sk-admin-" in status.advice
                 assert "Admin keys" in status.advice
-                assert 1 == sum("only an admin key" in entry["event"] for entry in logs)
+                assert 1 == sum(entry["event"] == "fallback_unavailable" for entry in logs)
                 asked = len(acme.asked())
                 status = await acme.poll(name)
 
@@ -279,7 +279,7 @@ def test_the_title_is_told_with_the_warning(organization_id: str | None) -> None
             async with house(sim, metadata(), [COSTS], key=keys.ORDINARY, organization_id=given) as acme:
                 with structlog.testing.capture_logs() as logs:
                     await acme.poll("costs", "costs")
-                told = [entry for entry in logs if "stand in" in entry["event"]]
+                told = [entry for entry in logs if entry["event"] == "fallback_active"]
 
                 assert [organization.name if organization_id is None else None] == [each.get("title") for each in told]
 

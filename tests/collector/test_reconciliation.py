@@ -169,7 +169,7 @@ def test_a_failed_request_says_nothing() -> None:
     compared.poll("reconciliation")
     failing = Api(refusal(400))
     reconciliation = compared._jobs["reconciliation"]
-    reconciliation._client = client(failing, costs.clock)  # type: ignore[attr-defined]
+    reconciliation._source = client(failing, costs.clock)  # type: ignore[attr-defined]
     compared.poll("costs")
     reconciliation._compared_at = float("-inf")  # type: ignore[attr-defined]
 

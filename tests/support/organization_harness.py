@@ -8,7 +8,7 @@ from typing import Any
 from exporter.catalog import Plan
 from exporter.collector import ClientMetrics, LedgerStore, MetadataPlan, NoStore, Organization, Poller, Status
 from exporter.exposition import Family
-from exporter.openai import FallbackClient, Throttle, inline
+from exporter.openai import Client, FallbackSource, Throttle, inline
 from exporter.simulator import keys
 from exporter.store import Name
 from exporter.telemetry import Telemetry
@@ -101,20 +101,27 @@ async def house(
     watch = ClientMetrics("acme", telemetry)
     throttle = Throttle(sim.clock, requests_per_minute)
     secret = Secret(key)
-    client = FallbackClient(
+    client = Client(
         sim.url,
         secret.read,
         throttle=throttle,
         clock=sim.clock,
         observer=watch,
         organization_id=organization_id,
-        told=watch.legacy,
+    )
+    source = FallbackSource(
+        client,
+        watch,
+        sim.clock,
+        on_change=watch.fallback_changed,
         organization="acme",
+        organization_id=organization_id,
     )
     organization = Organization(
         "acme",
         plans,
         client=client,
+        source=source,
         throttle=throttle,
         watch=watch,
         clock=sim.clock,
