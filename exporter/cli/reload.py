@@ -9,7 +9,7 @@ import structlog
 
 from exporter.cli.logging import configure_logging
 from exporter.redaction import redact
-from exporter.settings import KeyFile, KeyUnavailableError, Settings, SettingsError
+from exporter.settings import KeyFile, KeySource, KeyUnavailableError, Settings, SettingsError
 from exporter.telemetry import Telemetry
 from exporter.web import Security, WebConfigError
 
@@ -37,16 +37,33 @@ class Reloader:
         self._errors["web_config"] = error
         self._count()
 
+    def key_reader(self, key: KeySource) -> Callable[[], str]:
+        """Return a function that reads the key: the last good one where its file has become unusable.
+
+        That function raises KeyUnavailableError where there has never been a good one.
+        """
+
+        def read() -> str:
+            try:
+                text = key.read()
+            except KeyUnavailableError as error:
+                self._report_key(key, str(error))
+                if isinstance(key, KeyFile) and key.last:
+                    return key.last
+                raise
+            self._report_key(key, "")
+            return text
+
+        return read
+
     async def reload(self) -> str:
         """Reload and return what is wrong, empty where all is well."""
         async with self._reloading:
-            self._errors = {
-                "settings": await self._reload_settings(),
-                "key_files": self._reload_keys(),
-                "web_config": self._reload_security(),
-            }
+            self._errors["settings"] = await self._reload_settings()
+            self._errors["web_config"] = self._reload_security()
+            self._reload_keys()
             self._count()
-            if error := "; ".join(filter(None, self._errors.values())):
+            if error := "; ".join(dict.fromkeys(filter(None, self._errors.values()))):
                 _log.error("config_reload_failed", error=error, advice="correct it; the last good version is in use")
             else:
                 _log.info("config_reloaded")
@@ -64,16 +81,26 @@ class Reloader:
         self._settings = dataclasses.replace(self._settings, log=fresh.log)
         return ""
 
-    def _reload_keys(self) -> str:
-        errors = []
+    def _reload_keys(self) -> None:
         for organization in self._settings.organizations:
             for key in (organization.admin_key, organization.api_key):
                 if isinstance(key, KeyFile):
                     try:
                         key.reload()
                     except KeyUnavailableError as error:
-                        errors.append(str(error))
-        return "; ".join(errors)
+                        self._errors[key.origin] = str(error)
+                    else:
+                        self._errors[key.origin] = ""
+
+    def _report_key(self, key: KeySource, error: str) -> None:
+        if self._errors.get(key.origin, "") == error:
+            return
+        self._errors[key.origin] = error
+        self._count()
+        if error:
+            _log.error("key_file_rejected", error=error, advice="correct it; the last good key is in use")
+        else:
+            _log.info("key_file_reloaded", path=key.origin)
 
     def _reload_security(self) -> str:
         try:

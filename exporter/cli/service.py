@@ -47,6 +47,7 @@ class Service:
         self._settings = settings
         self.telemetry = Telemetry()
         self._tail = Tail(self.telemetry)
+        self.reloader = Reloader(settings, self.telemetry, self._clock.now)
         self.organizations = [self._organization(each) for each in settings.organizations]
         self.publisher = Publisher(
             self.organizations,
@@ -56,7 +57,6 @@ class Service:
             telemetry=self.telemetry,
             new_counter_hold=settings.new_counter_hold,
         )
-        self.reloader = Reloader(settings, self.telemetry, self._clock.now)
         self._app = App(
             snapshot=lambda: self.publisher.snapshot,
             own=self._own,
@@ -125,6 +125,7 @@ class Service:
             client_metrics,
             throttle=throttle,
             run=self._worker.run,
+            read_key=self.reloader.key_reader(settings.key) if settings.key else None,
         )
         return Organization(
             settings.name,
@@ -186,8 +187,9 @@ def connect(
     *,
     throttle: Throttle | None = None,
     run: Runner = inline,
+    read_key: Callable[[], str] | None = None,
 ) -> Client:
-    """Return the client of one organization, by default with a throttle for it alone.
+    """Return the client of one organization, by default with a throttle for it alone and with its own key.
 
     Raises ValueError where there is no key.
     """
@@ -196,7 +198,7 @@ def connect(
     api, proxy = settings.api, settings.proxy
     return Client(
         organization.base_url,
-        organization.key.read,
+        read_key or organization.key.read,
         throttle=throttle or Throttle(clock, organization.requests_per_minute),
         clock=clock,
         organization_id=organization.organization_id or "",

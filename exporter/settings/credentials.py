@@ -70,6 +70,11 @@ class KeyFile:
             ) from None
         return self._key
 
+    @property
+    def last(self) -> str:
+        """The last key that was read, empty for none."""
+        return self._key
+
     def reload(self) -> None:
         """Read the file, changed or not. Raises KeyUnavailableError."""
         self._version = None

@@ -167,22 +167,22 @@ def test_readiness_waits_for_every_organization(tmp_path: Path) -> None:
 
 
 def test_a_key_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    """A rotated secret is used without a restart; while the file is away that organization says so, and goes on."""
+    """A rotated secret is used without a restart; while the file is away the last key is, and a metric says so."""
 
     async def scenario() -> None:
         async with three(tmp_path) as (on, _, _):
             file = tmp_path / "alpha.key"
             file.unlink()
             await on.advance(61)
-            absent = (await on.scrape()).by("organization", "openai_exporter_up")
-            report = next(each for each in on.organization.report().resources if each.name == "completions")
+            absent = await on.scrape()
             file.write_text(keys.USAGE_ONLY)
             served = len(on.simulator.requests)
             await on.advance(601)
             used = {request.key for request in list(on.simulator.requests)[served:]}
 
-            assert {"alpha": 0.0, "beta": 1.0, "gamma": 1.0} == absent
-            assert "alpha.key" in report.error
+            successful = "openai_exporter_config_last_reload_successful"
+            assert {"alpha": 1.0, "beta": 1.0, "gamma": 1.0} == absent.by("organization", "openai_exporter_up")
+            assert (0.0, 1.0) == (absent.value(successful), (await on.scrape()).value(successful))
             assert {"usage_only"} == used
             assert 1.0 == (await on.scrape()).value("openai_exporter_up", organization="alpha")
 

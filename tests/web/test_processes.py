@@ -124,7 +124,7 @@ def test_a_broken_file_is_reported_and_the_old_one_kept(child: Child, tmp_path: 
     assert (500, True) == (response.status_code, response.text.startswith("Not reloaded: "))
     assert file in response.text or "log.level" in response.text
     assert 0.0 == _value(child, _SUCCESSFUL)
-    assert 1 == len(_events(child, "config_reload_failed"))
+    assert _events(child, "config_reload_failed")
     path.write_text(good)
     assert 200 == httpx.post(f"{child.url}/-/reload", timeout=30, trust_env=False).status_code
     assert 1.0 == _value(child, _SUCCESSFUL)
