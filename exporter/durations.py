@@ -1,4 +1,4 @@
-"""Durations: parsed from `90s 5m 6h 31d 1h30m 20ms` or a number of seconds, formatted exactly or for people."""
+"""Durations: parsed from `90s 5m 6h 31d 1h30m` or seconds, formatted exactly or for people."""
 
 import re
 from typing import Final
@@ -7,7 +7,7 @@ MINUTE: Final = 60
 HOUR: Final = 3600
 DAY: Final = 86400
 
-_UNITS: Final = {"d": DAY, "h": HOUR, "m": MINUTE, "s": 1, "ms": 0.001}
+_UNITS: Final = {"d": DAY, "h": HOUR, "m": MINUTE, "s": 1, "ms": 1e-3, "(?:us|µs|μs)": 1e-6, "ns": 1e-9}
 _NUMBER: Final = r"\d{1,9}(?:\.\d{1,9})?"
 _DURATION: Final = re.compile("".join(rf"(?:({_NUMBER}){unit})?" for unit in _UNITS), re.ASCII)
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)

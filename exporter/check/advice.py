@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from exporter.check.network import unreachable
-from exporter.check.target import CheckTarget, KeyKind
+from exporter.check.target import KEY_DESCRIPTIONS, REFUSED_KEYS, CheckTarget
 from exporter.openai import (
     BillingLimit,
     Forbidden,
@@ -16,9 +16,10 @@ from exporter.openai import (
     Unauthorized,
     UpstreamError,
 )
+from exporter.redaction import KeyKind
 
 _WHERE: Final = "as an owner of the organization, under Settings, Organization, Admin keys"
-_CREATE: Final = f"Create an admin key (it starts with sk-admin) {_WHERE}, and give that one."
+_CREATE: Final = f"Create an admin key (it starts with {KeyKind.ADMIN.value}) {_WHERE}, and give that one."
 
 
 def explain(error: UpstreamError, subject: CheckTarget) -> tuple[str, str]:
@@ -31,9 +32,9 @@ def explain(error: UpstreamError, subject: CheckTarget) -> tuple[str, str]:
 
 def _scopes(error: MissingScopes, subject: CheckTarget) -> tuple[str, str]:
     kind, lacking = subject.key_kind, " and ".join(error.scopes)
-    if kind.hopeless:
+    if kind in REFUSED_KEYS:
         return (
-            f"the key from {subject.key_origin} is {kind.value}: it can never have the scope {lacking}",
+            f"the key from {subject.key_origin} is {KEY_DESCRIPTIONS[kind]}: it can never have the scope {lacking}",
             f"{_CREATE} With this one, `run` has nothing but what the legacy billing endpoints still give.",
         )
     return (
@@ -45,7 +46,7 @@ def _scopes(error: MissingScopes, subject: CheckTarget) -> tuple[str, str]:
 def _refused(error: Unauthorized, subject: CheckTarget) -> tuple[str, str]:
     words = f"the key from {subject.key_origin} is not accepted: {error}"
     if subject.key_kind is not KeyKind.ADMIN:
-        return f"{words}; by its beginning it is {subject.key_kind.value}", _CREATE
+        return f"{words}; by its prefix it is {KEY_DESCRIPTIONS[subject.key_kind]}", _CREATE
     advice = "Check that it was copied whole and has been neither deleted nor expired; otherwise create another one."
     return words, f"{_header(subject)} {advice}" if subject.organization_id else advice
 

@@ -7,6 +7,7 @@ from exporter.catalog import ApiFamily
 from exporter.check.finding import Finding, Grade
 from exporter.check.measurement import Reading
 from exporter.check.target import CheckTarget
+from exporter.durations import MINUTE, approximate_duration
 
 _SKEW: Final = 30.0
 """Seconds by which the clocks may differ."""
@@ -23,7 +24,7 @@ def judge(
         yield Finding(
             Grade.NOTE,
             "clock",
-            f"this machine's clock is {_duration(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the API's",
+            f"this machine's clock is {_rounded(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the API's",
             "Set it by NTP (timedatectl set-ntp true): days would begin and end at the wrong moment.",
         )
 
@@ -70,8 +71,6 @@ def _spend(readings: Sequence[Reading]) -> Iterator[Finding]:
     yield Finding(Grade.NOTE, "organization", words, advice)
 
 
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+def _rounded(skew: float) -> str:
+    """Round to minutes where seconds do not matter: the API's `Date` has no fractions of a second."""
+    return approximate_duration(round(skew / MINUTE) * MINUTE if skew >= 2 * MINUTE else skew)

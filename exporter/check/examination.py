@@ -12,7 +12,7 @@ from exporter.check.finding import Finding, Grade
 from exporter.check.lookups import consequence_of, query_of
 from exporter.check.measurement import Reading
 from exporter.check.patience import PatientObserver
-from exporter.check.target import CheckTarget
+from exporter.check.target import REFUSED_KEYS, CheckTarget
 from exporter.clock import Clock
 from exporter.ledger import Coverage
 from exporter.openai import (
@@ -171,7 +171,7 @@ class _Examination:
         words, advice = explain(error, self.subject)
         unanswered = isinstance(error, (NetworkError, Timeout)) and not self._observer.answered
         refused = isinstance(error, Unauthorized) and (
-            self.subject.key_kind.hopeless or not isinstance(error, MissingScopes)
+            self.subject.key_kind in REFUSED_KEYS or not isinstance(error, MissingScopes)
         )
         self._over = unanswered or refused or isinstance(error, RateLimited)
         self._found(Finding(grade, topic, f"{words}{consequence}", advice))

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from exporter.catalog import DAY, HOUR, QUANTA, ApiFamily, Plan, PollResult
+from exporter.catalog import QUANTA, ApiFamily, Plan, PollResult
+from exporter.durations import approximate_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Reading:
 
     def __str__(self) -> str:
         """Say it: span, label sets, and the sum of money."""
-        span = _span(self.answer.end - self.answer.start)
+        span = approximate_duration(self.answer.end - self.answer.start)
         if not self.label_sets:
             return f"nothing in {span}"
         sets = f"{self.label_sets} label set{'' if self.label_sets == 1 else 's'} in {span}"
@@ -43,9 +44,3 @@ class Reading:
     def _books(self) -> list[list[tuple[tuple[str, ...], tuple[int | float | None, ...]]]]:
         buckets = [bucket.rows for bucket in self.answer.buckets if bucket.rows is not None]
         return [[row for rows in buckets for row in rows[index]] for index in range(len(self.plan.label_groups))]
-
-
-def _span(seconds: int) -> str:
-    if seconds % DAY == 0 and seconds > DAY:
-        return f"{seconds // DAY} days"
-    return f"{seconds / HOUR:.0f} hours"

@@ -1,33 +1,21 @@
 """Whom to examine: one organization as it is configured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from typing import Final
 
 from exporter.catalog import Plan
 from exporter.check.lookups import Lookup
+from exporter.redaction import KeyKind
 
-
-class KeyKind(Enum):
-    """What a key is by its first letters, in words."""
-
-    ADMIN = "an admin key"
-    ORDINARY = "an ordinary key, as applications use it"
-    SESSION = "a browser's session token"
-    UNKNOWN = "unlike any key of OpenAI's"
-
-    @classmethod
-    def of(cls, key: str) -> "KeyKind":
-        """Return the kind of a key."""
-        for prefix, kind in (("sk-admin-", cls.ADMIN), ("sk-", cls.ORDINARY), ("sess-", cls.SESSION)):
-            if key.startswith(prefix):
-                return kind
-        return cls.UNKNOWN
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether the Admin API answers no key of this kind."""
-        return self in {KeyKind.ORDINARY, KeyKind.SESSION}
+KEY_DESCRIPTIONS: Final[Mapping[KeyKind, str]] = {
+    KeyKind.ADMIN: "an admin key",
+    KeyKind.ORDINARY: "an ordinary key, as applications use it",
+    KeyKind.SESSION: "a browser's session token",
+    KeyKind.UNKNOWN: "not a key that OpenAI issues",
+}
+REFUSED_KEYS: Final = frozenset({KeyKind.ORDINARY, KeyKind.SESSION})
+"""The kinds that the Admin API never accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +39,7 @@ class CheckTarget:
 
     @property
     def key_kind(self) -> KeyKind:
-        """What the key is, as far as its first letters tell; `UNKNOWN` when it cannot be read."""
+        """The kind of the key by its prefix; `UNKNOWN` when it cannot be read."""
         try:
             return KeyKind.of(self.key().strip())
         except OSError:

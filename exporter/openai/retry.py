@@ -7,21 +7,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from exporter.durations import parse_duration
+
 MAX_PAUSE: Final = 900.0
 """Seconds: no answer can ask for a longer silence."""
 
-_UNITS: Final = {
-    "d": 86400.0,
-    "h": 3600.0,
-    "m": 60.0,
-    "s": 1.0,
-    "ms": 1e-3,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "μs": 1e-6,
-    "ns": 1e-9,
-}
-_PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|μs|ns|d|h|m|s)", re.ASCII)
 _NUMBER: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 
 
@@ -78,14 +68,11 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimitHeaders:
 
 
 def duration(text: str | None) -> float | None:
-    """Return the seconds of a duration as Go writes it (`6m0s`, `20ms`, `51.189s`) or of a bare number."""
-    text = (text or "").strip()
-    if (seconds := _number(text)) is not None:
-        return seconds
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    """Return the seconds of a duration as Go formats it (`6m0s`, `20ms`, `51.189s`) or of a number of seconds."""
+    try:
+        return parse_duration(text)
+    except ValueError:
         return None
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _number(text: str | None) -> float | None:

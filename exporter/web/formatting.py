@@ -4,12 +4,11 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
+from exporter.durations import approximate_duration
+
 _CENT: Final = 0.01
 _MANY_DOLLARS: Final = 100_000
 _SCALES: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_MINUTE: Final = 60
-_HOUR: Final = 3600
-_DAY: Final = 86400
 
 
 def name(text: str) -> str:
@@ -56,24 +55,11 @@ def quantity_element(value: float) -> str:
     return f'<data value="{value!r}">{quantity(value)}</data>'
 
 
-def duration(seconds: float) -> str:
-    """Return a span of time in its two largest units: 12 s, 4 min, 3 h 12 min, 2 d 5 h."""
-    whole = max(int(seconds), 0)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min"
-    large, small, units = (whole, _HOUR, ("h", "min")) if whole < _DAY else (whole // _HOUR, 24, ("d", "h"))
-    first, rest = divmod(large, small)
-    second = rest // _MINUTE if units[0] == "h" else rest
-    return f"{first} {units[0]}" + (f" {second} {units[1]}" if second else "")
-
-
 def ago(time: float | None, now: float) -> str:
     """Return how long ago a time was, with the time itself for machines and on hovering."""
     if time is None:
         return '<span class="unknown">never</span>'
-    return f'<time datetime="{_iso(time)}" title="{_iso(time)}">{duration(now - time)} ago</time>'
+    return f'<time datetime="{_iso(time)}" title="{_iso(time)}">{approximate_duration(now - time)} ago</time>'
 
 
 def clock(time: float) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
+from exporter.durations import approximate_duration
 from exporter.exposition.snapshot import ModelUse, OrganizationReport, ResourceReport, Spend
 from exporter.web.chart import daily_chart, share_bar
-from exporter.web.formatting import ago, clock, dollars_element, duration, name, quantity_element, text_of
+from exporter.web.formatting import ago, clock, dollars_element, name, quantity_element, text_of
 from exporter.web.problems import State, organization_state, resource_state, resource_troubles
 
 _TOP: Final = 10
@@ -75,7 +76,7 @@ def _together(organizations: Sequence[OrganizationReport]) -> Spend:
 def _pace(organization: OrganizationReport, now: float) -> str:
     allowed = f"Request budget: {organization.requests_per_minute:g} a minute now"
     if organization.paused_until and organization.paused_until > now:
-        rest = duration(organization.paused_until - now)
+        rest = approximate_duration(organization.paused_until - now)
         return f"{allowed}. <strong>Paused</strong> until {clock(organization.paused_until)}, for another {rest}."
     return f"{allowed}."
 
@@ -139,7 +140,7 @@ def _resource(resource: ResourceReport, now: float) -> str:
         f'<tr><th scope="row">{name(resource.name)}</th><td>{badge(resource_state(resource, now))}</td>'
         f'<td data-label="Success">{ago(resource.last_success, now)}</td>'
         f'<td data-label="New data">{ago(resource.last_change, now)}</td>'
-        f'<td class="number extra">{duration(resource.interval) if resource.interval else "unknown"}</td>'
+        f'<td class="number extra">{approximate_duration(resource.interval) if resource.interval else "unknown"}</td>'
         f'<td class="number extra">{resource.series:,}</td></tr>'
     )
     wrong = "".join(

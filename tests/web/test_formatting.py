@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.web.formatting import ago, date, dollars, duration, quantity, several, text_of
+from exporter.web.formatting import ago, date, dollars, quantity, several, text_of
 
 
 @pytest.mark.parametrize(
@@ -42,24 +42,6 @@ def test_dollars(amount: float, expected: str) -> None:
 def test_quantities(value: float, expected: str) -> None:
     """Three digits and a letter, with a space that does not break."""
     assert expected.replace(" ", "\N{NO-BREAK SPACE}") == quantity(value)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (-5, "0 s"),
-        (59.9, "59 s"),
-        (60, "1 min"),
-        (3599, "59 min"),
-        (3600, "1 h"),
-        (11_520, "3 h 12 min"),
-        (86_400, "1 d"),
-        (190_800, "2 d 5 h"),
-    ],
-)
-def test_durations(seconds: float, expected: str) -> None:
-    """The two largest units, and no more."""
-    assert expected == duration(seconds)
 
 
 def test_times() -> None:
