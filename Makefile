@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate
 
-.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile)
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile) drift
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -72,6 +72,13 @@ format: $(VENV)/.dev ## sort imports and format
 
 golden: $(VENV)/.dev ## write the golden exposition anew
 	@GOLDEN=1 $(BIN)/pytest -q tests/test_golden.py
+
+drift: $(VENV)/.dev ## compare both tables with the installed openai package; OPENAI=newest for the newest one
+ifeq ($(OPENAI),newest)
+	@$(BIN)/uv run --quiet --no-project --isolated --refresh-package openai --with openai --with-requirements requirements/run.txt python -m drift
+else
+	@$(BIN)/python -m drift
+endif
 
 docs: $(VENV)/.run ## make docs/metrics.md and docs/settings.md anew from the code
 	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
