@@ -31,10 +31,10 @@ def git(folder: Path, *arguments: str) -> None:
 def tree(tmp_path: Path) -> Path:
     """Give a committed copy of what a release is built from, with a CHANGELOG whose newest section has a date."""
     folder = tmp_path / "tree"
-    for name in ("exporter", "requirements"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / CHART).parent.mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore", str(CHART)):
+    for name in ("exporter", "requirements", "deploy", "grafana"):
+        ignored = shutil.ignore_patterns("__pycache__", "secrets")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored, symlinks=True)
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "CHANGELOG.md").write_text(
         f"## [Unreleased]\n\n## [{VERSION}] - 2026-01-02\n\n{NOTES}\n\n## [0.0.1] - 2025-12-01\n\n- Less.\n"
@@ -49,7 +49,7 @@ def tree(tmp_path: Path) -> Path:
 def test_reproducible(tree: Path, tmp_path: Path) -> None:
     """Two releases of one commit, from two folders, are the same bytes."""
     other = tmp_path / "elsewhere"
-    shutil.copytree(tree, other)
+    shutil.copytree(tree, other, symlinks=True)
 
     first = {file.name: file.read_bytes() for file in release(tree, tmp_path / "first")}
     second = {file.name: file.read_bytes() for file in release(other, tmp_path / "second")}
