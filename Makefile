@@ -21,6 +21,10 @@ $(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml
 demo: $(VENV)/.run ## live metrics of a simulated organization on http://localhost:10180
 	@$(BIN)/openai-usage-exporter demo $(ARGS)
 
+demo-stack: $(VENV)/.run ## the same with Prometheus, Alertmanager and, where installed, Grafana, and a month of history
+	@deploy/install/debian.sh prometheus prometheus-alertmanager
+	@$(BIN)/python -m deploy.demo_stack $(ARGS)
+
 run: $(VENV)/.run ## the real thing; needs OPENAI_ADMIN_KEY
 	@$(BIN)/openai-usage-exporter run $(ARGS)
 

@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
-# Sees to it that Debian's programs that the tests start are on the PATH: Prometheus, Alertmanager, OpenSSL, curl, Chromium.
+# Installs Debian's programs that the tests start and that are not on the PATH: Prometheus, Alertmanager, OpenSSL, curl,
+# Chromium.
+# usage: debian.sh [PACKAGE ...]; without packages, all of them
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 
+[ $# -gt 0 ] || set -- prometheus prometheus-alertmanager openssl curl chromium
+
+installed() {
+  case $1 in
+    prometheus) command -v prometheus && command -v promtool ;;
+    prometheus-alertmanager) command -v prometheus-alertmanager && command -v amtool ;;
+    *) command -v "$1" ;;
+  esac >/dev/null
+}
+
 missing=()
-command -v prometheus >/dev/null && command -v promtool >/dev/null || missing+=(prometheus)
-command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || missing+=(prometheus-alertmanager)
-command -v openssl >/dev/null || missing+=(openssl)
-command -v curl >/dev/null || missing+=(curl)
-command -v chromium >/dev/null || missing+=(chromium)
+for package; do installed "$package" || missing+=("$package"); done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -25,7 +33,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 elif [ "${missing[*]}" = chromium ]; then
   echo "without Chromium the status page is not looked at in a browser: sudo apt-get install chromium"
 else
-  echo "The tests need Debian's ${missing[*]}, and only root may install them here." >&2
+  echo "This needs Debian's ${missing[*]}, and only root may install them here." >&2
   echo "Run: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
   exit 1
 fi

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import exporter
+from exporter.simulator import keys
 from tests.support.deployment import DEPLOY, PORT, ROOT, STATE, settings_of
 
 SERVICES = ("exporter", "prometheus", "alertmanager", "grafana")
@@ -35,14 +36,15 @@ def test_services(stack: dict[str, Any]) -> None:
         assert service["read_only"]
         assert ["ALL"] == service["cap_drop"]
         assert ["no-new-privileges:true"] == service["security_opt"]
-        assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+", service["image"])
+        assert re.fullmatch(r"(?:\$\{EXPORTER_IMAGE:-)?[\w./-]+:v?\d+\.\d+\.\d+\}?", service["image"])
 
 
 def test_image(stack: dict[str, Any]) -> None:
-    """The exporter's image is built from the tree, and is of its version."""
+    """The exporter's image is of the tree's version, and is built from the tree where it cannot be pulled."""
     service = stack["services"]["exporter"]
 
-    assert f"openai-usage-exporter:{exporter.__version__}" == service["image"]
+    assert f"${{EXPORTER_IMAGE:-registry.example.com/openai-usage-exporter:{exporter.__version__}}}" == service["image"]
+    assert "pull_policy" not in service
     assert (ROOT / "Dockerfile") == (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).resolve()
 
 
@@ -76,17 +78,13 @@ def test_secrets(stack: dict[str, Any]) -> None:
             assert "/run/secrets/" in value or not re.search("KEY|PASSWORD|SECRET|TOKEN", name)
 
 
-@pytest.mark.parametrize("command", ["run", "demo --web.listen-address=:10180"])
-def test_exporter(stack: dict[str, Any], command: str, tmp_path: Path) -> None:
-    """Both commands that the file describes load with its variables, and listen where the port is published."""
-    text = (DEPLOY / "compose.yaml").read_text()
+def test_exporter(stack: dict[str, Any], tmp_path: Path) -> None:
+    """The command loads with the variables of the file, and listens where the port is published."""
     service = stack["services"]["exporter"]
     key = tmp_path / "key"
     key.write_text("sk-admin-x")
-    settings = settings_of(shlex.split(command), service["environment"], key)
+    settings = settings_of(shlex.split(service["command"]), service["environment"], key)
 
-    assert command in text
-    assert "${EXPORTER_COMMAND:-run}" == service["command"]
     assert [f"127.0.0.1:{PORT}:{settings.web.listen_address[0].port}"] == service["ports"]
     assert "" == settings.web.listen_address[0].host
     assert STATE in mounts(stack, "exporter")
@@ -154,3 +152,43 @@ def test_health(stack: dict[str, Any]) -> None:
         service = stack["services"][name]
         port = service["ports"][0].rpartition(":")[2]
         assert f"//127.0.0.1:{port}/" in service["healthcheck"]["test"][-1]
+
+
+@pytest.fixture(scope="module")
+def demo() -> dict[str, Any]:
+    """Give the parsed file that adds the simulated organization."""
+    parsed: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.demo.yaml").read_text())
+    return parsed
+
+
+@pytest.mark.parametrize("service", ["exporter", "backfill"])
+def test_demo_settings(stack: dict[str, Any], demo: dict[str, Any], service: str) -> None:
+    """Exporter and backfill load with the variables of the demo, and read the simulator in their own network."""
+    given = demo["services"][service]
+    command = shlex.split(given.get("command", stack["services"]["exporter"]["command"]))
+    settings = settings_of(command, given["environment"], DEPLOY / "demo-admin-key")
+    listen = demo["services"]["simulator"]["command"].partition("=")[2]
+    (organization,) = settings.organizations
+
+    assert f"http://{listen}/v1" == organization.base_url
+    assert "service:exporter" == demo["services"]["simulator"]["network_mode"]
+    assert (DEPLOY / demo["secrets"]["openai_admin_key"]["file"]).read_text().strip() == keys.FULL
+
+
+def test_demo_history(stack: dict[str, Any], demo: dict[str, Any]) -> None:
+    """Prometheus starts after the history that backfill wrote is in its storage, as the series that it will scrape."""
+    services = demo["services"]
+    words = shlex.split(services["backfill"]["command"])
+    output = Path(words[words.index("--output") + 1])
+    labels = dict(words[i + 1].split("=") for i, word in enumerate(words) if word == "--label")
+    text = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+    (job,) = yaml.safe_load(text)["scrape_configs"]
+    completed = {"condition": "service_completed_successfully"}
+
+    assert f"/history/{output.name}" in services["blocks"]["command"][0]
+    assert [f"demo-history:{output.parent}"] == services["backfill"]["volumes"]
+    assert {"job": job["job_name"], "instance": job["static_configs"][0]["targets"][0]} == labels
+    assert {"backfill": completed} == services["blocks"]["depends_on"]
+    assert {"blocks": completed} == services["prometheus"]["depends_on"]
+    assert stack["services"]["prometheus"]["image"] == services["blocks"]["image"]
+    assert set(stack["services"]["prometheus"]["command"]) < set(services["prometheus"]["command"])
