@@ -9,17 +9,6 @@ _ROOT = Path(__file__).parents[1]
 _PACKAGE = _ROOT / "exporter"
 _MAX_LINES = 450
 
-_UNRESOLVED = {
-    ("collector", "openai"),
-    ("cli", "collector"),
-    ("cli", "openai"),
-    ("web", "exposition"),
-    ("web", "catalog"),
-    ("backfill", "ledger"),
-    ("backfill", "exposition"),
-}
-"""Pairs of packages whose imports still bypass the public interface."""
-
 
 def _modules() -> list[Path]:
     return sorted(_PACKAGE.rglob("*.py"))
@@ -47,7 +36,7 @@ def test_imports_from_another_package_use_its_public_interface() -> None:
         if parts[0] == "exporter" and len(parts) > 2 and parts[1] != own
     }
 
-    assert set() == found - _UNRESOLVED
+    assert set() == found
 
 
 def test_the_httpx_contract_names_every_layer() -> None:

@@ -6,8 +6,7 @@ from typing import Final, TextIO
 
 from exporter.backfill.history import Series
 from exporter.backfill.span import Span
-from exporter.exposition import Family
-from exporter.exposition.lines import escape, number
+from exporter.exposition import Family, escape, number
 
 _LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 

@@ -1,6 +1,6 @@
 """The two tables of what OpenAI is asked: endpoints with buckets, and metadata such as names and limits."""
 
-from exporter.catalog.calendar import DAY, HOUR, MINUTE, Window, day_of, month_start
+from exporter.catalog.calendar import Window, day_of, month_start
 from exporter.catalog.metadata import METADATA, metadata_settings
 from exporter.catalog.metadata_model import (
     UNKNOWN,
@@ -33,6 +33,7 @@ from exporter.catalog.model import (
 )
 from exporter.catalog.query_plan import WIDTHS, Plan
 from exporter.catalog.resources import CATALOG, resource
+from exporter.durations import DAY, HOUR, MINUTE
 
 __all__ = [
     "CATALOG",

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-MINUTE: Final = 60
-HOUR: Final = 3600
-DAY: Final = 86400
+from exporter.durations import DAY, HOUR, MINUTE
 
 _UNITS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
 _NAMED: Final = ("yesterday", "month", "previous_month")

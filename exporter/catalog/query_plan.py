@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exporter.catalog.calendar import DAY, HOUR, MINUTE, Window, day_of
+from exporter.catalog.calendar import Window, day_of
 from exporter.catalog.model import LabelGroup, Measure, Resource
+from exporter.durations import DAY, HOUR, MINUTE
 
 WIDTHS: Final = {"1d": DAY, "1h": HOUR, "1m": MINUTE}
 """Seconds of each `bucket_width`."""

@@ -2,6 +2,7 @@
 
 from exporter.exposition.encoder import TEXT_FORMATS, Encoder
 from exporter.exposition.families import Column, Family, Type, columns_of, merge, of_measures, of_samples, reference
+from exporter.exposition.lines import escape, number
 from exporter.exposition.self_metrics import Tail, render
 from exporter.exposition.snapshot import (
     Body,
@@ -30,7 +31,9 @@ __all__ = [
     "Tail",
     "Type",
     "columns_of",
+    "escape",
     "merge",
+    "number",
     "of_measures",
     "of_samples",
     "reference",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
-from exporter.exposition.snapshot import Body, Format, Snapshot
+from exporter.exposition import Body, Format, Snapshot
 from exporter.web.gzip_body import Content, GzipMembers, plain
 from exporter.web.negotiation import accepts_gzip, exposition_format
 from exporter.web.status import CONTENT_SECURITY_POLICY, status_page

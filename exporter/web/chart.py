@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from exporter.catalog.calendar import DAY, day_of
+from exporter.catalog import DAY, day_of
 from exporter.web.formatting import date, dollars, dollars_element, iso_date
 
 _HEIGHT: Final = 100.0

@@ -6,7 +6,7 @@ from typing import Final
 
 from isal import isal_zlib
 
-from exporter.exposition.snapshot import Body
+from exporter.exposition import Body
 
 PIECE: Final = 256 * 1024
 """Bytes of a body that are handed to a connection at once, at most."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final
 
-from exporter.exposition.snapshot import Format
+from exporter.exposition import Format
 
 _MEDIA: Final = {
     Format.TEXT: "text/plain",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from exporter.durations import approximate_duration
-from exporter.exposition.snapshot import ModelUse, OrganizationReport, ResourceReport, Spend
+from exporter.exposition import ModelUse, OrganizationReport, ResourceReport, Spend
 from exporter.web.chart import daily_chart, share_bar
 from exporter.web.formatting import ago, clock, dollars_element, name, quantity_element, text_of
 from exporter.web.problems import State, organization_state, resource_state, resource_troubles

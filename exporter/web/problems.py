@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from exporter.exposition.snapshot import OrganizationReport, ResourceReport
+from exporter.exposition import OrganizationReport, ResourceReport
 
 _LATE_INTERVALS: Final = 3
 _LATE_AT_LEAST: Final = 300.0

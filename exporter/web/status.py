@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from exporter.exposition.snapshot import OrganizationReport, Snapshot
+from exporter.exposition import OrganizationReport, Snapshot
 from exporter.web.formatting import ago, clock, name, several, text_of
 from exporter.web.organizations import badge, organization_section, overview
 from exporter.web.problems import State, Trouble, resource_state, troubles
