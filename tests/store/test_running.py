@@ -95,8 +95,6 @@ def read_only(path: Path) -> None:
     [
         (corrupt, "state_set_aside", 1.0),
         (foreign, "state_set_aside", 1.0),
-        (newer, "state_unavailable", 0.0),
-        (read_only, "state_unavailable", 0.0),
     ],
 )
 def test_an_exporter_runs_whatever_it_finds(

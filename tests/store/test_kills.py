@@ -1,0 +1,237 @@
+"""A real exporter is killed and its files are damaged: counters go on, or the log says that they cannot."""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.catalog import CATALOG, resource
+from exporter.simulator import Simulator, keys, serving
+from exporter.store import Store
+from tests.support.exposed import Exposed
+from tests.support.ledger_harness import Labels, plan
+from tests.support.processes import Child, exporter, free_port, until, without_privileges
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = {
+    "NEW_COUNTER_HOLD": "0",
+    "POLL__INTERVAL": "1s",
+    "POLL__COST_INTERVAL": "1s",
+    "API__REQUESTS_PER_MINUTE": "30000",
+} | {f"RESOURCES__{row.name.upper()}__ENABLED": "false" for row in CATALOG if row.name != "completions"}
+TOKENS = "openai_completions_input_tokens"
+ACCRUED = "openai_accrued_completions_input_tokens_total"
+WRITABLE = "openai_exporter_state_writable"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Return a simulated API whose figures grow by the second."""
+    simulator = Simulator(5)
+    simulator.scenario.spike(300)
+    with serving(simulator) as url:
+        yield url
+
+
+@pytest.fixture
+def child(url: str, tmp_path: Path) -> Iterator[Child]:
+    """Return an exporter that has not been started, with its state in a folder of its own."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    with free_port() as port:
+        child = exporter(port, folder, url, keys.FULL, **SETTINGS)
+        child.log = tmp_path / "exporter.log"
+        child.command = [*without_privileges(), *child.command]
+        yield child
+        child.stop()
+
+
+def path_of(child: Child) -> Path:
+    """Return where the exporter keeps its state."""
+    return Path(child.environment["OPENAI_EXPORTER_STATE__PATH"])
+
+
+def metrics(child: Child) -> Exposed:
+    """Return what a scrape gets."""
+    return Exposed(child.get("/metrics").text)
+
+
+def events(child: Child) -> list[str]:
+    """Return the events of the log."""
+    return [json.loads(line)["event"] for line in child.said.splitlines() if line.startswith("{")]
+
+
+def run_and_kill(child: Child) -> Exposed:
+    """Let counters rise, and kill the exporter; return what was scraped last."""
+    child.start()
+    child.wait_until_serving()
+    until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
+    last = metrics(child)
+    child.kill()
+    return last
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "files"])
+def test_a_state_that_cannot_be_written_at_start_is_read(child: Child, obstacle: str) -> None:
+    """Counters stand still at their committed values, gauges go on, and a state that is writable again is noticed."""
+    before = run_and_kill(child)
+    path = path_of(child)
+    locked = [path.parent] if obstacle == "folder" else [each for each in path.parent.iterdir() if each.is_file()]
+    if obstacle == "folder":
+        Path(f"{path}.lock").unlink()
+        Path(f"{path}-shm").unlink(missing_ok=True)
+    for each in locked:
+        each.chmod(0o555 if each.is_dir() else 0o444)
+    child.start()
+    child.wait_until_serving()
+    until(lambda: metrics(child).sum(TOKENS) > before.sum(TOKENS), "gauges that go on")
+    held = metrics(child)
+    until(lambda: metrics(child).sum(TOKENS) > held.sum(TOKENS), "gauges that go on")
+    still = metrics(child)
+    for each in locked:
+        each.chmod(0o755 if each.is_dir() else 0o600)
+    until(lambda: metrics(child).value(WRITABLE) == 1, "a state that is written again")
+    until(lambda: metrics(child).sum(ACCRUED) > held.sum(ACCRUED), "counters that rise")
+    after = metrics(child)
+
+    assert 0.0 == held.value(WRITABLE)
+    assert held.series(ACCRUED) == still.series(ACCRUED)
+    assert all(held.series(ACCRUED)[labels] >= value for labels, value in before.series(ACCRUED).items())
+    assert after.sum(ACCRUED) - before.sum(ACCRUED) <= after.sum(TOKENS) - before.sum(TOKENS) + 0.5
+    assert "state_not_writable" in events(child)
+    assert "state_writable_again" in events(child)
+    assert "state_set_aside" not in events(child)
+
+
+def lose(*suffixes: str) -> Callable[[Path, Random], None]:
+    """Return a damage that removes files."""
+
+    def damage(path: Path, _random: Random) -> None:
+        for suffix in suffixes:
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+    return damage
+
+
+def truncate(suffix: str) -> Callable[[Path, Random], None]:
+    """Return a damage that cuts a file off anywhere."""
+
+    def damage(path: Path, random: Random) -> None:
+        file = Path(f"{path}{suffix}")
+        os.truncate(file, random.randrange(file.stat().st_size))
+
+    return damage
+
+
+def overwrite(suffix: str, size: int) -> Callable[[Path, Random], None]:
+    """Return a damage that writes random bytes somewhere."""
+
+    def damage(path: Path, random: Random) -> None:
+        file = Path(f"{path}{suffix}")
+        with file.open("r+b") as stream:
+            stream.seek(random.randrange(max(file.stat().st_size - size, 1)))
+            stream.write(random.randbytes(size))
+
+    return damage
+
+
+def zero(suffix: str) -> Callable[[Path, Random], None]:
+    """Return a damage that leaves zeros in place of a file's content."""
+
+    def damage(path: Path, _random: Random) -> None:
+        file = Path(f"{path}{suffix}")
+        file.write_bytes(bytes(file.stat().st_size))
+
+    return damage
+
+
+DAMAGES = {
+    "no write-ahead log": lose("-wal"),
+    "no write-ahead log and no index of it": lose("-wal", "-shm"),
+    "no index of the write-ahead log": lose("-shm"),
+    "no database": lose(""),
+    "no database and no index": lose("", "-shm"),
+    "no lock": lose(".lock"),
+    "a database that ends early": truncate(""),
+    "a write-ahead log that ends early": truncate("-wal"),
+    "an index that ends early": truncate("-shm"),
+    "a byte of the database": overwrite("", 1),
+    "a page of the database": overwrite("", 4096),
+    "a byte of the write-ahead log": overwrite("-wal", 1),
+    "a page of the write-ahead log": overwrite("-wal", 4096),
+    "bytes of the index": overwrite("-shm", 64),
+    "zeros for the database": zero(""),
+    "zeros for the write-ahead log": zero("-wal"),
+    "zeros for the lock": zero(".lock"),
+}
+
+
+FILES = ("", "-wal", "-shm", ".lock")
+
+
+@pytest.fixture(scope="module")
+def killed(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the state of an exporter that was killed twice: much of it in the database, the rest in the log."""
+    folder = tmp_path_factory.mktemp("killed")
+    with free_port() as port:
+        child = exporter(port, folder, url, keys.FULL, **SETTINGS)
+        child.log = folder.parent / "killed.log"
+        run_and_kill(child)
+        database = sqlite3.connect(path_of(child))
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        before = committed(path_of(child), folder / "first")
+        child.start()
+        child.wait_until_serving()
+        until(lambda: metrics(child).sum(ACCRUED) > sum(before.values()), "counters that rise")
+        child.kill()
+    return path_of(child)
+
+
+def committed(path: Path, folder: Path) -> dict[Labels, float]:
+    """Return the counters that the state holds, read from a copy."""
+    folder.mkdir()
+    for suffix in FILES:
+        if Path(f"{path}{suffix}").exists():
+            shutil.copy(f"{path}{suffix}", f"{folder / path.name}{suffix}")
+    return counters(folder / path.name)
+
+
+def counters(path: Path) -> dict[Labels, float]:
+    """Open a state as the exporter does, and return the counters of input tokens that it would show."""
+    completions = resource("completions")
+    settings = plan(measures=("default",), group_by=completions.group_by, max_series=50_000, lookback_days=31)
+    store = Store(path)
+    ledger = store.load("default", settings)
+    store.close()
+    views = ledger.views(0)
+    (values,) = [view for view in views if view.counter and view.measure.name == "completions_input_tokens"]
+    return dict(zip(values.rows.sets, values.values.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_after_a_kill_is_never_silent(killed: Path, tmp_path: Path, damage: str, seed: int) -> None:
+    """Either every counter is where it was committed, or the log says that the file was set aside, and it is kept."""
+    expected = committed(killed, tmp_path / "undamaged")
+    path = tmp_path / "state.db"
+    for suffix in FILES:
+        shutil.copy(f"{killed}{suffix}", f"{path}{suffix}")
+    DAMAGES[damage](path, Random(f"{damage} {seed}"))  # noqa: S311 # a run must be repeatable
+    with capture_logs() as logs:
+        found = counters(path)
+
+    assert sum(expected.values()) > 0
+    if found != expected:
+        (line,) = logs
+        assert ("error", "state_set_aside", {}) == (line["log_level"], line["event"], found)
+        assert list(tmp_path.glob("state.db.set-aside-*"))
+    else:
+        assert not logs
