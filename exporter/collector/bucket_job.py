@@ -190,12 +190,11 @@ class BucketJob:
         revisions.labels(*labels, "up").inc(applied.revision.up)
         revisions.labels(*labels, "down").inc(applied.revision.down)
         if applied.baseline:
-            self._log.info(
-                "counters begin: what was reported until now is history",
-                measures=[measure.name for measure in applied.baseline],
-            )
+            self._log.info("counter_baseline_set", measures=[measure.name for measure in applied.baseline])
         if applied.audit.gap:
-            self._log.error("a span was lost: it was never read and is served no more", span=applied.audit.gap)
+            self._log.error(
+                "data_gap_detected", span=applied.audit.gap, detail="it was never read, and OpenAI no longer serves it"
+            )
 
 
 def _with_open_day(plan: Plan, answer: PollResult, digests: Mapping[int, bytes]) -> PollResult:
