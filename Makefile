@@ -35,6 +35,9 @@ test: $(VENV)/.dev lint ## everything: linters, unit tests, real sockets, the re
 test-fast: $(VENV)/.dev ## the tests without the slow end-to-end ones
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
+bench-estimate: $(VENV)/.dev ## the estimate of costs against what is finally paid, in about three minutes
+	@$(BIN)/python -m bench.estimate $(ARGS)
+
 bench-exactness: $(VENV)/.dev ## what four exporters count of one bad day, in about six minutes
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench.exactness $(ARGS)

@@ -37,6 +37,8 @@ class Plan:
     """Seconds without a success after which the gauges vanish."""
     max_series: int
     """Label sets, before measures and faces; the rest is folded."""
+    unexported: frozenset[str] = frozenset()
+    """Names of measures that are read for the estimate of costs only: they have no gauges and no counters."""
 
     @property
     def width_seconds(self) -> int:

@@ -8,6 +8,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.catalog import CATALOG, ApiFamily, Kind, Measure, Resource, accrued_name, today_name, window_name
 from exporter.collector import ALL as DESCRIBED
+from exporter.collector import MetricDesc
+from exporter.estimate import METRICS
 from exporter.exposition import reference as families
 from exporter.openai import MAX_LABEL_BYTES
 from exporter.settings import Settings, WindowSettings
@@ -60,6 +62,13 @@ reported since the baseline, including downward revisions.
     sum by (model) (increase(openai_accrued_completions_requests_total[1h]))
 """
 
+_ESTIMATES: Final = """\
+What OpenAI has not billed yet, at the prices that the organization last paid. Nothing here was reported by OpenAI:
+[estimate](estimate.md) says how it is made, how good it is and what it leaves out.
+
+    sum by (organization) (openai_estimated_cost_usd)
+"""
+
 _DIRECTORY: Final = """\
 Join names by ID; each ID that any metric shows has exactly one `_info` series:
 
@@ -96,7 +105,8 @@ def markdown() -> str:
         ("Costs and usage today", _TODAY, head, _rows(_today)),
         ("Windows", _WINDOWS, (*head[:4], "windows by default"), _rows(_window)),
         ("Counters", _COUNTERS, head, _rows(_accrued)),
-        ("Names and limits", _DIRECTORY, head[:4], _directory()),
+        ("Estimates", _ESTIMATES, head[:4], _described(METRICS)),
+        ("Names and limits", _DIRECTORY, head[:4], _described(DESCRIBED)),
         ("The exporter about itself", _OWN, head[:4], _own()),
     )
     parts = [_INTRODUCTION]
@@ -145,8 +155,8 @@ def _source(resource: Resource, measure: Measure) -> str:
     return f"`{resource.path}` `{measure.field}`"
 
 
-def _directory() -> Iterator[Cells]:
-    for each in DESCRIBED:
+def _described(metrics: Iterable[MetricDesc]) -> Iterator[Cells]:
+    for each in metrics:
         optional = f" (`{'` `'.join(each.optional)}`)" if each.optional else ""
         yield f"`{each.name}`", each.type, _labels(each.labels) + optional, each.help
 

@@ -5,18 +5,21 @@ import contextlib
 import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from exporter import __version__
-from exporter.catalog import METADATA, PollInterval
+from exporter.catalog import METADATA, ApiFamily, PollInterval
 from exporter.cli.process import on_hangup, stop_signal
 from exporter.cli.reload import Reloader
 from exporter.clock import Clock, SystemClock
 from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
+from exporter.estimate import Estimator, Funds, TopUp, with_inputs
 from exporter.exposition import Body, Format, Tail
+from exporter.ledger import Ledger
 from exporter.openai import Client, FallbackSource, Observer, Runner, Throttle, inline
 from exporter.publisher import Publisher
 from exporter.settings import OrganizationSettings, Poll, Settings
@@ -49,6 +52,11 @@ class Service:
         self._tail = Tail(self.telemetry)
         self.reloader = Reloader(settings, self.telemetry, self._clock.now)
         self.organizations = [self._organization(each) for each in settings.organizations]
+        estimators = [
+            self._estimator(organization, each)
+            for organization, each in zip(self.organizations, settings.organizations, strict=True)
+            if any(plan.resource.branch is ApiFamily.COSTS for plan in each.plans)
+        ]
         self.publisher = Publisher(
             self.organizations,
             store=store,
@@ -56,6 +64,7 @@ class Service:
             clock=self._clock,
             telemetry=self.telemetry,
             new_counter_hold=settings.new_counter_hold,
+            estimators=estimators,
         )
         self._app = App(
             snapshot=lambda: self.publisher.snapshot,
@@ -110,6 +119,13 @@ class Service:
             await self._clock.sleep(1.0)
         _freeze_objects()
 
+    def _estimator(self, organization: Organization, settings: OrganizationSettings) -> Estimator:
+        budgets, whole = settings.budgets, not settings.costs_narrowed
+        top_ups = tuple(TopUp(each.balance_usd, each.as_of) for each in settings.prepaid if whole)
+        funds = Funds(top_ups, budgets.monthly_usd if whole else None, budgets.projects)
+        store = self._store or NoStore()
+        return Estimator(organization.name, partial(_ledgers_of, organization), store.load, funds)
+
     def _own(self, body: Body, format_: Format) -> Body:
         for organization in self.organizations:
             organization.refresh()
@@ -129,7 +145,7 @@ class Service:
         )
         return Organization(
             settings.name,
-            settings.plans,
+            [with_inputs(plan) for plan in settings.plans],
             client=client,
             source=None if settings.project_scoped else self._with_fallback(settings, client, client_metrics),
             throttle=throttle,
@@ -157,6 +173,10 @@ class Service:
             organization=settings.name,
             organization_id=settings.organization_id or "",
         )
+
+
+def _ledgers_of(organization: Organization) -> list[Ledger]:
+    return [bucket_job.ledger for bucket_job in organization.bucket_jobs]
 
 
 def _freeze_objects() -> None:

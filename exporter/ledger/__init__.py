@@ -1,7 +1,7 @@
 """What OpenAI has reported, and the gauges and counters that are derived from it."""
 
 from exporter.ledger.buckets import BucketStore, Cells, UnsavedChanges
-from exporter.ledger.columns import EXACT, Column, Mask, Times
+from exporter.ledger.columns import EXACT, Column, Mask, Times, as_floats
 from exporter.ledger.counters import Baseline, CounterState, PendingRelease
 from exporter.ledger.coverage import Audit, Coverage
 from exporter.ledger.gauges import Gauges, View, day_gauge
@@ -28,5 +28,6 @@ __all__ = [
     "Times",
     "UnsavedChanges",
     "View",
+    "as_floats",
     "day_gauge",
 ]

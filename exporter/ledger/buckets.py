@@ -77,12 +77,15 @@ class Revision:
 class BucketStore:
     """The values of one label group."""
 
-    def __init__(self, group: LabelGroup, limit: int) -> None:
+    def __init__(self, group: LabelGroup, limit: int, unexported: frozenset[str] = frozenset()) -> None:
+        """`unexported` are names of measures without a counter."""
         self.group = group
         self.rows = Rows(group.labels, limit)
         self.cells: dict[int, Cells] = {}
         self.counters: dict[str, CounterState] = {
-            measure.name: CounterState(dtype_of(measure)) for measure in group.measures if measure.kind is Kind.FLOW
+            measure.name: CounterState(dtype_of(measure))
+            for measure in group.measures
+            if measure.kind is Kind.FLOW and measure.name not in unexported
         }
         self.last_seen = np.zeros(0, np.int64)
         """For each row the start of the newest bucket that ever had it, Unix seconds."""

@@ -58,7 +58,9 @@ class Ledger:
     def __post_init__(self) -> None:
         """Make a store for every label group of the plan."""
         if not self.stores:
-            self.stores = tuple(BucketStore(group, self.plan.max_series) for group in self.plan.label_groups)
+            self.stores = tuple(
+                BucketStore(group, self.plan.max_series, self.plan.unexported) for group in self.plan.label_groups
+            )
         self.gauges = Gauges(self.plan, self.stores, self.coverage)
 
     @property
@@ -69,17 +71,23 @@ class Ledger:
     @property
     def series(self) -> int:
         """Label sets that are kept."""
-        return sum(len(store.rows) for store in self.stores)
+        return sum(len(store.rows) for store in self._exported)
 
     @property
     def folded(self) -> int:
         """Label sets that are folded into one; with very many of them at least so many."""
-        return sum(store.rows.folded_count for store in self.stores)
+        return sum(store.rows.folded_count for store in self._exported)
+
+    @property
+    def _exported(self) -> list[BucketStore]:
+        unexported = self.plan.unexported
+        return [store for store in self.stores if any(each.name not in unexported for each in store.group.measures)]
 
     @property
     def known(self) -> dict[int, bytes]:
         """Digests of the buckets that need not be decoded again when their bytes are the same."""
-        return {} if self.folded or self.must_redecode else self.digests
+        folded = any(store.rows.folded_count for store in self.stores)
+        return {} if folded or self.must_redecode else self.digests
 
     def start_of_poll(self, now: float, *, full: bool) -> int:
         """Return the `start_time` of a poll at `now`, Unix seconds: nothing that was missed is left out."""
@@ -123,6 +131,8 @@ class Ledger:
         views = []
         for index, store in enumerate(self.stores):
             for position, measure in enumerate(store.group.measures):
+                if measure.name in self.plan.unexported:
+                    continue
                 if fresh:
                     views += self.gauges.views(index, position, now)
                 if measure.kind is Kind.FLOW:

@@ -7,6 +7,7 @@ from typing import Final
 
 from exporter.clock import Clock, Moment, moment
 from exporter.collector import Organization
+from exporter.estimate import Estimator, of_columns
 from exporter.exposition import (
     TEXT_FORMATS,
     Column,
@@ -21,7 +22,7 @@ from exporter.exposition import (
     of_measures,
 )
 from exporter.publisher import summary
-from exporter.publisher.commit import CommitCoordinator
+from exporter.publisher.commit import CommitCoordinator, TrackedLedger
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 from exporter.worker import Worker
@@ -45,9 +46,14 @@ class Publisher:
         clock: Clock,
         telemetry: Telemetry,
         new_counter_hold: float,
+        estimators: Sequence[Estimator] = (),
     ) -> None:
-        """`new_counter_hold` (seconds): how long a newly shown counter stays at its committed value."""
+        """`new_counter_hold` (seconds): how long a newly shown counter stays at its committed value.
+
+        `estimators` are those of the organizations that have an estimate of costs.
+        """
         self._organizations = organizations
+        self._estimators = {estimator.organization: estimator for estimator in estimators}
         self._store, self._worker, self._clock, self._telemetry = store, worker, clock, telemetry
         self._encoder = Encoder()
         self._coordinator = CommitCoordinator(store, new_counter_hold)
@@ -107,18 +113,22 @@ class Publisher:
         return self._coordinator.until_change(moment(self._clock))
 
     def _make(self, at: Moment, reports: Sequence[OrganizationReport], *, ready: bool) -> Snapshot:
+        for organization in self._organizations:
+            if organization.ready and (estimator := self._estimators.get(organization.name)):
+                estimator.update(at.now)
         self._commit(at)
         self._excess = {}
         columns = []
         for organization in self._organizations:
             for bucket_job in organization.bucket_jobs:
-                shown, changed = self._coordinator.views(bucket_job, at)
+                shown, changed = self._columns_of(bucket_job, at)
                 if changed:
-                    self._columns[organization.name, bucket_job.name] = columns_of(organization.name, shown)
-                    self._excess[organization.name, bucket_job.name] = bucket_job.ledger.excess()
                     self._billing.pop(organization.name, None)
-                columns += self._columns[organization.name, bucket_job.name]
+                columns += shown
         families = of_measures(columns)
+        estimates = [column for each in self._estimators.values() for column in self._columns_of(each, at)[0]]
+        families += of_columns(estimates)
+        families += merge(family for each in self._estimators.values() for family in each.families(at.now))
         families += merge(
             family
             for organization in self._organizations
@@ -128,10 +138,20 @@ class Publisher:
         complete = (self._with_spend(*pair, at.now) for pair in zip(self._organizations, reports, strict=True))
         return Snapshot(self._encoder.encode(families, tuple(self._formats)), tuple(complete), at.now, ready)
 
+    def _columns_of(self, tracked: TrackedLedger, at: Moment) -> tuple[list[tuple[str, Column]], bool]:
+        """Return the columns that a ledger shows, and whether they are other ones than last time."""
+        shown, changed = self._coordinator.views(tracked, at)
+        key = tracked.organization, tracked.name
+        if changed:
+            self._columns[key] = columns_of(tracked.organization, shown)
+            self._excess[key] = tracked.ledger.excess()
+        return self._columns[key], changed
+
     def _commit(self, at: Moment) -> None:
-        tracked_ledgers = [
+        tracked_ledgers: list[TrackedLedger] = [
             bucket_job for organization in self._organizations for bucket_job in organization.bucket_jobs
         ]
+        tracked_ledgers += self._estimators.values()
         openai_ids = {organization.name: organization.openai_id for organization in self._organizations}
         names = [name for organization in self._organizations for name in organization.names_to_save()]
         if self._coordinator.commit(tracked_ledgers, openai_ids, at, names):

@@ -6,6 +6,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.settings.sections import (
+    FILE_ONLY,
+    PREPAID,
     Api,
     Budgets,
     ConfigFile,
@@ -16,6 +18,7 @@ from exporter.settings.sections import (
     Poll,
     Resources,
     State,
+    TopUps,
     Web,
     WindowSettings,
 )
@@ -35,7 +38,6 @@ DELIMITER: Final = "__"
 PROXY_AUTH: Final = f"{PREFIX}PROXY_AUTH"
 """A secret, therefore a variable and no setting."""
 
-_FILE_ONLY: Final[dict[str, Any]] = {"source": "file"}
 _FLAG_ONLY: Final[dict[str, Any]] = {"source": "flag"}
 _ARGUMENT: Final[dict[str, Any]] = {"source": "argument"}
 
@@ -66,10 +68,11 @@ class CommandSettings(BaseSettings):
     names: NameSettings = NameSettings()
     limits: LimitSettings = LimitSettings()
     budgets: Budgets = Budgets()
+    prepaid: TopUps = Field((), json_schema_extra=FILE_ONLY, description=PREPAID)
     state: State = State()
     log: Log = Log()
     resources: Resources = Resources()
-    organizations: OrganizationList | None = Field(None, json_schema_extra=_FILE_ONLY)
+    organizations: OrganizationList | None = Field(None, json_schema_extra=FILE_ONLY)
     """Several organizations; without it there is one, named default, whose key comes from the environment"""
 
 

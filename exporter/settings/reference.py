@@ -9,7 +9,7 @@ from typing import Final
 from exporter.catalog import CATALOG
 from exporter.settings.model import COMMANDS, PREFIX, PROXY_AUTH
 from exporter.settings.options import Option, Shape, options
-from exporter.settings.sections import FILTERS, OrganizationSection
+from exporter.settings.sections import FILTERS, OrganizationSection, TopUp
 
 _ANY: Final = "<name>"
 _WIDTH: Final = 100
@@ -56,6 +56,19 @@ status is 2. One file can serve all commands.
 """
 
 _LOOPBACK: Final = "`demo` and `simulate` listen on loopback by default: `{}` and `{}`.\n"
+
+_PREPAID: Final = """\
+In the YAML file only, next to `budgets`: one entry, or a list of them. OpenAI does not report the balance of prepaid
+credit: [estimate](estimate.md#prepaid-credit) describes what the exporter derives from it.
+"""
+
+_PREPAID_EXAMPLE: Final = """\
+```yaml
+prepaid:
+  - {balance_usd: 412.50, as_of: 2026-11-01T09:30:00Z}
+  - {balance_usd: 500, as_of: 2026-11-20}
+```
+"""
 
 _ORGANIZATIONS: Final = """\
 In the YAML file only: a list under `organizations`. With it, `OPENAI_ADMIN_KEY`, `OPENAI_ADMIN_KEY_FILE`,
@@ -123,6 +136,10 @@ def markdown() -> str:
                 for row in CATALOG
             ),
         ),
+        "## Prepaid credit\n",
+        _PREPAID,
+        _table(("member", "meaning"), ((f"`{option.dotted}`", option.description) for option in options(TopUp))),
+        _PREPAID_EXAMPLE,
         "## Organizations\n",
         _ORGANIZATIONS,
         _table(("member", "meaning"), ((f"`{option.dotted}`", option.description) for option in _of_organization())),

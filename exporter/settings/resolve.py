@@ -11,7 +11,7 @@ from exporter.settings.credentials import Credentials, GivenKey, KeyFile, KeySou
 from exporter.settings.messages import Problem
 from exporter.settings.model import CommandSettings
 from exporter.settings.plans import Planner, window_problem
-from exporter.settings.sections import Api, Budgets, Log, OrganizationSection, Poll, Web
+from exporter.settings.sections import Api, Budgets, Log, OrganizationSection, Poll, TopUp, Web
 from exporter.settings.types import PointInTime
 
 _DEFAULT_NAME: Final = "default"
@@ -66,6 +66,7 @@ class OrganizationSettings:
     personal_data: bool
     """Whether names of users, and names that look like e-mail addresses, may be exported."""
     budgets: Budgets
+    prepaid: tuple[TopUp, ...]
 
     @property
     def key(self) -> KeySource | None:
@@ -151,7 +152,9 @@ def _single(
 ) -> OrganizationSettings:
     keys = _keys(credentials, problems) if credentials else (None, None)
     project_id = credentials and credentials.project_id
-    section = OrganizationSection(name=_DEFAULT_NAME, budgets=configured.budgets).model_copy(
+    section = OrganizationSection(
+        name=_DEFAULT_NAME, budgets=configured.budgets, prepaid=configured.prepaid
+    ).model_copy(
         update={
             "organization_id": credentials and credentials.organization_id,
             "project_ids": (project_id,) if project_id else None,
@@ -193,8 +196,11 @@ def _several(
         Problem("", f"{variable} and organizations are both set: unset the variable, and set it per organization")
         for variable in (credentials.of_one_organization if credentials else ())
     ]
-    if "budgets" in configured.model_fields_set:
-        problems.append(Problem("budgets", "must be set per organization where organizations is set"))
+    problems += [
+        Problem(name, "must be set per organization where organizations is set")
+        for name in ("budgets", "prepaid")
+        if name in configured.model_fields_set
+    ]
     names = [section.name for section in sections]
     organizations = []
     for index, section in enumerate(sections):
@@ -258,6 +264,7 @@ def _organization(
         metadata=_metadata(configured, plans),
         personal_data=configured.names.personal_data,
         budgets=section.budgets,
+        prepaid=section.prepaid,
     )
 
 

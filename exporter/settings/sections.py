@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model,
 
 from exporter.catalog import CATALOG, MetadataKind, MetadataSetting, Window, metadata_settings
 from exporter.settings.types import (
+    AS_SEVERAL,
     Address,
     BaseUrl,
     Count,
@@ -23,6 +24,7 @@ from exporter.settings.types import (
     TelemetryPath,
     Text,
     Texts,
+    Time,
     Windows,
     not_empty,
 )
@@ -199,6 +201,22 @@ class Budgets(Section):
     """Monthly budgets by project ID in US dollars"""
 
 
+class TopUp(Section):
+    """Prepaid credit."""
+
+    balance_usd: Dollars
+    """Balance on the billing page at that time, or what was bought then, in US dollars"""
+    as_of: Time
+    """UTC date, or time such as 2026-01-31T18:00:00Z"""
+
+
+TopUps = Annotated[tuple[TopUp, ...], AS_SEVERAL]
+
+
+FILE_ONLY: Final[dict[str, Any]] = {"source": "file"}
+PREPAID: Final = "Prepaid credit to estimate what is left of: a balance and its time; later top-ups follow in the list"
+
+
 class _ResourceSettings(Section):
     enabled: bool | None = None
     """Poll this resource; default: true"""
@@ -289,6 +307,7 @@ class OrganizationSection(Section):
     requests_per_minute: Rate | None = None
     """Request rate; default: api.requests_per_minute"""
     budgets: Budgets = Budgets()
+    prepaid: TopUps = Field((), json_schema_extra=FILE_ONLY, description=PREPAID)
     resources: Resources = Resources()
     """Overrides of the resource settings"""
 

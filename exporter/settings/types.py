@@ -115,6 +115,17 @@ def parse_point_in_time(value: object) -> PointInTime:
     return PointInTime(time=datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
+def parse_time(value: object) -> float:
+    """Return Unix seconds of a UTC date or an ISO 8601 time. Raises ValueError with a message that shows the syntax."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    try:
+        moment = datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        raise ValueError("expects a UTC date such as 2026-01-31, or a time such as 2026-01-31T18:00:00Z") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
 def parse_base_url(value: object) -> str:
     """Return the URL without a trailing slash. Raises ValueError for a URL to which a key must not be sent."""
     url, parts = _split_url(value, ("https", "http"))
@@ -192,6 +203,10 @@ def _addresses(value: object) -> object:
     return _list(value) if isinstance(value, str | list | tuple) else [value]
 
 
+def _one_or_several(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
 def _mapping(value: object) -> object:
     if isinstance(value, list) and all(isinstance(pair, str) and "=" in pair for pair in value):
         return dict(pair.split("=", 1) for pair in value)
@@ -243,6 +258,9 @@ _NUMBER: Final = BeforeValidator(_not_bool)
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Texts = Annotated[tuple[Text, ...], _AS_LIST]
 NonEmptyTexts = Annotated[tuple[Text, ...], AfterValidator(not_empty), _AS_LIST]
+AS_SEVERAL: Final = BeforeValidator(_one_or_several)
+"""Accepts a single mapping in place of a list of them."""
+
 Windows = Annotated[tuple[Annotated[Window, BeforeValidator(_window)], ...], _AS_LIST]
 Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration)]
 DurationOrZero = Annotated[float, BeforeValidator(parse_duration)]
@@ -261,4 +279,5 @@ ListenAddresses = Annotated[
 TelemetryPath = Annotated[str, BeforeValidator(parse_telemetry_path)]
 BaseUrl = Annotated[str, BeforeValidator(parse_base_url)]
 ProxyUrl = Annotated[str, BeforeValidator(parse_proxy)]
+Time = Annotated[float, Field(ge=0), BeforeValidator(parse_time)]
 PastPointInTime = Annotated[PointInTime, BeforeValidator(parse_point_in_time)]

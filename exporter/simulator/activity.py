@@ -78,10 +78,9 @@ class Activity:
         index = bisect_right(self.changes, time, key=lambda change: change[0])
         return self.changes[index - 1][1] if index else 0
 
-    def steady(self, start: int, end: int) -> int | None:
-        """Return the multiplier of a span, in hundredths; None when it changes inside."""
-        before = self.at(start)
-        return before if all(not start < time < end for time, _ in self.changes) else None
+    def inside(self, start: int, end: int) -> list[int]:
+        """Return when the multiplier changes inside a span."""
+        return [time for time, _ in self.changes if start < time < end]
 
     def accrue(self, total: Callable[[int], int], until: int) -> int:
         """Return what has accrued by `until`, where `total` gives the plain sum up to a time."""

@@ -49,6 +49,8 @@ class Shape:
     """Language models beyond the named ones; with any, every project uses all of them."""
     activity: float = 1.0
     """Multiple of the ordinary request rate, to two decimals: 0 is an organization without usage of its own."""
+    mixed: bool = False
+    """Whether every stream of usage has its own hours and proportions, so that what a request costs varies in a day."""
 
 
 @dataclass(slots=True)
@@ -175,10 +177,15 @@ class Organization:
         ]
         self.users += [account.user for project in self.projects for account in project.service_accounts]
         self.admin_keys = list(self._admin_keys(random))
+        self._list_prices: dict[str | None, Activity] = {}
 
     def random(self, purpose: str) -> Random:
         """Return a generator that gives the same numbers whenever seed and purpose are the same."""
         return Random(f"{self.seed}/{purpose}")
+
+    def list_price(self, model: str | None) -> Activity:
+        """Return the multiple of a model's first list price, as it changed over time."""
+        return self._list_prices.setdefault(model, Activity())
 
     def project(self, key: str) -> Project | None:
         """Return the project of this id; None when there is none or it was deleted."""

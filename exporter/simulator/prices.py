@@ -37,6 +37,9 @@ _TEXT: Final = {
 """Thousandths of a dollar for a million tokens: input, cached input, cache writes, output."""
 
 _OTHER_MODELS: Final = (400, 40, 500, 1600)
+_TIERS: Final = {"priority": (2, 1), "flex": (1, 2)}
+"""Of service tiers, multiple and divisor of the standard price."""
+
 _AUDIO: Final = (10000, 2500, 0, 20000)
 _IMAGE: Final = (800, 200, 0, 3000)
 
@@ -58,16 +61,16 @@ STORAGE: Final = LineItem("Vector storage", "gibibyte_hours", (), 4_000 * _MILLI
 
 
 def line_items(resource: str, model: str | None, tier: str | None, *, batch: bool) -> tuple[LineItem, ...]:
-    """Return what usage of a resource leads to; batch jobs cost half."""
+    """Return what usage of a resource leads to; batch jobs and the flex tier cost half, priority double."""
     if resource in _SINGLE:
         name, unit, component, price = _SINGLE[resource]
         return (LineItem(name.format(model=model), unit, (component,), price),)
     if model in _EMBEDDINGS:
         return (LineItem(f"{model}, input", "tokens", ("input_tokens",), _EMBEDDINGS[model]),)
     prefix = "batch | " if batch else f"{tier} | " if tier not in {None, "default"} else ""
-    share = 2 if batch else 1
+    multiple, share = (1, 2) if batch else _TIERS.get(tier or "", (1, 1))
     return tuple(
-        LineItem(f"{prefix}{model}{modality}, {kind}", "tokens", components, thousandths * 1000 // share)
+        LineItem(f"{prefix}{model}{modality}, {kind}", "tokens", components, thousandths * 1000 * multiple // share)
         for modality, prices in (("", _TEXT.get(model or "", _OTHER_MODELS)), (" audio", _AUDIO), (" image", _IMAGE))
         for kind, components, thousandths in zip(_KINDS, _components(modality.strip() or "text"), prices, strict=True)
         if components

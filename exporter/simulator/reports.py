@@ -114,6 +114,7 @@ class Reports:
             self._books.cuts(name, *span, as_of),
             tuple(id(note) for note in self._books.notes(name, *span, as_of)),
             self._policy.iso_times,
+            tuple(self._books.allowances.items()),
         )
         if (encoded := self._encoded.get(place)) is None:
             encoded = self._encoded[place] = msgspec.json.encode(self.bucket(resource, selection, span, as_of))

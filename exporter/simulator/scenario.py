@@ -164,6 +164,20 @@ class Scenario:
         for each in self._projects(project):
             each.premium.change(int(self._now()), round(multiplier * 100))
 
+    def change_price(self, multiplier: float, model: str | None) -> None:
+        """Bill a model, or with None what has no model, at a multiple of its first list price from now on."""
+        self._world.organization.list_price(model).change(int(self._now()), round(multiplier * 100))
+
+    def set_allowance(self, line_item: str, quantity: int) -> None:
+        """Let so much of a line item be free on every UTC day, past ones included; 0 ends it."""
+        if line_item not in self._books.units:
+            raise ValueError(f"no line item {line_item!r}: there are {', '.join(sorted(self._books.units))}")
+        self._books.allowances[line_item] = quantity * QUANTUM
+
+    def launch_model(self, model: str) -> None:
+        """Let every project use another language model from now on."""
+        self._books.launch("completions", model, int(self._now()))
+
     def quiet(self, *, on: bool = True) -> None:
         """Stop all usage, so that figures stand still; or let it go on as before."""
         now = int(self._now())

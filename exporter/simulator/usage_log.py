@@ -7,12 +7,12 @@ takes back, or reports twice, a part of the bucket's time, so that minutes, hour
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final
 
-from exporter.catalog import CATALOG, DAY, day_of, resource
+from exporter.catalog import CATALOG, DAY, ApiFamily, day_of, resource
 from exporter.simulator.delays import Delays
-from exporter.simulator.demand import Stream, Values, storage_items, streams, usage_resources
+from exporter.simulator.demand import Stream, Values, launch, storage_items, streams, usage_resources
 from exporter.simulator.forms import form_of
 from exporter.simulator.organization import Organization, Project
 from exporter.simulator.prices import QUANTUM
@@ -73,6 +73,8 @@ class UsageLog:
         self.delays = {row.name: Delays((delays or {}).get(row.name, 0.0)) for row in CATALOG}
         self.units: dict[str, str | None] = {}
         """The `quantity_unit` of every line item."""
+        self.allowances: dict[str, int] = {}
+        """Of line items, how many millionths of the quantity of a UTC day are free."""
         self._notes: dict[tuple[str, int], list[Note]] = {}
         self._streams: dict[str, tuple[Stream, ...]] = {row.name: () for row in usage_resources()}
         self._levels = {row.name for row in usage_resources() if form_of(row).level}
@@ -87,6 +89,14 @@ class UsageLog:
             new = streams(self.organization, row, projects)
             self._streams[row.name] += new
             self.units |= {item.name: item.unit for stream in new for item, _ in stream.items}
+
+    def launch(self, name: str, model: str, since: int) -> None:
+        """Let every project use another language model from `since` (Unix seconds) on."""
+        new = launch(self.organization, resource(name), model, since)
+        self._streams[name] += new
+        self.units |= {item.name: item.unit for stream in new for item, _ in stream.items}
+        self._kept.clear()
+        self._kept_rows = 0
 
     def demand(self, name: str, start: int, end: int, as_of: float, match: Mapping[str, Dimension]) -> Values:
         """Return the sums of what matching streams used and is visible at `as_of`, corrections left out."""
@@ -122,6 +132,8 @@ class UsageLog:
         cuts = self.cuts(name, start, end, as_of)
         notes = self.notes(name, start, end, as_of)
         plain = self._plain(name, start, cuts)
+        if self.allowances and resource(name).branch is ApiFamily.COSTS:
+            plain = self._allowed(plain)
         if not notes:
             return plain
         rows = {key: list(values) for key, values in plain.items()}
@@ -134,6 +146,20 @@ class UsageLog:
                     if self.matches(name, key, note.match):
                         _add(rows, key, [note.weight * value for value in values])
         return {key: values for key, values in rows.items() if any(values)}
+
+    def _allowed(self, rows: Rows) -> Rows:
+        """Return the rows of a day's costs, of which everybody's share of the allowances is free."""
+        place = resource("costs").dimensions.index("line_item")
+        wholes: dict[Dimension, int] = {}
+        for key, (_, quantity) in rows.items():
+            wholes[key[place]] = wholes.get(key[place], 0) + quantity
+        beyond = {item: max(wholes.get(item, 0) - allowance, 0) for item, allowance in self.allowances.items()}
+        return {
+            key: [amount * beyond[item] // wholes[item], quantity]
+            if (item := key[place]) in beyond
+            else [amount, quantity]
+            for key, (amount, quantity) in rows.items()
+        }
 
     def _plain(self, name: str, start: int, cuts: tuple[int, int, int]) -> Rows:
         place = (name, start, *cuts)
@@ -191,20 +217,21 @@ def _level(stream: Stream, _start: int, end: int) -> Iterator[tuple[Key, Values]
 def _cost(stream: Stream, start: int, end: int) -> Iterator[tuple[Key, Values]]:
     if (used := stream.used(start, end)) is None:
         return
-    premium = stream.project.premium
-    steady = premium.steady(start, end)
+    premium, listed = stream.project.premium, stream.list_price
+    changes = sorted({*premium.inside(start, end), *listed.inside(start, end)})
     for item, places in stream.items:
         if quantity := sum(used[place] for place in places):
-            dearer = premium.accrue(_billed(stream, places, start), end) if steady is None else quantity * steady
-            yield _payer(stream, item.name), [item.price * dearer // 100, quantity * QUANTUM]
+            dearer, before = 0, 0
+            for since, until in pairwise((start, *changes, end)):
+                billed = _billed(stream, places, start, until) if until < end else quantity
+                dearer += (billed - before) * premium.at(since) * listed.at(since)
+                before = billed
+            yield _payer(stream, item.name), [item.price * dearer // 100**2, quantity * QUANTUM]
 
 
-def _billed(stream: Stream, places: tuple[int, ...], start: int) -> Callable[[int], int]:
-    def until(time: int) -> int:
-        used = stream.used(start, time)
-        return sum(used[place] for place in places) if used else 0
-
-    return until
+def _billed(stream: Stream, places: tuple[int, ...], start: int, end: int) -> int:
+    used = stream.used(start, end)
+    return sum(used[place] for place in places) if used else 0
 
 
 def _storage_cost(stream: Stream, start: int, end: int) -> Iterator[tuple[Key, Values]]:

@@ -121,6 +121,11 @@ _WORKLOADS: Final[Mapping[str, tuple[Workload, ...]]] = {
 }
 
 
+def chat(model: str) -> Workload:
+    """Return how a language model is used."""
+    return Workload((model,), "office", 12_000, _CHAT, {"service_tier": ("default",)})
+
+
 def workloads(resource: Resource, models: int) -> Iterator[Workload]:
     """Yield how a resource is used; with `models`, language models are so many made-up ones, used by everybody."""
     known = _WORKLOADS.get(resource.name)

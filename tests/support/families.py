@@ -6,6 +6,7 @@ from typing import Final
 from exporter.catalog import CATALOG, Kind, accrued_name, today_name, window_name
 from exporter.collector import ALL as DESCRIBED
 from exporter.collector import MetricDesc
+from exporter.estimate import METRICS
 from exporter.telemetry import Telemetry
 
 TARGET_LABELS: Final = frozenset({"job", "instance", "pod"})
@@ -14,7 +15,7 @@ TARGET_LABELS: Final = frozenset({"job", "instance", "pod"})
 
 def labels_of_families() -> dict[str, frozenset[str]]:
     """Return the labels of every sample's name; a histogram has three names."""
-    return {**_of_catalog(), **{each.name: _labels(each) for each in DESCRIBED}, **_own()}
+    return {**_of_catalog(), **{each.name: _labels(each) for each in (*METRICS, *DESCRIBED)}, **_own()}
 
 
 def counters() -> set[str]:

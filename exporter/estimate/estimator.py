@@ -1,0 +1,193 @@
+"""The estimate of one organization: prices from its costs, applied to the usage that they do not contain yet."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from exporter.catalog import DAY, QUANTA, ApiFamily, Bucket, Plan, PollResult, Row, day_of
+from exporter.estimate.history import Floats, History, Joined, join
+from exporter.estimate.metrics import of_prices
+from exporter.estimate.plan import ESTIMATED_COSTS, plan_of
+from exporter.estimate.prices import EffectivePrice, Prices, learn
+from exporter.estimate.reader import CostReader, UsageReader
+from exporter.estimate.runway import Funds, Runway
+from exporter.exposition import Family
+from exporter.ledger import Cells, Column, Ledger
+from exporter.store import Refusal
+
+_SETTLED_AFTER: Final = DAY
+"""Seconds after its end from which on a day's costs can be complete."""
+_LEARNED_DAYS: Final = 14
+"""Settled days that prices are learned from."""
+_PICODOLLARS: Final = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    version: object
+    usage: UsageReader
+    costs: CostReader
+    joined: Joined
+
+
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """The UTC days of an estimate at a moment."""
+
+    all: tuple[int, ...]
+    settled: frozenset[int]
+    """Those whose costs are complete."""
+    received: float
+    """Up to when usage and costs were read, Unix seconds."""
+
+    @property
+    def open(self) -> list[int]:
+        return [day for day in self.all if day not in self.settled]
+
+
+class Estimator:
+    """Keeps the ledger of estimates in step with the ledgers of usage and costs.
+
+    For the commit it is one more ledger beside those that are polled.
+    """
+
+    name = ESTIMATED_COSTS.name
+    refusal = Refusal()
+
+    def __init__(
+        self,
+        organization: str,
+        ledgers: Callable[[], Sequence[Ledger]],
+        load: Callable[[str, Plan], Ledger],
+        funds: Funds | None = None,
+    ) -> None:
+        """`ledgers` gives those of the organization, `load` what the state remembers of an estimate."""
+        self.organization = organization
+        self._runway = Runway(organization, funds) if funds else None
+        self._families: list[Family] = []
+        self._ledgers, self._load = ledgers, load
+        self.ledger = Ledger(plan_of(None, ()))
+        self.unsaved = False
+        """Whether the ledger has changed since it was last saved."""
+        self.prices: tuple[EffectivePrice, ...] = ()
+        self.coverage: float | None = None
+        """Share of today's usage that has a price; None without any usage."""
+        self._loaded = False
+        self._version: object = None
+        self._sources: _Sources | None = None
+        self._learned: tuple[object, Prices] | None = None
+        self._cells: dict[int, Cells | None] = {}
+
+    def update(self, now: float) -> bool:
+        """Estimate again where usage, costs or the day changed; return whether anything did. `now` in Unix seconds."""
+        ledgers = self._ledgers()
+        costs = next((each for each in ledgers if each.plan.resource.branch is ApiFamily.COSTS), None)
+        if costs is None or costs.last_success is None:
+            return False
+        version = day_of(now), [(id(each), _versions(each)) for each in ledgers]
+        received = min(each.last_success for each in ledgers if each.last_success is not None)
+        if version == self._version:
+            self.ledger.last_success = received
+            return False
+        self._version = version
+        plan = plan_of(costs.plan, ledgers)
+        if not self._loaded or self.ledger.plan != plan:
+            self.ledger = self._load(self.organization, plan)
+            self._loaded = True
+            self._cells.clear()
+        sources = self._read(ledgers, costs)
+        self._estimate(sources, _days(plan, sources.costs, received))
+        self._families = of_prices(self.organization, self.prices, self.coverage)
+        if self._runway:
+            self._families += self._runway.families(costs, self.ledger, received)
+        self.unsaved = True
+        return True
+
+    def families(self, now: float) -> Iterable[Family]:
+        """Return what goes with the estimate at `now`, Unix seconds: nothing when usage or costs are stale."""
+        return self._families if self.ledger.fresh(now) else ()
+
+    def _read(self, ledgers: Sequence[Ledger], costs: Ledger) -> _Sources:
+        version = [(id(each), [(store.rows.generation, len(store.rows)) for store in each.stores]) for each in ledgers]
+        if self._sources is None or self._sources.version != version:
+            labels = self.ledger.plan.group_by
+            usage, billing = UsageReader(ledgers, labels), CostReader(costs, labels)
+            self._sources = _Sources(version, usage, billing, join(usage.keys, billing.keys))
+            self._learned = None
+        return self._sources
+
+    def _estimate(self, sources: _Sources, days: _Days) -> None:
+        prices = self._learn(sources, days)
+        self.prices = prices.effective
+        buckets = []
+        for day in days.all:
+            cells = sources.costs.money.cells.get(day)
+            unchanged = day in days.settled and day in self._cells and self._cells[day] is cells
+            rows = None if unchanged else (tuple(self._rows(sources, prices, days, day)),)
+            buckets.append(Bucket(day, min(day + DAY, int(days.received)), rows))
+            self._cells[day] = cells
+        self._cells = {day: self._cells[day] for day in days.all}
+        self.ledger.apply(PollResult(days.all[0], days.all[-1] + DAY, tuple(buckets), days.received))
+        used = sources.usage.read(days.all[-1], days.received)
+        unpriced = np.isnan(prices.price[sources.joined.key_of_usage]) & (used > 0)
+        priced, total = sources.usage.requests(days.all[-1], unpriced)
+        self.coverage = priced / total if total else None
+
+    def _learn(self, sources: _Sources, days: _Days) -> Prices:
+        settled = [day for day in sorted(days.settled) if sources.usage.covers(day)][-_LEARNED_DAYS:]
+        lesson = settled, days.open, _versions(sources.costs.ledger)
+        if self._learned is None or self._learned[0] != lesson:
+            learned = [*settled, *days.open]
+            cost = np.array([_dollars(sources.costs.exact(day)) for day in learned])
+            usage = np.array([sources.usage.read(day, days.received) for day in learned])
+            quantity = [_quantity(sources, day, amounts) for day, amounts in zip(learned, cost, strict=True)]
+            mask = np.array([day in days.settled for day in learned])
+            history = History(sources.joined, mask, sources.joined.add_up(usage), cost, np.array(quantity))
+            self._learned = lesson, learn(history)
+        return self._learned[1]
+
+    def _rows(self, sources: _Sources, prices: Prices, days: _Days, day: int) -> Iterator[Row]:
+        joined = sources.joined
+        exact = sources.costs.exact(day)
+        sums: Column = np.zeros(len(joined.cells), object)
+        np.add.at(sums, joined.cell_of_cost, exact)
+        if day not in days.settled:
+            used = joined.add_up(sources.usage.read(day, days.received)[np.newaxis])[0]
+            cost = _dollars(exact)
+            sums = sums + _quanta(prices.unbilled(used, cost, _quantity(sources, day, cost)))
+        labels = self.ledger.plan.label_groups[0].labels
+        for cell, amount in zip(joined.cells, sums.tolist(), strict=True):
+            if amount:
+                values = {"project_id": cell.project, "model": cell.model}
+                yield tuple(values[label] for label in labels), (amount,)
+
+
+def _days(plan: Plan, costs: CostReader, received: float) -> _Days:
+    """Return the days that are estimated; settled are those that ended a day ago and have costs of a later day."""
+    today = day_of(received)
+    read = costs.ledger.coverage.read
+    days = [day for day in range(plan.lookback_start(received), today + DAY, DAY) if day in read or day == today]
+    newest = max((day for day in days if costs.exact(day).any()), default=0)
+    settled = frozenset(day for day in days if day + DAY + _SETTLED_AFTER <= received and day < newest)
+    return _Days(tuple(days), settled, received)
+
+
+def _dollars(quanta: Column) -> Floats:
+    return np.array([amount / QUANTA for amount in quanta.tolist()], np.float64)
+
+
+def _quanta(dollars: Floats) -> Column:
+    exact = [round(amount * _PICODOLLARS) * (QUANTA // _PICODOLLARS) for amount in dollars.tolist()]
+    return np.array(exact, object)
+
+
+def _quantity(sources: _Sources, day: int, cost: Floats) -> Floats:
+    """Return what was billed, NaN where nothing was sent although something was paid."""
+    quantity = sources.costs.quantity(day)
+    return np.where((quantity == 0) & (cost != 0), np.nan, quantity)
+
+
+def _versions(ledger: Ledger) -> list[int]:
+    return [store.version for store in ledger.stores]
