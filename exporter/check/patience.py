@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from exporter.openai import Silent, Timeout, UpstreamError
+from exporter.openai import SilentObserver, Timeout, UpstreamError
 
 T = TypeVar("T")
 
 
-class PatientObserver(Silent):
+class PatientObserver(SilentObserver):
     """The observer of the client: remembers what went wrong, and ends a wait that is longer than the patience."""
 
     def __init__(self, patience: float) -> None:

@@ -24,7 +24,7 @@ from exporter.backfill import (
 from exporter.cli.service import connect
 from exporter.clock import SystemClock
 from exporter.durations import DAY, format_duration
-from exporter.openai import Silent, UpstreamError
+from exporter.openai import SilentObserver, UpstreamError
 from exporter.redaction import print_redacted
 from exporter.settings import BackfillSettings, Settings
 
@@ -77,7 +77,7 @@ def _own_labels(settings: Settings) -> set[str]:
     return {name for group in groups for name in group.labels}
 
 
-class _Progress(Silent):
+class _Progress(SilentObserver):
     """Prints errors that are retried."""
 
     def __init__(self, organization: str) -> None:

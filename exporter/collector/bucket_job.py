@@ -1,4 +1,4 @@
-"""One row of the table, mirrored: asks for buckets, applies them to the ledger, and gives up refused groupings."""
+"""Polls the buckets of one resource into its ledger, and drops dimensions that the API refuses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,13 +26,13 @@ from exporter.store import Refusal
 from exporter.telemetry import Telemetry
 
 _SUSPICIOUS = 2
-"""After how many refusals in a row, which do not say what they refuse, narrower groupings are tried."""
+"""After how many unspecific refusals in a row narrower groupings are tried."""
 
 _PRIORITIES = {ApiFamily.COSTS: Priority.COSTS, ApiFamily.USAGE: Priority.USAGE}
 
 
 class LedgerStore(Protocol):
-    """Where ledgers are kept between two lives of the process."""
+    """Where ledgers are kept while the process does not run."""
 
     def load(self, organization: str, plan: Plan) -> Ledger:
         """Return the saved ledger of a plan, or a new one."""
@@ -44,20 +44,20 @@ class LedgerStore(Protocol):
 
 
 class NoStore:
-    """No memory: every ledger is new."""
+    """Keeps nothing: every ledger is new."""
 
-    def load(self, organization: str, plan: Plan) -> Ledger:  # noqa: ARG002 # nothing is kept for anybody
+    def load(self, organization: str, plan: Plan) -> Ledger:  # noqa: ARG002 # the protocol has them
         """Return a new ledger."""
         return Ledger(plan)
 
-    def refusal(self, organization: str, resource: str) -> Refusal:  # noqa: ARG002 # likewise
+    def refusal(self, organization: str, resource: str) -> Refusal:  # noqa: ARG002 # the protocol has them
         """Return that nothing was refused."""
         return Refusal()
 
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What the mirrors of one organization share."""
+    """What the bucket jobs of one organization share."""
 
     organization: str
     source: BucketSource
@@ -67,22 +67,22 @@ class JobContext:
     run: Runner
     """Does work on the thread that owns the ledgers."""
     admit: Callable[[str, PollResult], None]
-    """Raises UpstreamError when an answer is another organization's."""
+    """Raises UpstreamError when a result belongs to another organization."""
 
 
 class BucketJob:
-    """Keeps one ledger in step with what OpenAI reports."""
+    """Keeps one ledger up to date with what OpenAI reports."""
 
     counts = True
 
     def __init__(self, plan: Plan, context: JobContext, store: LedgerStore) -> None:
-        """Take up the ledger where it was left, under what the API last accepted of the plan's grouping."""
+        """Load the ledger, grouped by what the API last accepted of the plan's dimensions."""
         self.organization = context.organization
         self.name = plan.resource.name
         self.interval = plan.interval
         self.priority = _PRIORITIES[plan.resource.branch]
         self.status = Status()
-        self._wanted = plan
+        self._configured_plan = plan
         self._context = context
         self._log = structlog.get_logger("poll").bind(organization=context.organization, resource=self.name)
         self._synced_day: int | None = None
@@ -99,27 +99,29 @@ class BucketJob:
         self._report()
 
     async def poll(self, due: float) -> Outcome:
-        """Ask for everything that may have changed, and apply it."""
+        """Request everything that may have changed, and apply it."""
         now = self._context.clock.now()
         retried = bool(self.refusal.dimensions) and now >= self.refusal.at + DAY
-        plan, answer = await self._negotiate(self._wanted if retried else self.ledger.plan, now, due, retried=retried)
-        answer = _with_open_day(plan, answer, self.ledger.digests)
+        plan, result = await self._negotiate(
+            self._configured_plan if retried else self.ledger.plan, now, due, retried=retried
+        )
+        result = _with_open_day(plan, result, self.ledger.digests)
         self.status.answered = True
         try:
-            self._context.admit(self.name, answer)
+            self._context.admit(self.name, result)
         except UpstreamError as refused:
             self._context.observer.error(self.name, refused)
             raise
-        applied = await self._context.run(lambda: self._apply(plan, answer, now if retried else None))
-        self._tell(applied)
-        if applied.audit.missing or answer.unreadable:
+        applied = await self._context.run(lambda: self._apply(plan, result, now if retried else None))
+        self._report_result(applied)
+        if applied.audit.missing or result.unreadable:
             error = MissingBucket(
-                f"{len(applied.audit.missing)} of the requested buckets are missing, {answer.unreadable} unreadable"
+                f"{len(applied.audit.missing)} of the requested buckets are missing, {result.unreadable} unreadable"
             )
             self._context.observer.error(self.name, error)
             raise error
-        if answer.start <= plan.lookback_start(answer.received):
-            self._synced_day, self.synced_at = day_of(now), answer.received
+        if result.start <= plan.lookback_start(result.received):
+            self._synced_day, self.synced_at = day_of(now), result.received
         return Outcome.DATA if self.ledger.series else Outcome.EMPTY
 
     def request_full_sync(self) -> None:
@@ -127,15 +129,15 @@ class BucketJob:
         self._synced_day = None
 
     async def _negotiate(self, plan: Plan, now: float, due: float, *, retried: bool) -> tuple[Plan, PollResult]:
-        async def ask(plan: Plan) -> PollResult:
-            start, decode_all = await self._context.run(partial(self._reach, plan, now))
+        async def poll(plan: Plan) -> PollResult:
+            start, decode_all = await self._context.run(partial(self._poll_start, plan, now))
             return await self._context.source.poll(
                 plan, start, due=due, priority=self.priority, known=self.ledger.digests, decode_all=decode_all
             )
 
         suspicious = retried or self._bad_requests >= _SUSPICIOUS
         try:
-            answered, answer, refused = await negotiate(plan, ask, suspicious=suspicious)
+            answered, result, refused = await negotiate(plan, poll, suspicious=suspicious)
         except BadRequest:
             self._bad_requests += 1
             raise
@@ -146,28 +148,28 @@ class BucketJob:
         if refused:
             self._log.warning(
                 "grouping_refused",
-                group_by=self._wanted.group_by,
+                group_by=self._configured_plan.group_by,
                 answered=answered.group_by,
                 error=str(refused),
                 detail="the refused labels are dropped, and requested again in a day",
             )
-        return answered, answer
+        return answered, result
 
-    def _reach(self, plan: Plan, now: float) -> tuple[int, bool]:
+    def _poll_start(self, plan: Plan, now: float) -> tuple[int, bool]:
         """Return where a poll has to start, Unix seconds, and whether all buckets have to be decoded."""
         if Identity.of(plan) != self.ledger.identity:
             return plan.lookback_start(now), True
         full = self._synced_day != day_of(now)
         return self.ledger.start_of_poll(now, full=full), not self.ledger.known
 
-    def _apply(self, plan: Plan, answer: PollResult, retried: float | None) -> ApplyResult:
+    def _apply(self, plan: Plan, result: PollResult, retried: float | None) -> ApplyResult:
         regrouped = Identity.of(plan) != self.ledger.identity
-        if regrouped or answer.resets_counters:
+        if regrouped or result.resets_counters:
             self.ledger = Ledger(plan)
         if regrouped or retried:
-            refused = tuple(name for name in self._wanted.group_by if name not in plan.group_by)
-            self.refusal = Refusal(refused, answer.received)
-        applied = self.ledger.apply(answer)
+            refused = tuple(name for name in self._configured_plan.group_by if name not in plan.group_by)
+            self.refusal = Refusal(refused, result.received)
+        applied = self.ledger.apply(result)
         self.unsaved = True
         self._report()
         return applied
@@ -184,7 +186,7 @@ class BucketJob:
         for reason, present in (("gap", gap > lookback), ("group_by_refused", bool(self.refusal.dimensions))):
             (self.status.degraded.add if present else self.status.degraded.discard)(reason)
 
-    def _tell(self, applied: ApplyResult) -> None:
+    def _report_result(self, applied: ApplyResult) -> None:
         labels = self.organization, self.name
         revisions = self._context.telemetry.revisions
         revisions.labels(*labels, "up").inc(applied.revision.up)
@@ -197,19 +199,19 @@ class BucketJob:
             )
 
 
-def _with_open_day(plan: Plan, answer: PollResult, digests: Mapping[int, bytes]) -> PollResult:
+def _with_open_day(plan: Plan, result: PollResult, digests: Mapping[int, bytes]) -> PollResult:
     """Return the result with an empty bucket for the open day if only that one is missing, and was never there.
 
     The API may open a day late; the day is then known to have nothing yet. `digests` are those of answered buckets.
     """
     width = plan.width_seconds
-    today = answer.end - width
-    held = {bucket.start for bucket in answer.buckets}
-    closed = set(range(min(held, default=answer.start), today, width))
-    if width != DAY or answer.unreadable or today in held or today in digests or not closed <= held:
-        return answer
-    empty = Bucket(today, int(answer.received), tuple(() for _ in plan.label_groups))
-    return replace(answer, buckets=(*answer.buckets, empty))
+    today = result.end - width
+    held = {bucket.start for bucket in result.buckets}
+    closed = set(range(min(held, default=result.start), today, width))
+    if width != DAY or result.unreadable or today in held or today in digests or not closed <= held:
+        return result
+    empty = Bucket(today, int(result.received), tuple(() for _ in plan.label_groups))
+    return replace(result, buckets=(*result.buckets, empty))
 
 
 def _without(plan: Plan, dimensions: tuple[str, ...]) -> Plan:

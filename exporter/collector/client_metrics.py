@@ -1,4 +1,4 @@
-"""What the client tells of its requests, written into the exporter's own metrics."""
+"""Records the client's requests in the exporter's own metrics."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,7 +19,7 @@ class ClientMetrics:
         self.statuses: dict[str, Status] = {}
         """Of every job by its name."""
         self.refused: Callable[[], None] = lambda: None
-        """Called when all endpoints are silenced: a refusal shows at once, for the retry may be minutes away."""
+        """Called when all endpoints pause, so that a refusal is exported at once: the retry may be minutes away."""
 
     def request(self, resource: str) -> None:
         """Count a request."""
@@ -29,7 +29,7 @@ class ClientMetrics:
         """Count an attempt that failed."""
         self._telemetry.api_errors.labels(self._organization, resource, error.reason).inc()
         if error.pauses_organization:
-            self._silenced(resource, error)
+            self._paused(resource, error)
 
     def fallback_changed(self, resource: str, *, active: bool) -> None:
         """Record whether a resource uses the legacy billing endpoints."""
@@ -46,10 +46,10 @@ class ClientMetrics:
             self._telemetry.rows_rejected.labels(self._organization, resource, reason).inc(count)
 
     def waited(self, resource: str, seconds: float) -> None:
-        """Count the time that a request stood in the queue."""
+        """Count the seconds that a request waited in the queue."""
         self._telemetry.throttle_wait_seconds.labels(self._organization, resource).inc(seconds)
 
-    def _silenced(self, resource: str, error: UpstreamError) -> None:
+    def _paused(self, resource: str, error: UpstreamError) -> None:
         if (refused := self.statuses.get(resource)) and (refused.up or not refused.decided):
             self._log.warning("organization_paused", resource=resource, error=str(error))
         for name, status in self.statuses.items():

@@ -1,4 +1,4 @@
-"""Something that is polled again and again, and the loop that does it."""
+"""Jobs and the loop that polls them."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -39,11 +39,11 @@ class Status:
     last_change: float | None = None
     """Unix seconds."""
     interval: float = 0.0
-    """Seconds: the pace in force."""
+    """Seconds between polls now."""
 
 
 class Job(Protocol):
-    """One endpoint, or a few that belong together, of one organization."""
+    """One endpoint, or a few related ones, of one organization."""
 
     name: str
     """The value of the label `resource`."""
@@ -58,12 +58,12 @@ class Job(Protocol):
         ...
 
     async def poll(self, due: float) -> Outcome:
-        """Ask once and apply the answer. `due` is in seconds of monotonic time. Raises UpstreamError."""
+        """Poll once and apply the result. `due` is in monotonic seconds. Raises UpstreamError."""
         ...
 
 
 class Source(Protocol):
-    """Something beside the ledgers that has families to publish."""
+    """Something other than the ledgers with families to publish."""
 
     def families(self, now: float) -> Iterable[Family]:
         """Return them as of `now`, Unix seconds. Called on the thread that owns the ledgers."""
@@ -79,13 +79,13 @@ class Poller:
         job: Job,
         clock: Clock,
         telemetry: Telemetry,
-        decided: Callable[[], None],
+        on_poll: Callable[[], None],
         *,
         failures: FailureLog | None = None,
     ) -> None:
-        """`decided` is called after every poll; pollers that share `failures` log a common cause once."""
+        """`on_poll` is called after every poll; pollers that share `failures` log a common cause once."""
         self._failures = failures or FailureLog()
-        self._job, self._clock, self._telemetry, self._decided = job, clock, telemetry, decided
+        self._job, self._clock, self._telemetry, self._on_poll = job, clock, telemetry, on_poll
         self._labels = organization, job.name
         self._organization = organization
         self._log = structlog.get_logger("poll").bind(organization=organization, resource=job.name)
@@ -104,7 +104,7 @@ class Poller:
             jitter = random.random()  # noqa: S311 # spreads retries, keeps no secret
             schedule = schedule.after(outcome, self._clock.monotonic(), jitter)
             self._job.status.interval = schedule.pace
-            self._decided()
+            self._on_poll()
 
     async def poll(self, due: float) -> Outcome:
         """Poll once, and update the status of the job."""

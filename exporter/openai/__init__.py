@@ -1,6 +1,6 @@
-"""The Admin API as it really is, seen through one request rate per organization."""
+"""The client of the Admin API: one request rate per organization, retries, pagination, decoding."""
 
-from exporter.openai.client import BucketSource, Client, Runner, inline
+from exporter.openai.client import BucketSource, Client, Observer, Runner, SilentObserver, inline
 from exporter.openai.errors import (
     BadRequest,
     BillingLimit,
@@ -20,7 +20,6 @@ from exporter.openai.errors import (
 from exporter.openai.fallback import FallbackListener, FallbackSource
 from exporter.openai.grouping import negotiate
 from exporter.openai.metadata import PRIORITIES, Entry, MetadataClient
-from exporter.openai.observer import Observer, Silent
 from exporter.openai.rate_limiter import BACKGROUND_SHARE, Priority
 from exporter.openai.responses import MAX_LABEL_BYTES
 from exporter.openai.throttle import Throttle
@@ -49,7 +48,7 @@ __all__ = [
     "Priority",
     "RateLimited",
     "Runner",
-    "Silent",
+    "SilentObserver",
     "Throttle",
     "Timeout",
     "Unauthorized",

@@ -1,4 +1,4 @@
-"""The client of one organization: asks politely, tries again, and hands out complete answers only."""
+"""The client of one organization: throttled requests, retries, and complete responses only."""
 
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,6 @@ from exporter.clock import Clock
 from exporter.openai import errors
 from exporter.openai.error_responses import classify, request_id_of
 from exporter.openai.listing import ListPaginator
-from exporter.openai.observer import Observer, Silent
 from exporter.openai.pages import read_page
 from exporter.openai.pagination import BucketPaginator, bucket_query
 from exporter.openai.rate_limiter import Priority
@@ -23,6 +22,7 @@ from exporter.openai.retry import backoff, server_time
 from exporter.openai.throttle import Throttle
 from exporter.openai.transport import Response, Transport
 from exporter.redaction import redact, register_secret
+from exporter.telemetry import RejectionReason
 
 T = TypeVar("T")
 
@@ -33,20 +33,63 @@ _MAX_CLOCK_LAG: Final = 900.0
 """Seconds by which this machine's clock is believed to be behind the API's."""
 
 RETRIES: Final = 3
-"""How often a page is asked for again after a failure that can pass."""
+"""How often a request is repeated after a failure that may pass."""
 
 Query = Sequence[tuple[str, str]]
 
 
 class Runner(Protocol):
-    """Does work that needs the processor, wherever it does not keep the event loop from its sockets."""
+    """Runs work that needs the processor, outside the event loop."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...  # noqa: D102
 
 
 async def inline(work: Callable[[], T], /) -> T:
-    """Do the work here and now."""
+    """Run the work at once."""
     return work()
+
+
+class Observer(Protocol):
+    """Called with every attempt, retries included, so that the client can be measured."""
+
+    def request(self, resource: str) -> None:
+        """Record a request that is being sent."""
+        ...
+
+    def error(self, resource: str, error: errors.UpstreamError) -> None:
+        """Record an attempt that failed."""
+        ...
+
+    def duration(self, seconds: float) -> None:
+        """Record how long an attempt took, from sending to the end of the body or to the failure."""
+        ...
+
+    def rejected(self, resource: str, rejections: Mapping[RejectionReason, int]) -> None:
+        """Record rows, or values of rows, of a complete response that were not used."""
+        ...
+
+    def waited(self, resource: str, seconds: float) -> None:
+        """Record how long a request waited in the queue of the throttle."""
+        ...
+
+
+class SilentObserver:
+    """An observer that records nothing."""
+
+    def request(self, resource: str) -> None:
+        """Record nothing."""
+
+    def error(self, resource: str, error: errors.UpstreamError) -> None:
+        """Record nothing."""
+
+    def duration(self, seconds: float) -> None:
+        """Record nothing."""
+
+    def rejected(self, resource: str, rejections: Mapping[RejectionReason, int]) -> None:
+        """Record nothing."""
+
+    def waited(self, resource: str, seconds: float) -> None:
+        """Record nothing."""
 
 
 class BucketSource(Protocol):
@@ -72,7 +115,7 @@ class BucketSource(Protocol):
 
 
 class Client:
-    """Asks one organization's Admin API. Every method raises UpstreamError."""
+    """Sends requests to one organization's Admin API. Every method raises UpstreamError."""
 
     def __init__(
         self,
@@ -91,26 +134,26 @@ class Client:
         chance: Callable[[], float] = random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Take where to ask, and how.
+        """Take the API's address, the credentials and the limits.
 
         `base_url` may have a path; `key` is called for every request; `organization_id` is sent as
         `OpenAI-Organization` unless empty; `timeout` (seconds) is that of a whole request without its time in the
         throttle; `max_body` (bytes) that of a decompressed body; `chance` (0 to 1) makes the jitter of retries.
         Raises OSError for a `ca_file` that cannot be read.
         """
-        self._line = Transport(
+        self._transport = Transport(
             base_url, timeout=timeout, max_body=max_body, proxy=proxy, ca_file=ca_file, transport=transport
         )
         self._key = key
         self._organization_id = organization_id
         self._throttle = throttle
         self._clock = clock
-        self._observer = observer or Silent()
+        self._observer = observer or SilentObserver()
         self._run = run
         self._chance = chance
-        self._narrowed: dict[str, tuple[int, float]] = {}
+        self._page_limits: dict[str, tuple[int, float]] = {}
         self.skew: float | None = None
-        """Seconds by which this machine's clock was ahead of the last answer's `Date`."""
+        """Seconds by which this machine's clock was ahead of the last response's `Date`."""
 
     async def poll(
         self,
@@ -142,7 +185,7 @@ class Client:
                     raise errors.OversizedPage(
                         error.size, dimension=dimension, status=error.status, request_id=error.request_id
                     ) from None
-                self._narrowed[plan.resource.name] = (limit // 2, self._clock.monotonic() + DAY)
+                self._page_limits[plan.resource.name] = (limit // 2, self._clock.monotonic() + DAY)
 
     async def get_json(
         self,
@@ -154,15 +197,15 @@ class Client:
         due: float,
         optional: bool = False,
     ) -> Any:  # noqa: ANN401
-        """Return the decoded answer of `path`, which is relative to the base URL (`organization/spend_limit`).
+        """Return the decoded response of `path`, which is relative to the base URL (`organization/spend_limit`).
 
-        Where there is nothing, that is None if it is `optional`, and NotFound if not.
+        For 404, returns None if it is `optional`, and raises NotFound otherwise.
         """
-        reply = await self._get(path, query, resource=resource, priority=priority, due=due, optional=optional)
-        if reply.status == httpx.codes.NOT_FOUND:
+        response = await self._get(path, query, resource=resource, priority=priority, due=due, optional=optional)
+        if response.status == httpx.codes.NOT_FOUND:
             return None
-        with self._reporting(resource, reply):
-            return await self._run(partial(decode, ANYTHING, reply.body))
+        with self._reported(resource, response):
+            return await self._run(partial(decode, ANYTHING, response.body))
 
     async def listing(
         self,
@@ -187,58 +230,60 @@ class Client:
         while True:
             page = [*query, ("limit", str(limit)), *([("after", after)] if after else [])]
             absent = optional and not after
-            reply = await self._get(path, page, resource=resource, priority=priority, due=due, optional=absent)
-            if reply.status == httpx.codes.NOT_FOUND:
+            response = await self._get(path, page, resource=resource, priority=priority, due=due, optional=absent)
+            if response.status == httpx.codes.NOT_FOUND:
                 return []
-            with self._reporting(resource, reply):
-                after = await self._run(partial(paginator.add, reply.body))
+            with self._reported(resource, response):
+                after = await self._run(partial(paginator.add, response.body))
             if not after:
                 self._observer.rejected(resource, paginator.rejections)
-                with self._reporting(resource, reply):
+                with self._reported(resource, response):
                     paginator.check()
                 return paginator.rows
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._line.aclose()
+        await self._transport.aclose()
 
     async def _poll(
         self, plan: Plan, start: int, limit: int, *, due: float, priority: Priority, known: Mapping[int, bytes]
     ) -> PollResult:
-        chain = BucketPaginator(plan, start, self._clock.now())
+        pages = BucketPaginator(plan, start, self._clock.now())
         name = plan.resource.name
         path = f"organization/{plan.resource.path}"
         cursor = ""
         while True:
-            query = bucket_query(plan, chain.start, limit, cursor)
+            query = bucket_query(plan, pages.start, limit, cursor)
             try:
-                reply = await self._get(path, query, resource=name, priority=priority, due=due)
+                response = await self._get(path, query, resource=name, priority=priority, due=due)
             except errors.BadRequest as error:
                 if cursor and error.refuses_cursor:
                     raise errors.RefusedCursor.of(error) from None
                 raise
-            with self._reporting(name, reply):
-                open_end = plan.open_end(self._latest_time(reply))
-                page = await self._run(partial(read_page, reply.body, plan, known, open_end=open_end, first=not cursor))
-                cursor = chain.add(page, self._clock.now())
+            with self._reported(name, response):
+                open_end = plan.open_end(self._latest_time(response))
+                page = await self._run(
+                    partial(read_page, response.body, plan, known, open_end=open_end, first=not cursor)
+                )
+                cursor = pages.add(page, self._clock.now())
             if not cursor:
-                self._observer.rejected(name, chain.rejections)
-                return chain.result(
-                    self._clock.now(), label_value(redact(reply.headers.get("openai-organization", "")))
+                self._observer.rejected(name, pages.rejections)
+                return pages.result(
+                    self._clock.now(), label_value(redact(response.headers.get("openai-organization", "")))
                 )
 
-    def _latest_time(self, reply: Response) -> float:
+    def _latest_time(self, response: Response) -> float:
         """Return the Unix seconds by this machine's clock or by the response, as far as the latter is plausible."""
         now = self._clock.now()
-        date = server_time(reply.headers)
+        date = server_time(response.headers)
         return now if date is None else max(now, min(date, now + _MAX_CLOCK_LAG))
 
     def _limit(self, plan: Plan, start: int) -> int:
         now = self._clock.now()
-        narrowed, until = self._narrowed.get(plan.resource.name, (plan.max_limit, 0.0))
+        limit, until = self._page_limits.get(plan.resource.name, (plan.max_limit, 0.0))
         if until <= self._clock.monotonic():
-            narrowed = plan.max_limit
-        return min(BucketPaginator(plan, start, now).wanted(now), plan.max_limit, narrowed)
+            limit = plan.max_limit
+        return min(BucketPaginator(plan, start, now).wanted(now), plan.max_limit, limit)
 
     async def _get(
         self, path: str, query: Query, *, resource: str, priority: Priority, due: float, optional: bool = False
@@ -246,7 +291,7 @@ class Client:
         failures = 0
         while True:
             try:
-                with self._reporting(resource):
+                with self._reported(resource):
                     return await self._attempt(path, query, resource, priority, due, optional=optional)
             except errors.UpstreamError as error:
                 failures += 1
@@ -265,23 +310,23 @@ class Client:
             self._observer.request(resource)
             began = self._clock.monotonic()
             try:
-                reply = await self._line.get(path, query, headers)
+                response = await self._transport.get(path, query, headers)
             finally:
                 self._observer.duration(self._clock.monotonic() - began)
             now = self._clock.now()
-            if (date := server_time(reply.headers)) is not None:
+            if (date := server_time(response.headers)) is not None:
                 self.skew = now - date
-            if reply.status == httpx.codes.OK:
-                permit.answered(reply.status, reply.headers)
-                return replace(reply, body=await self._run(partial(redact_json, reply.body)))
-            error = classify(reply.status, reply.headers, reply.body, now=now)
+            if response.status == httpx.codes.OK:
+                permit.answered(response.status, response.headers)
+                return replace(response, body=await self._run(partial(redact_json, response.body)))
+            error = classify(response.status, response.headers, response.body, now=now)
             if optional and isinstance(error, errors.NotFound) and not error.from_gateway:
-                permit.answered(reply.status, reply.headers)
-                return reply
+                permit.answered(response.status, response.headers)
+                return response
             if error.pauses_organization:
-                permit.refused(error, reply.headers)
+                permit.refused(error, response.headers)
             else:
-                permit.answered(reply.status, reply.headers)
+                permit.answered(response.status, response.headers)
             raise error
 
     def _headers(self) -> dict[str, str]:
@@ -292,7 +337,7 @@ class Client:
         if not key:
             raise errors.Unauthorized("the key is empty")
         if not (key.isascii() and key.isprintable()) or " " in key:
-            raise errors.Unauthorized("the key has characters that no key has: it is more than one line, or not a key")
+            raise errors.Unauthorized("the key has invalid characters: it is more than one line, or not a key")
         register_secret(key)
         headers = {"Authorization": f"Bearer {key}"}
         if self._organization_id:
@@ -300,11 +345,11 @@ class Client:
         return headers
 
     @contextmanager
-    def _reporting(self, resource: str, reply: Response | None = None) -> Iterator[None]:
+    def _reported(self, resource: str, response: Response | None = None) -> Iterator[None]:
         try:
             yield
         except errors.UpstreamError as error:
-            if reply:
-                error.status, error.request_id = reply.status, request_id_of(reply.headers)
+            if response:
+                error.status, error.request_id = response.status, request_id_of(response.headers)
             self._observer.error(resource, error)
             raise

@@ -1,4 +1,4 @@
-"""From an answer that is not 200 to the error it means."""
+"""Converts responses other than 200 to errors."""
 
 import re
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}")
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0) -> errors.UpstreamError:
-    """Return the error that a response other than 200 means, with every text redacted.
+    """Return the error for a response other than 200, with every text redacted.
 
     `headers` have lower-case names, `now` (Unix seconds) is what dates are measured from.
     """

@@ -1,13 +1,13 @@
-# ruff: noqa: N818 -- the names say what happened; that it is an error is said by the word before them in `except`
-"""Everything that can go wrong between this program and the Admin API, as one tree.
+# ruff: noqa: N818 -- the names describe the failure; `except` already marks them as errors
+"""The failures of requests to the Admin API, as one tree of exceptions.
 
     UpstreamError
     ├── Unauthorized            auth              the key is not accepted
-    │   └── MissingScopes       auth              the key is accepted, but not for this
-    │       └── LegacyClosed    auth              ... and the legacy billing endpoints do not stand in
+    │   └── MissingScopes       auth              the key lacks the scope
+    │       └── LegacyClosed    auth              ... and the legacy billing endpoints give nothing
     ├── Forbidden               forbidden         any other 403
     │   └── BrowserOnly         forbidden         a legacy billing endpoint that answers no key
-    ├── RateLimited             rate_limited      429: asked too often
+    ├── RateLimited             rate_limited      429: too many requests
     ├── BillingLimit            rate_limited      429: the account's money or limits, not the rate
     ├── ServerError             server            5xx, 409
     │   └── Overloaded          server            503
@@ -17,7 +17,7 @@
     ├── NotFound                not_found         404
     ├── BadRequest              bad_request       any other 4xx
     │   └── RefusedCursor       bad_request       the cursor of a page
-    └── InvalidResponse         invalid_response  an answer that cannot be what was asked for
+    └── InvalidResponse         invalid_response  a response that does not fit the request
         ├── Redirected                            a redirect, which is not followed
         ├── NotJson                               HTML, nothing at all, ...
         │   └── Truncated                         JSON that ends too early
@@ -25,12 +25,11 @@
         ├── TooDeep                               nested beyond reason
         ├── OversizedPage                         a body larger than `api.max_body`
         ├── WrongObject                           a row, or a page, of another endpoint
-        ├── MissingCursor                         more pages are said to follow, but not where
+        ├── MissingCursor                         `has_more` without a cursor
         ├── RepeatedCursor                        pages that go round in a circle
         ├── Endless                               more pages than can be
-        ├── MissingBucket                         a bucket that was asked for is not there
-        ├── DuplicateBucket                       a bucket is there twice
-        └── MisplacedBucket                       a bucket that is not on its width's boundaries
+        ├── MissingBucket                         a requested bucket is missing
+        └── DuplicateBucket                       a bucket is there twice
 
 `str(error)` is one line that says what happened, `error.advice` what an operator should do; neither holds a secret.
 """
@@ -59,13 +58,13 @@ class UpstreamError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        """What the API, the network or the reader of pages had to say: short, without any key."""
+        """What failed, in one short line without secrets."""
         self.status = status
         """HTTP status, when there was an answer."""
         self.request_id = request_id
         """The answer header `x-request-id`, for OpenAI's support."""
         self.retry_after = retry_after
-        """Seconds after which the API wants to be asked again."""
+        """Seconds after which the API accepts a retry."""
 
     @property
     def advice(self) -> str:
@@ -82,7 +81,7 @@ class UpstreamError(Exception):
         return False
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return one line: the message, the status and the request id."""
         origin = [f"HTTP {self.status}"] if self.status else []
         if self.request_id:
             origin.append(self.request_id)
@@ -144,13 +143,13 @@ class BrowserOnly(Forbidden):
 
 
 class RateLimited(UpstreamError):
-    """429: asked too often. The whole organization pauses."""
+    """429: too many requests. The whole organization pauses."""
 
     reason = "rate_limited"
     retryable = True
     advice_text = (
         "Nothing, if it is rare: the request rate adapts. Otherwise lower api.requests_per_minute, "
-        "or find out what else asks with this organization's admin keys."
+        "or find out what else uses this organization's admin keys."
     )
 
     @property
@@ -160,7 +159,7 @@ class RateLimited(UpstreamError):
 
 
 class BillingLimit(UpstreamError):
-    """429 that says the account is out of credit or at a spend limit."""
+    """429 because the account is out of credit or at a spend limit."""
 
     reason = "rate_limited"
     needs_human = True
@@ -176,7 +175,7 @@ class ServerError(UpstreamError):
 
 
 class Overloaded(ServerError):
-    """503. The whole organization pauses if the API says how long; otherwise it is one endpoint that failed."""
+    """503. The whole organization pauses if there is a `Retry-After`; otherwise one endpoint failed."""
 
     @property
     def pauses_organization(self) -> bool:
@@ -221,7 +220,7 @@ class BadRequest(UpstreamError):
     ) -> None:
         super().__init__(message, status=status, request_id=request_id)
         self.param = param
-        """`error.param` of the body: which parameter was refused, when said."""
+        """`error.param` of the body: the refused parameter; empty if not given."""
         self.code = code
         """`error.code` of the body."""
 
@@ -256,7 +255,7 @@ class RefusedCursor(BadRequest):
 
 
 class InvalidResponse(UpstreamError):
-    """An answer that cannot be what was asked for; nothing of it is used."""
+    """A response that does not fit the request."""
 
     reason = "invalid_response"
     advice_text = "Check that api.base_url is the OpenAI API itself; if it is, report this with the request id."
@@ -309,26 +308,22 @@ class WrongObject(InvalidResponse):
 
 
 class MissingCursor(InvalidResponse):
-    """`has_more` without a place to go on from."""
+    """`has_more` without a cursor."""
 
 
 class RepeatedCursor(InvalidResponse):
-    """A cursor that was there before."""
+    """A cursor that an earlier page had."""
 
 
 class Endless(InvalidResponse):
-    """More pages, or buckets, than were asked for."""
+    """More pages, buckets or objects than there can be."""
 
     advice_text = "Check this machine's clock; if it is right, report this with the request id."
 
 
 class MissingBucket(InvalidResponse):
-    """A bucket inside the asked range is not in the answer."""
+    """A bucket inside the requested range is not in the response."""
 
 
 class DuplicateBucket(InvalidResponse):
     """Two buckets of one time."""
-
-
-class MisplacedBucket(InvalidResponse):
-    """A bucket that does not start on a boundary of the width, or is not of that width."""

@@ -18,8 +18,7 @@ import structlog
 from exporter.catalog import DAY, ApiFamily, Bucket, Plan, PollResult, day_of
 from exporter.clock import Clock
 from exporter.openai import errors
-from exporter.openai.client import Client
-from exporter.openai.observer import Observer
+from exporter.openai.client import Client, Observer
 from exporter.openai.rate_limiter import Priority
 from exporter.openai.responses import Rejections, decimal_of
 from exporter.openai.rows import reader

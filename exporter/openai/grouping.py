@@ -18,7 +18,7 @@ async def negotiate(
     """Poll with ever fewer of the dimensions that the API may refuse, until it answers.
 
     Only a 400 or 422 whose `param` or message is about the grouping drops a dimension. With `suspicious`, one that
-    does not say what it is about does so as well, provided that the whole grouping is refused again after a narrower
+    names no parameter does so as well, provided that the whole grouping is refused again after a narrower
     one was answered.
 
     Returns the plan that was answered, the result, and the refusal that narrowed the plan. Raises the first refusal

@@ -61,7 +61,7 @@ class ListPaginator(Generic[T]):
             raise errors.Endless(f"a list of more than {MAX_PAGES} pages")
         cursor = self._cursor(envelope)
         if not cursor:
-            raise errors.MissingCursor(f"page {self._pages} of a list says that more follow, but has no cursor")
+            raise errors.MissingCursor(f"page {self._pages} of a list has has_more but no cursor")
         if cursor in self._cursors:
             raise errors.RepeatedCursor(f"page {self._pages} of a list repeats the cursor of an earlier page")
         self._cursors.add(cursor)

@@ -10,8 +10,7 @@ import msgspec
 
 from exporter.catalog import MetadataKind, MetadataResource
 from exporter.openai import errors
-from exporter.openai.client import Client
-from exporter.openai.observer import Observer
+from exporter.openai.client import Client, Observer
 from exporter.openai.rate_limiter import Priority
 from exporter.openai.responses import ObjectDecoder, Rejections
 

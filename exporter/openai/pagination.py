@@ -89,7 +89,7 @@ class BucketPaginator:
 
     def _cursor(self, page: Page) -> str:
         if not page.next_page:
-            raise errors.MissingCursor(f"page {self._pages} says that more follow, but has no next_page")
+            raise errors.MissingCursor(f"page {self._pages} has has_more but no next_page")
         if page.next_page in self._cursors:
             raise errors.RepeatedCursor(f"page {self._pages} repeats the next_page of an earlier page")
         self._cursors.add(page.next_page)

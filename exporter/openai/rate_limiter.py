@@ -111,7 +111,7 @@ class AdaptiveRateLimiter:
         return self._paused_until if self._paused_until > now else None
 
     def wait(self, priority: Priority, now: float) -> float | None:
-        """Return after how many seconds to ask again, 0 if a request may start; None until a probe is answered."""
+        """Return the seconds until the next try, 0 if a request may start; None until a probe is answered."""
         if not self._open and self._probing:
             return None
         expiry = self._forget_expired(now)

@@ -1,4 +1,4 @@
-"""When to ask again: what the headers say, and what to do when they say nothing."""
+"""When to retry: by the headers of a response, or with exponential backoff."""
 
 import math
 import re
@@ -10,14 +10,14 @@ from typing import Final
 from exporter.durations import parse_duration
 
 MAX_PAUSE: Final = 900.0
-"""Seconds: no answer can ask for a longer silence."""
+"""Seconds: the longest pause that a response can cause."""
 
 _NUMBER: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitHeaders:
-    """What `x-ratelimit-*-requests` says; None where it says nothing that makes sense."""
+    """The headers `x-ratelimit-*-requests`; None where one is missing or makes no sense."""
 
     limit: int | None = None
     """Requests that a minute may hold."""
@@ -28,7 +28,7 @@ class RateLimitHeaders:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that `retry-after-ms` or `Retry-After` (seconds, HTTP date) asks for, at most `MAX_PAUSE`.
+    """Return the seconds that `retry-after-ms` or `Retry-After` (seconds, HTTP date) requests, at most `MAX_PAUSE`.
 
     A date is measured from the answer's own `Date`, so that a clock that goes wrong does no harm, or else from `now`
     (Unix seconds). None when there is no header, or nothing but nonsense and times that are over.

@@ -34,7 +34,7 @@ _RawLabel: TypeAlias = str | bool | None
 
 
 class BucketTrait(IntFlag):
-    """What is remembered of the rows of a bucket beside a digest of their bytes."""
+    """What a digest remembers of the rows of a bucket besides the hash of their bytes."""
 
     SELECTED = 1
     """A row has the value that a measure selects: an amount in US dollars."""
@@ -191,12 +191,12 @@ class RowReader:
         if self._selection is None:
             return traits
         selecting, amount = self._selection
-        words = zip(_column(rows, selecting.field), _column(rows, amount), strict=True)
-        for word in {word for word, value in words if value is not None}:
-            if not word:
+        texts = zip(_column(rows, selecting.field), _column(rows, amount), strict=True)
+        for text in {text for text, value in texts if value is not None}:
+            if not text:
                 traits |= BucketTrait.BLANK
             else:
-                traits |= BucketTrait.SELECTED if selecting.admits(word) else BucketTrait.OTHER
+                traits |= BucketTrait.SELECTED if selecting.admits(text) else BucketTrait.OTHER
         return traits
 
 
@@ -262,10 +262,12 @@ def _counted(measure: Measure, rows: list[Any], values: list[Any]) -> list[bool]
     selecting = measure.only.field if measure.only else measure.extra.field if measure.extra else None
     if selecting is None:
         return [True] * len(rows)
-    words = _column(rows, selecting)
-    verdicts = {word: measure.only.admits(word) if measure.only else True for word in set(words)}
+    texts = _column(rows, selecting)
+    admits = {text: measure.only.admits(text) if measure.only else True for text in set(texts)}
     blank = measure.extra is None
-    return [verdicts[word] if word or value is not None else blank for word, value in zip(words, values, strict=True)]
+    return [
+        admits[text] if text or value is not None else blank for text, value in zip(texts, values, strict=True)
+    ]
 
 
 def _transposed(columns: list[Any], length: int) -> Iterable[tuple[Any, ...]]:
@@ -292,8 +294,8 @@ class _Labels(dict[_RawLabel, str]):
 def _labels(raw: list[_RawLabel], *, folded: bool = False) -> list[str]:
     labels = _Labels()
     if folded:
-        return [labels[word].lower() for word in raw]
-    return [labels[word] for word in raw]
+        return [labels[text].lower() for text in raw]
+    return [labels[text] for text in raw]
 
 
 def _measures(label_groups: Iterable[LabelGroup]) -> list[Measure]:

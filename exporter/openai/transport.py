@@ -1,4 +1,4 @@
-"""One request and its whole answer: bounded in time and in bytes, read from the wire by httpx."""
+"""One request and its complete response, bounded in time and in bytes, by httpx."""
 
 import asyncio
 import ssl
@@ -17,18 +17,18 @@ from exporter.openai.error_responses import excerpt, request_id_of
 
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 _REFUSAL_BYTES: Final = 64 * 1024
-"""So much of the body of a refusal is read."""
+"""How much of the body of a response other than 200 is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer."""
+    """A complete response."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     """By lower-case name."""
     body: bytes = field(repr=False)
-    """Decompressed; of a refusal only the beginning."""
+    """Decompressed; only the beginning unless the status is 200."""
 
 
 class Transport:
@@ -64,15 +64,15 @@ class Transport:
         )
 
     async def get(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Response:
-        """Return the answer, whatever its status. Raises Timeout, NetworkError and InvalidResponse."""
+        """Return the response, whatever its status. Raises Timeout, NetworkError and InvalidResponse."""
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._get(path, query, headers)
         except TimeoutError:
-            raise errors.Timeout(f"no complete answer within {self._timeout:g} s (api.timeout)") from None
+            raise errors.Timeout(f"no complete response within {self._timeout:g} s (api.timeout)") from None
         except httpx.TimeoutException as error:
             phase = type(error).__name__.removesuffix("Timeout").lower()
-            raise errors.Timeout(f"no complete answer within {self._timeout:g} s (api.timeout): {phase}") from None
+            raise errors.Timeout(f"no complete response within {self._timeout:g} s (api.timeout): {phase}") from None
         except httpx.HTTPError as error:
             raise errors.NetworkError(_describe(error)) from None
 
@@ -94,7 +94,9 @@ class Transport:
         request_id = request_id_of(headers)
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in _UNPACKERS:
-            raise errors.NotJson(f"an answer in {excerpt(encoding)}", status=status, request_id=request_id)
+            raise errors.NotJson(
+                f"a response with content-encoding {excerpt(encoding)}", status=status, request_id=request_id
+            )
         unpack = _UNPACKERS[encoding]()
         body = bytearray()
         try:
@@ -105,7 +107,7 @@ class Transport:
             complete = unpack.complete
         except zlib.error:
             raise errors.NotJson(
-                "an answer that says it is gzip but is not", status=status, request_id=request_id
+                "a response with content-encoding gzip that is not gzip", status=status, request_id=request_id
             ) from None
         except (httpx.ReadError, httpx.RemoteProtocolError):
             complete = False
@@ -113,7 +115,7 @@ class Transport:
             raise errors.OversizedPage(limit, status=status, request_id=request_id)
         if good and not complete:
             raise errors.Interrupted(
-                f"the answer ended after {len(body)} bytes, before it was complete",
+                f"the response ended after {len(body)} bytes, before it was complete",
                 status=status,
                 request_id=request_id,
             )
