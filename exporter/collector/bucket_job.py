@@ -73,7 +73,7 @@ class JobContext:
 class BucketJob:
     """Keeps one ledger up to date with what OpenAI reports."""
 
-    counts = True
+    affects_up = True
 
     def __init__(self, plan: Plan, context: JobContext, store: LedgerStore) -> None:
         """Load the ledger, grouped by what the API last accepted of the plan's dimensions."""

@@ -50,9 +50,9 @@ class ClientMetrics:
         self._telemetry.throttle_wait_seconds.labels(self._organization, resource).inc(seconds)
 
     def _paused(self, resource: str, error: UpstreamError) -> None:
-        if (refused := self.statuses.get(resource)) and (refused.up or not refused.decided):
+        if (refused := self.statuses.get(resource)) and (refused.up or not refused.first_poll_done):
             self._log.warning("organization_paused", resource=resource, error=str(error))
         for name, status in self.statuses.items():
-            if name == resource or not status.decided:
-                status.decided, status.up, status.error, status.advice = True, False, str(error), error.advice
+            if name == resource or not status.first_poll_done:
+                status.first_poll_done, status.up, status.error, status.advice = True, False, str(error), error.advice
         self.refused()

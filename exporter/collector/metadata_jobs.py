@@ -76,7 +76,7 @@ class Destination(Protocol):
 class _MetadataJob:
     """What the jobs share."""
 
-    counts = False
+    affects_up = False
 
     def __init__(
         self,

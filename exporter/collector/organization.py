@@ -90,20 +90,20 @@ class Organization:
     @property
     def ready(self) -> bool:
         """Whether everything with buckets has been polled once, with whatever result: names may come later."""
-        return all(job.status.decided for job in self.jobs if job.counts)
+        return all(job.status.first_poll_done for job in self.jobs if job.affects_up)
 
     async def run(self, polled: Callable[[], None]) -> None:
         """Poll until cancelled; `polled` is called after every poll and every refusal that silences all endpoints."""
 
-        def decided() -> None:
+        def on_poll() -> None:
             self._show()
             polled()
 
-        self._watch.refused = decided
+        self._watch.refused = on_poll
         failures = FailureLog()
         async with asyncio.TaskGroup() as group:
             for job in self.jobs:
-                poller = Poller(self.name, job, self._clock, self._telemetry, decided, failures=failures)
+                poller = Poller(self.name, job, self._clock, self._telemetry, on_poll, failures=failures)
                 group.create_task(poller.run(), name=f"{self.name}/{job.name}")
 
     async def close(self) -> None:
@@ -126,7 +126,7 @@ class Organization:
             tuple(
                 ResourceReport(
                     name=job.name,
-                    decided=job.status.decided,
+                    first_poll_done=job.status.first_poll_done,
                     up=job.status.up,
                     series=ledgers[job.name].series if job.name in ledgers else 0,
                     interval=job.status.interval,
@@ -152,7 +152,7 @@ class Organization:
             telemetry.clock_skew_seconds.labels(self.name).set(self._client.skew)
 
     def _polled_once(self) -> bool:
-        return all(bucket_job.status.decided for bucket_job in self.bucket_jobs)
+        return all(bucket_job.status.first_poll_done for bucket_job in self.bucket_jobs)
 
     def _show(self) -> None:
         telemetry = self._telemetry
@@ -170,7 +170,7 @@ class Organization:
             for reason in status.shown_degraded | status.degraded:
                 telemetry.resource_degraded.labels(*labels, reason).set(reason in status.degraded)
             status.shown_degraded |= status.degraded
-        counted = [job.status for job in self.jobs if job.counts and job.status.supported]
+        counted = [job.status for job in self.jobs if job.affects_up and job.status.supported]
         telemetry.up.labels(self.name).set(bool(counted) and all(status.up for status in counted))
 
     def _admit(self, resource: str, answer: PollResult) -> None:

@@ -22,7 +22,7 @@ _IN_A_ROW: Final = 3
 class Status:
     """How a job is doing."""
 
-    decided: bool = False
+    first_poll_done: bool = False
     """Whether a first poll has succeeded or failed."""
     up: bool = False
     supported: bool = True
@@ -53,7 +53,7 @@ class Job(Protocol):
     status: Status
 
     @property
-    def counts(self) -> bool:
+    def affects_up(self) -> bool:
         """Whether `openai_exporter_up` depends on it."""
         ...
 
@@ -128,7 +128,7 @@ class Poller:
             status.answered = True
             status.degraded.discard("unsupported")
             status.last_success = self._clock.now()
-        status.decided = True
+        status.first_poll_done = True
         self._telemetry.poll_duration_seconds.labels(self._organization).observe(self._clock.monotonic() - started)
         return outcome
 

@@ -32,7 +32,7 @@ class ReconciliationJob:
 
     name = RECONCILIATION
     priority = Priority.LIMITS
-    counts = False
+    affects_up = False
 
     def __init__(
         self,

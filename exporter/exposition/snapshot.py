@@ -41,7 +41,7 @@ class ResourceReport:
     """How one resource of one organization is doing."""
 
     name: str
-    decided: bool = False
+    first_poll_done: bool = False
     """Whether a poll has succeeded or failed yet."""
     up: bool = False
     series: int = 0

@@ -265,9 +265,7 @@ def _counted(measure: Measure, rows: list[Any], values: list[Any]) -> list[bool]
     texts = _column(rows, selecting)
     admits = {text: measure.only.admits(text) if measure.only else True for text in set(texts)}
     blank = measure.extra is None
-    return [
-        admits[text] if text or value is not None else blank for text, value in zip(texts, values, strict=True)
-    ]
+    return [admits[text] if text or value is not None else blank for text, value in zip(texts, values, strict=True)]
 
 
 def _transposed(columns: list[Any], length: int) -> Iterable[tuple[Any, ...]]:

@@ -61,7 +61,7 @@ class Trouble:
 
 def resource_state(resource: ResourceReport, now: float) -> State:
     """Tell how a resource is doing."""
-    if not resource.decided:
+    if not resource.first_poll_done:
         return State.WAITING
     if UNSUPPORTED in resource.degraded:
         return State.UNSUPPORTED

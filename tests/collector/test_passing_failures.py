@@ -65,6 +65,35 @@ def test_one_refusal_of_any_kind_is_over_with_the_next_request(status: int, body
     run(scenario())
 
 
+@pytest.mark.parametrize("status", STATUSES)
+def test_one_refusal_in_five_costs_neither_endpoints_nor_labels(status: int) -> None:
+    """Half an hour of random refusals: everything is still polled at its pace, and nothing that happened is missing."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = simulated(clock, shape=Shape(projects=2, activity=0))
+        where: dict[str, Any] = {"project_id": 0, "model": "gpt-6", "batch": False}
+        async with stage(simulator, clock, only=("completions", "costs")) as on:
+            on.simulator.faults.add("status", status=status, probability=0.2, seed=status)
+            for _ in range(30):
+                simulator.scenario.add_usage("completions", {"num_model_requests": 1}, where)
+                simulator.scenario.add_usage("costs", {"amount": "0.5"}, {"project_id": 0, "line_item": "x"})
+                await on.advance(60)
+            refused = sum(request.status == status for request in on.simulator.requests)
+            on.simulator.faults.clear()
+            await on.advance(1100)
+            scraped = await on.scrape()
+
+            assert 3 <= refused
+            assert {} == scraped.by("reason", "openai_exporter_resource_degraded")
+            assert 1.0 == scraped.value("openai_exporter_up")
+            assert max(after - before for before, after in itertools.pairwise(on.asked("costs"))) <= 900
+            assert {"false": 30.0} == scraped.by("batch", "openai_accrued_completions_requests_total")
+            assert 15.0 == scraped.sum("openai_accrued_cost_usd_total")
+
+    run(scenario())
+
+
 def test_costs_that_are_not_found_again_and_again_stay_part_of_up() -> None:
     """404 on costs is a failure, however often: requested at least once a minute per interval, never unsupported."""
 

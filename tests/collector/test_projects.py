@@ -151,7 +151,7 @@ def test_without_the_scope_ids_stand_in_for_names() -> None:
                 assert (await acme.poll("completions")).up
                 status = await acme.poll("projects")
 
-                assert (False, True) == (status.up, status.decided)
+                assert (False, True) == (status.up, status.first_poll_done)
                 assert "api.management.read" in status.advice
                 infos = acme.labels(INFO, "project_name")
 

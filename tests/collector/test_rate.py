@@ -141,6 +141,27 @@ def test_what_the_server_says_of_its_limit_is_heeded() -> None:
     run(scenario())
 
 
+def test_a_limit_that_the_server_does_not_repeat_expires() -> None:
+    """One response with a limit of one request per minute slows the exporter for ten minutes, not forever."""
+
+    async def scenario() -> None:
+        async with stage() as on:
+            on.simulator.faults.add("headers", count=1, headers={"x-ratelimit-limit-requests": "1"})
+            await on.advance_to(NOW + 60 + 540)
+            limited = (await on.scrape()).value("openai_exporter_throttle_requests_per_minute")
+            slow = len(on.asked(since=NOW + 120))
+            await on.advance_to(NOW + 60 + 660)
+            began = on.clock.now()
+            await on.advance(600)
+            scraped = await on.scrape()
+
+            assert (1.0, 60.0) == (limited, scraped.value("openai_exporter_throttle_requests_per_minute"))
+            assert slow <= 9
+            assert 9 <= len(on.asked("usage/completions", since=began)) <= 11
+
+    run(scenario())
+
+
 def test_a_refusal_halves_the_rate_and_successes_win_it_back() -> None:
     """After 429 slower, and slowly as fast as before."""
 

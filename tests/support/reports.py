@@ -13,7 +13,7 @@ HOSTILE = '</style><script>alert("x")</script><img src=x onerror=alert(1)>\u202e
 def resource(name: str = "completions", **changes: object) -> ResourceReport:
     """Return a resource that is doing well, or differs in what is given."""
     fine: dict[str, object] = {
-        "decided": True,
+        "first_poll_done": True,
         "up": True,
         "series": 42,
         "interval": 60.0,
@@ -90,7 +90,7 @@ def troubled(name: str = "acme") -> OrganizationReport:
         "embeddings": {"last_success": NOON - 1500},
         "images": {"degraded": ("gap",)},
         "decisions": {"up": False, "degraded": ("unsupported",), "last_success": None, "last_change": None},
-        "moderations": {"decided": False, "up": False, "last_success": None, "last_change": None},
+        "moderations": {"first_poll_done": False, "up": False, "last_success": None, "last_change": None},
     }
     return organization(
         name,

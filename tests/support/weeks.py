@@ -65,7 +65,7 @@ class Life:
                 self.script(simulator, number)
                 for organization in service.organizations:
                     for job in organization.jobs:
-                        if not job.counts and number % _SELDOM and number != self.scrapes - 1:
+                        if not job.affects_up and number % _SELDOM and number != self.scrapes - 1:
                             continue
                         poller = Poller(organization.name, job, clock, service.telemetry, organization._show)
                         await poller.poll(clock.monotonic())
