@@ -1,4 +1,4 @@
-"""Scrapes of the exporter beside those of Debian's nginx, which serves the same bytes from a file.
+"""Scrapes of the exporter compared with those of Debian's nginx, which serves the same bytes from a file.
 
 The exporter polls every 5 s meanwhile, and publishes as often. Both are scraped in turn over kept connections.
 """

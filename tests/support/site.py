@@ -88,7 +88,7 @@ def serving(
     def run() -> None:
         try:
             asyncio.run(serve())
-        except BaseException as error:  # noqa: BLE001 - told to the test's own thread
+        except BaseException as error:  # noqa: BLE001 - raised again on the test's own thread
             failure.append(error)
         finally:
             started.set()

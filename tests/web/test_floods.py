@@ -1,4 +1,4 @@
-"""More clients, requests and passwords than there is room for, over real sockets."""
+"""More clients, requests and passwords than the limits allow, over real sockets."""
 
 import base64
 import contextlib
@@ -64,7 +64,7 @@ def _connect(site: Site, peer: int, request: bytes) -> socket.socket:
     ids=["never reading", "pipelining pages", "pipelining probes"],
 )
 def test_scrapes_go_on_during_a_flood(request_: bytes, peers: int) -> None:
-    """Twice as many clients as there are places, none of which reads, do not keep a scrape waiting."""
+    """Twice as many clients as may connect, none of which reads, do not keep a scrape waiting."""
     site = _site()
     with serving(site, limits=_LIMITS), contextlib.ExitStack() as stack:
         for number in range(2 * _LIMITS.connections):

@@ -1,4 +1,4 @@
-"""What bodies become on the wire."""
+"""Response bodies, compressed and plain."""
 
 import gzip
 import os
@@ -69,8 +69,8 @@ def test_pieces_are_bounded(render: Callable[[Body, bytes], Content], noise: boo
     st.binary(max_size=300),
     st.integers(min_value=1, max_value=200_000),
 )
-def test_both_encodings_say_the_same(text: bytes, tail: bytes, piece: int) -> None:
-    """Whatever the body is cut into, gzip and plain bytes are the body and the tail."""
+def test_both_encodings_hold_the_same(text: bytes, tail: bytes, piece: int) -> None:
+    """For every way of cutting the body, gzip and plain bytes are the body and the tail."""
     body = compressed(text, piece)
 
     assert text + tail == _bytes(plain(body, tail)) == gzip.decompress(_bytes(gzip_member(body, tail)))

@@ -87,7 +87,7 @@ def test_no_protobuf_otherwise(accept: str) -> None:
 
 
 def test_what_is_not_available_is_not_served() -> None:
-    """The next best format takes its place."""
+    """The next best format is chosen instead."""
     assert Format.OPENMETRICS is exposition_format(_PROTOBUF_FIRST, TEXT_FORMATS)
 
 

@@ -17,7 +17,7 @@ def _hashed(password: str, cost: int = 4) -> bytes:
 
 
 def test_unknown_users_take_as_long_as_known_ones() -> None:
-    """Time does not tell whether a user exists."""
+    """The time of a response does not reveal whether a user exists."""
     passwords = Passwords()
     users = {"known": _hashed("secret", 11)}
 

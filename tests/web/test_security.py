@@ -40,7 +40,7 @@ def server(authority: Authority) -> Pair:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """Tell where the file is."""
+    """Return the path of the configuration."""
     return tmp_path / "web.yml"
 
 
@@ -93,13 +93,13 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
 def test_probes_need_no_password(guarded: Site, path: str) -> None:
-    """Health and readiness are told to everybody."""
+    """Health and readiness are served without a password."""
     assert 200 == _get(guarded, path)[0]
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/", "/nowhere", "/-/healthy/"])
-def test_figures_are_behind_the_password(guarded: Site, path: str) -> None:
-    """Everything that tells a figure, and everything that is not there, asks for the password."""
+def test_everything_else_needs_the_password(guarded: Site, path: str) -> None:
+    """Metrics, the page and paths that do not exist need the password."""
     status, headers, body = _get(guarded, path)
 
     assert (401, b"Unauthorized.\n") == (status, body)
@@ -107,7 +107,7 @@ def test_figures_are_behind_the_password(guarded: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("login", ["prometheus:correct horse", "jörg:another"])
-def test_the_right_password_comes_in(guarded: Site, login: str) -> None:
+def test_the_right_password_is_accepted(guarded: Site, login: str) -> None:
     """With the right password the scrape is answered, time after time."""
     assert WHOLE[Format.TEXT] == _get(guarded, login=login)[2] == _get(guarded, login=login)[2]
 
@@ -125,14 +125,14 @@ def test_the_right_password_comes_in(guarded: Site, login: str) -> None:
         "prometheus:correct\0horse",
     ],
 )
-def test_the_wrong_password_stays_out(guarded: Site, login: str) -> None:
-    """Neither wrong passwords nor unknown users come in, not even the second time."""
+def test_a_wrong_password_is_refused(guarded: Site, login: str) -> None:
+    """Wrong passwords and unknown users are refused, the second time as well."""
     assert (401, 401) == (_get(guarded, login=login)[0], _get(guarded, login=login)[0])
 
 
 @pytest.mark.parametrize("value", ["Bearer x", "Basic", "Basic %%%", "Basic cHJvbWV0aGV1cw==", "Basic /////w=="])
-def test_other_credentials_stay_out(guarded: Site, value: str) -> None:
-    """What is no user and password is answered like no credentials at all."""
+def test_malformed_credentials_are_refused(guarded: Site, value: str) -> None:
+    """Credentials that are not a user and a password are refused like none."""
     assert 401 == _get(guarded, raw=value)[0]
 
 
@@ -162,7 +162,7 @@ def test_scrapes_do_not_pay_for_the_password_every_time(config: Path) -> None:
 
 
 def test_passwords_are_reloaded(config: Path) -> None:
-    """A changed file counts from the next request on: new users come in, old ones stay out."""
+    """A changed file applies from the next request on: new users are accepted, old ones refused."""
     _write(config, f"basic_auth_users: {{a: {_HASH}}}")
     with serving(web_config=config) as site:
         assert 200 == _get(site, login="a:correct horse")[0]
@@ -211,7 +211,7 @@ def _cuts() -> list[int]:
 
 @pytest.mark.parametrize("lines", _cuts())
 def test_a_truncated_file_weakens_nothing(config: Path, authority: Authority, server: Pair, lines: int) -> None:
-    """Whatever is missing at the end of the new file, every protection of the old one stays, and the log says so."""
+    """At every line where the new file can end, all protections of the old one stay, and the log says so."""
     text = _PROTECTED.format(
         certificate=server.certificate, key=server.key, authority=authority.pair.certificate, hash=_HASH
     )
@@ -229,7 +229,7 @@ def test_a_truncated_file_weakens_nothing(config: Path, authority: Authority, se
     assert [logged[0]["error"]] == outcomes
 
 
-def test_an_emptied_file_does_not_open_the_door(config: Path) -> None:
+def test_an_emptied_file_keeps_the_passwords(config: Path) -> None:
     """A file that is emptied while it serves keeps the passwords in use, and the next good one is taken."""
     _write(config, f"basic_auth_users: {{a: {_HASH}}}")
     with serving(web_config=config) as site:
@@ -240,7 +240,7 @@ def test_an_emptied_file_does_not_open_the_door(config: Path) -> None:
 
 
 def test_configured_headers_are_sent_with_everything(config: Path) -> None:
-    """Headers are added to every answer, refusals included, and take the place of the page's own."""
+    """Headers are added to every response, refusals included, and replace the page's own."""
     config.write_text(
         "http_server_config:\n  headers:\n    X-Frame-Options: deny\n    X-XSS-Protection: 1\n"
         f"    Content-Security-Policy: default-src 'self'\nbasic_auth_users: {{a: {_HASH}}}\n"
@@ -323,7 +323,7 @@ def test_unfinished_handshakes_block_nobody_and_end(config: Path, authority: Aut
         assert time.monotonic() - begun < 8
 
 
-def test_unfinished_handshakes_cannot_take_all_places(config: Path, authority: Authority, server: Pair) -> None:
+def test_unfinished_handshakes_do_not_block_scrapes(config: Path, authority: Authority, server: Pair) -> None:
     """Silent TCP clients make room for one that speaks TLS."""
     config.write_text(_tls(server))
     with serving(web_config=config, limits=Limits(connections=3, grace=0.5)) as site, ExitStack() as stack:
@@ -358,7 +358,7 @@ def test_certificates_are_reloaded(
 def test_client_certificates(
     config: Path, authority: Authority, server: Pair, auth: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Verified certificates come in, those of strangers do not, and none only where it may be left out."""
+    """Verified certificates are accepted, others refused; a missing one is accepted only where it is optional."""
     stranger = Authority(tmp_path_factory.mktemp("stranger")).issue("prometheus")
     config.write_text(_tls(server, f"client_ca_file: {authority.pair.certificate}", f"client_auth_type: {auth}"))
     with serving(web_config=config) as site:
@@ -373,7 +373,7 @@ def test_client_certificates(
 
 
 @pytest.mark.parametrize(
-    ("alternative", "comes_in"),
+    ("alternative", "accepted"),
     [
         ("DNS:prometheus.example.org", True),
         ("IP:2001:db8::1,DNS:other", True),
@@ -388,7 +388,7 @@ def test_alternative_names_of_clients(
     authority: Authority,
     server: Pair,
     alternative: str,
-    comes_in: bool,  # noqa: FBT001 - a parameter of the test
+    accepted: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """Of verified clients only those with a listed name are served."""
     allowed = 'client_allowed_sans: [prometheus.example.org, "2001:db8::1", ops@example.org, "spiffe://example.org/prometheus"]'
@@ -402,22 +402,22 @@ def test_alternative_names_of_clients(
     )
     client = _client(authority, authority.issue("client", alternative))
     with serving(web_config=config) as site:
-        if comes_in:
+        if accepted:
             assert 200 == _get(site, tls=client)[0]
         else:
             with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
                 _get(site, tls=client)
 
 
-def test_no_file_means_everybody() -> None:
-    """Without a configuration nothing is asked for."""
+def test_without_a_file_everybody_may_read() -> None:
+    """Without a configuration there is no TLS and no password."""
     security = Security()
 
     assert (None, True, ()) == (security.tls_context(), security.admits(None), security.headers())
 
 
 def test_an_unusable_file_stops_the_start(config: Path) -> None:
-    """At the start there is no last good file: the error is the caller's."""
+    """At the start there is no last good version: the error is raised."""
     config.write_text("basic_auth_users: {a: b}")
 
     with pytest.raises(WebConfigError, match="is not a bcrypt hash"):

@@ -164,7 +164,7 @@ def test_fifty_idle_connections_do_not_slow_a_scrape() -> None:
 
 
 def test_a_connection_too_many_closes_the_longest_idle() -> None:
-    """With all places taken, the connection that has been idle longest makes room for a scrape."""
+    """At the limit, the connection that has been idle longest is closed for a scrape."""
     with serving(limits=Limits(connections=3, grace=0.5)) as site, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(site.connect()) for _ in range(3)]
         for client in (clients[1], clients[0], clients[2]):
@@ -176,8 +176,8 @@ def test_a_connection_too_many_closes_the_longest_idle() -> None:
         _ask_for_health(clients[2])
 
 
-def test_silent_connections_cannot_take_all_places() -> None:
-    """Connections that never asked for anything make room as well."""
+def test_silent_connections_do_not_block_scrapes() -> None:
+    """Connections that never sent a request are closed as well."""
     with serving(limits=Limits(connections=3, grace=0.5)) as site, contextlib.ExitStack() as stack:
         for _ in range(10):
             stack.enter_context(site.connect())
@@ -186,7 +186,7 @@ def test_silent_connections_cannot_take_all_places() -> None:
 
 
 def test_responses_that_have_just_begun_are_not_displaced() -> None:
-    """Where every place has a response that is not slow yet, the newcomer is closed."""
+    """At the limit, where no response is slow yet, the new connection is closed."""
     site = Site(snapshot=_ENDLESS)
     with serving(site, limits=Limits(connections=2, slow=60, grace=0.5)), contextlib.ExitStack() as stack:
         clients = [stack.enter_context(site.connect()) for _ in range(2)]
@@ -230,7 +230,7 @@ def test_an_answer_under_way_is_finished_before_stopping() -> None:
 
 
 def test_a_taken_port_is_an_error_that_leaves_nothing_open() -> None:
-    """When one of several addresses cannot be had, starting fails in words and the others are free again."""
+    """When one of several addresses is taken, starting fails with a clear error and the others are free again."""
 
     async def start() -> int:
         site = Site()
@@ -265,7 +265,7 @@ def test_stopping_what_never_started_is_nothing() -> None:
 
 
 def test_a_failing_provider_is_an_internal_error() -> None:
-    """A defect in what makes the answer is a 500 to the scraper, and the server lives on."""
+    """An error while a response is made is a 500, and the server goes on."""
     site = Site(snapshot=None)  # type: ignore[arg-type]
     with serving(site):
         assert raw(site, _SCRAPE).startswith(b"HTTP/1.1 500 ")
