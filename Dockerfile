@@ -1,5 +1,8 @@
+# The digest is that of the index, for all architectures.
+ARG PYTHON=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
+
 # The stage that has pip and the network. Every package comes from the lock, as a wheel, checked against its hash.
-FROM python:3.11.14-slim-bookworm AS build
+FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /source
 COPY requirements/run.txt requirements/build.txt requirements/
@@ -17,7 +20,7 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist && \
     mkdir -p /state
 
 # What runs: Python, the packages, no pip, no compiler, nobody's password.
-FROM python:3.11.14-slim-bookworm
+FROM ${PYTHON}
 LABEL org.opencontainers.image.title="openai-usage-exporter" \
       org.opencontainers.image.description="Prometheus exporter for the usage and costs of OpenAI organizations" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -32,8 +32,8 @@ def test_final_stage() -> None:
     """The image that runs is built by copying alone, as a user by number, and pinned."""
     assert not [each for each in dockerfile() if (each.stage, each.name) == (1, "RUN")]
     assert f"{USER}:{USER}" == only("USER", 1).text
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", only("FROM", 1).text)
-    assert only("FROM", 0).text == f"{only('FROM', 1).text} AS build"
+    assert re.fullmatch(r"PYTHON=python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", only("ARG", -1).text)
+    assert ["${PYTHON} AS build", "${PYTHON}"] == [only("FROM", stage).text for stage in (0, 1)]
 
 
 def test_entrypoint() -> None:
