@@ -16,5 +16,5 @@ class AssetsHook(BuildHookInterface):  # type: ignore[type-arg]
         root = Path(self.root)
         for pattern in self.config["patterns"]:
             for path in sorted(root.glob(pattern)):
-                if path.is_file():
+                if path.is_file() and "secrets" not in path.parts:
                     build_data["force_include"][str(path)] = f"exporter/assets/{path.relative_to(root)}"

@@ -1,5 +1,6 @@
 """The wheel, as a user installs it from an index: without the lock."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -49,6 +50,23 @@ def test_assets(wheel: Path, tmp_path: Path) -> None:
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "grafana").rglob("*.json")} <= names
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "deploy/prometheus").rglob("*.yml")} <= names
     assert not [name for name in names if name.endswith(".py") or "secret" in name]
+
+
+def test_secrets_stay_out(tmp_path: Path) -> None:
+    """A folder of secrets in the checkout is ignored by git and is not put into the wheel."""
+    tree = tmp_path / "tree"
+    ignored = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "docs", "tests")
+    shutil.copytree(ROOT, tree, ignore=ignored, symlinks=True)
+    secret = tree / "deploy" / "alertmanager" / "secrets" / "slack"
+    secret.parent.mkdir(exist_ok=True)
+    secret.write_text("x")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    subprocess.run(command, cwd=tree, capture_output=True, timeout=60, check=True)
+    (built,) = (tmp_path / "dist").glob("*.whl")
+
+    assert [] == [name for name in zipfile.ZipFile(built).namelist() if "secrets" in name]
+    asked = ["git", "check-ignore", "--no-index", "deploy/alertmanager/secrets/slack", "deploy/secrets/key"]
+    assert 2 == len(subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
 
 
 @pytest.mark.slow
