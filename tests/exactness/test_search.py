@@ -383,9 +383,9 @@ def planted(owner: type | object, name: str, defect: Callable[..., object]) -> I
 
 def _commit_after_publish() -> AbstractContextManager[None]:
     def commit(
-        coordinator: CommitCoordinator, tracked_ledgers: list[Tracked], _openai_ids: dict[str, str], at: Moment
+        coordinator: CommitCoordinator, harnesses: list[Tracked], _openai_ids: dict[str, str], at: Moment
     ) -> bool:
-        for tracked in tracked_ledgers:
+        for tracked in harnesses:
             for release in tracked.ledger.propose(at.monotonic, HOLD):
                 release.adopt()
         coordinator._cache.clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.ledger_harness import TODAY
-from tests.support.states import tell
+from tests.support.states import play
 
 FOUND: Final = Path(__file__).parent / "found"
 """Inputs that once failed, by target: tests/fuzz/found/TARGET/NAME."""
@@ -51,6 +51,6 @@ def seeds(target: str) -> Iterator[bytes]:
     if target == "state":
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "state.db"
-            tell(path)
+            play(path)
             yield path.read_bytes()
     yield from (path.read_bytes() for path in sorted((FOUND / target).glob("*")))

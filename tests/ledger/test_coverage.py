@@ -12,221 +12,221 @@ from tests.support.ledger_harness import TODAY, YESTERDAY, A, LedgerHarness, pla
 
 
 def covered() -> LedgerHarness:
-    """Return a desk that has read its look-back."""
-    desk = LedgerHarness()
-    desk.report(TODAY, A, 100)
-    desk.poll()
-    return desk
+    """Return a harness that has read its look-back."""
+    harness = LedgerHarness()
+    harness.report(TODAY, A, 100)
+    harness.poll()
+    return harness
 
 
 def test_the_first_poll_reads_the_whole_lookback() -> None:
     """Also when a poll of the newest days was wanted."""
-    desk = LedgerHarness()
+    harness = LedgerHarness()
 
-    assert TODAY - 4 * DAY == desk.ledger.start_of_poll(desk.now, full=False)
+    assert TODAY - 4 * DAY == harness.ledger.start_of_poll(harness.now, full=False)
 
 
 def test_a_poll_reads_the_refetch_days() -> None:
     """Today and the day before, of which late data is expected."""
-    desk = covered()
+    harness = covered()
 
-    assert YESTERDAY == desk.ledger.start_of_poll(desk.now, full=False)
-    assert TODAY - 4 * DAY == desk.ledger.start_of_poll(desk.now, full=True)
+    assert YESTERDAY == harness.ledger.start_of_poll(harness.now, full=False)
+    assert TODAY - 4 * DAY == harness.ledger.start_of_poll(harness.now, full=True)
 
 
 def test_after_an_outage_a_poll_reads_what_was_missed_and_the_refetch_days_before() -> None:
     """What was open when it was last read may have been revised since."""
-    desk = covered()
-    desk.now += 2 * DAY
+    harness = covered()
+    harness.now += 2 * DAY
 
-    assert YESTERDAY == desk.ledger.start_of_poll(desk.now, full=False)
+    assert YESTERDAY == harness.ledger.start_of_poll(harness.now, full=False)
 
 
 def test_an_outage_longer_than_the_lookback_is_read_whole() -> None:
     """The API still serves it, so nothing is lost."""
-    desk = covered()
-    desk.now += 20 * DAY
+    harness = covered()
+    harness.now += 20 * DAY
     for age in range(21):
-        desk.report(TODAY + age * DAY, A, 1 + (100 if age == 0 else 0))
+        harness.report(TODAY + age * DAY, A, 1 + (100 if age == 0 else 0))
 
-    assert YESTERDAY == desk.ledger.start_of_poll(desk.now, full=True)
-    desk.poll()
-    desk.wait()
-    assert {A: 21.0} == desk.shown()
+    assert YESTERDAY == harness.ledger.start_of_poll(harness.now, full=True)
+    harness.poll()
+    harness.wait()
+    assert {A: 21.0} == harness.shown()
 
 
 def test_days_that_expire_stay_counted() -> None:
     """What leaves the look-back leaves the gauges, not the counter."""
-    desk = covered()
-    desk.wait()
-    desk.report(TODAY, A, 130)
-    desk.poll()
+    harness = covered()
+    harness.wait()
+    harness.report(TODAY, A, 130)
+    harness.poll()
     for _ in range(7):
-        desk.now += DAY
-        desk.report(desk.now // DAY * DAY, A, 1)
-        desk.poll()
+        harness.now += DAY
+        harness.report(harness.now // DAY * DAY, A, 1)
+        harness.poll()
 
-    assert {A: 37.0} == desk.shown()
-    assert TODAY not in desk.ledger.stores[0].cells
+    assert {A: 37.0} == harness.shown()
+    assert TODAY not in harness.ledger.stores[0].cells
 
 
 def test_a_day_that_expired_is_not_counted_again_when_it_is_read_again(tmp_path: Path) -> None:
     """A look-back that shrinks and grows re-reads days that were folded in."""
-    desk = LedgerHarness(plan(lookback_days=7), Store(tmp_path / "state.db"))
-    desk.poll()
-    desk.report(TODAY - 5 * DAY, A, 100)
-    desk.report(TODAY, A, 1)
-    desk.poll()
-    desk.restart(replace(desk.plan, lookback_days=2))
-    desk.poll()
-    desk.restart(replace(desk.plan, lookback_days=7))
-    desk.poll()
-    desk.wait()
+    harness = LedgerHarness(plan(lookback_days=7), Store(tmp_path / "state.db"))
+    harness.poll()
+    harness.report(TODAY - 5 * DAY, A, 100)
+    harness.report(TODAY, A, 1)
+    harness.poll()
+    harness.restart(replace(harness.plan, lookback_days=2))
+    harness.poll()
+    harness.restart(replace(harness.plan, lookback_days=7))
+    harness.poll()
+    harness.wait()
 
-    assert {A: 101.0} == desk.shown()
-    assert desk.store
-    desk.store.close()
+    assert {A: 101.0} == harness.shown()
+    assert harness.store
+    harness.store.close()
 
 
 def test_a_day_that_was_missed_is_read_although_the_lookback_has_left_it() -> None:
     """Days are let go of only once they were read after an outage: what they gained is flow."""
-    desk = LedgerHarness(plan(lookback_days=2, refetch_days=1))
-    desk.report(TODAY, A, 100)
-    desk.poll()
-    desk.now += 5 * DAY
-    desk.report(TODAY, A, 150)
-    desk.report(TODAY + 2 * DAY, A, 7)
-    desk.poll()
-    desk.wait()
+    harness = LedgerHarness(plan(lookback_days=2, refetch_days=1))
+    harness.report(TODAY, A, 100)
+    harness.poll()
+    harness.now += 5 * DAY
+    harness.report(TODAY, A, 150)
+    harness.report(TODAY + 2 * DAY, A, 7)
+    harness.poll()
+    harness.wait()
 
-    assert {A: 57.0} == desk.shown()
+    assert {A: 57.0} == harness.shown()
 
 
 def test_a_missing_bucket_is_named_and_stays_as_it_was() -> None:
     """One that is not there says nothing; an empty one says zero."""
-    desk = covered()
-    desk.report(YESTERDAY, A, 50)
-    desk.poll()
-    desk.report(YESTERDAY, A, 60)
-    desk.report(TODAY, A, 110)
-    applied = desk.poll(without=[YESTERDAY])
+    harness = covered()
+    harness.report(YESTERDAY, A, 50)
+    harness.poll()
+    harness.report(YESTERDAY, A, 60)
+    harness.report(TODAY, A, 110)
+    applied = harness.poll(without=[YESTERDAY])
 
     assert Audit(missing=(YESTERDAY,)) == applied.audit
-    assert [(YESTERDAY, 50.0), (TODAY, 110.0)] == desk.ledger.gauges.daily(desk.first, desk.now)[-2:]
+    assert [(YESTERDAY, 50.0), (TODAY, 110.0)] == harness.ledger.gauges.daily(harness.first, harness.now)[-2:]
 
 
 def test_an_answer_with_a_missing_bucket_is_no_success() -> None:
     """Freshness counts complete answers."""
-    desk = covered()
-    before = desk.ledger.last_success
-    desk.now += 60
-    desk.poll(without=[YESTERDAY])
+    harness = covered()
+    before = harness.ledger.last_success
+    harness.now += 60
+    harness.poll(without=[YESTERDAY])
 
-    assert before == desk.ledger.last_success
+    assert before == harness.ledger.last_success
 
 
 def test_a_missing_bucket_is_asked_for_until_it_comes() -> None:
     """Coverage stops before it, also where later buckets were read."""
-    desk = covered()
-    desk.now += DAY
-    desk.poll(full=False, without=[TODAY + DAY])
-    desk.now += 3 * DAY
-    desk.poll(full=False, without=[TODAY + 2 * DAY])
-    desk.now += DAY
-    start = desk.ledger.start_of_poll(desk.now, full=False)
+    harness = covered()
+    harness.now += DAY
+    harness.poll(full=False, without=[TODAY + DAY])
+    harness.now += 3 * DAY
+    harness.poll(full=False, without=[TODAY + 2 * DAY])
+    harness.now += DAY
+    start = harness.ledger.start_of_poll(harness.now, full=False)
 
     assert start <= TODAY + 2 * DAY
 
 
 def test_an_answer_without_any_bucket_covers_nothing() -> None:
     """All of its days are missing, but for the one that has just begun."""
-    desk = LedgerHarness()
-    applied = desk.ledger.apply(PollResult(TODAY - DAY, TODAY + DAY, (), desk.now))
+    harness = LedgerHarness()
+    applied = harness.ledger.apply(PollResult(TODAY - DAY, TODAY + DAY, (), harness.now))
 
     assert Audit(missing=(YESTERDAY,)) == applied.audit
     assert () == applied.baseline
-    assert None is desk.ledger.last_success
+    assert None is harness.ledger.last_success
 
 
 def test_right_after_midnight_an_answer_may_be_empty() -> None:
     """The new day is not served yet: nothing is missing, and nothing new is covered."""
-    desk = covered()
-    until = desk.ledger.coverage.until
+    harness = covered()
+    until = harness.ledger.coverage.until
     midnight = TODAY + DAY
-    applied = desk.ledger.apply(PollResult(midnight, midnight + DAY, (), midnight + 5.0))
+    applied = harness.ledger.apply(PollResult(midnight, midnight + DAY, (), midnight + 5.0))
 
     assert Audit() == applied.audit
-    assert until == desk.ledger.coverage.until
+    assert until == harness.ledger.coverage.until
 
 
 def test_a_bucket_that_has_just_opened_may_be_missing_for_a_while() -> None:
     """The API opens its newest buckets some minutes late: that is no fault of the answer."""
-    desk = LedgerHarness(plan(width="1m"))
-    desk.report(desk.now // MINUTE * MINUTE - 60 * MINUTE, A, 1)
-    newest = range(int(desk.now // MINUTE * MINUTE) - 10 * MINUTE, int(desk.now) + MINUTE, MINUTE)
+    harness = LedgerHarness(plan(width="1m"))
+    harness.report(harness.now // MINUTE * MINUTE - 60 * MINUTE, A, 1)
+    newest = range(int(harness.now // MINUTE * MINUTE) - 10 * MINUTE, int(harness.now) + MINUTE, MINUTE)
 
-    assert Audit() == desk.poll(without=newest).audit
+    assert Audit() == harness.poll(without=newest).audit
     older = range(newest.start - 10 * MINUTE, newest.stop, MINUTE)
-    desk.now += MINUTE
-    assert desk.poll(without=older).audit.missing
+    harness.now += MINUTE
+    assert harness.poll(without=older).audit.missing
 
 
 def test_today_may_be_missing_only_until_it_has_been_read() -> None:
     """What was there once is expected ever after."""
-    desk = LedgerHarness(plan(width="1h"))
-    hour = int(desk.now // HOUR * HOUR)
-    desk.report(hour, A, 1)
-    desk.poll()
+    harness = LedgerHarness(plan(width="1h"))
+    hour = int(harness.now // HOUR * HOUR)
+    harness.report(hour, A, 1)
+    harness.poll()
 
-    assert Audit(missing=(hour,)) == desk.poll(without=[hour]).audit
+    assert Audit(missing=(hour,)) == harness.poll(without=[hour]).audit
 
 
 def test_a_span_that_is_served_no_more_is_a_gap() -> None:
-    """It is told, never invented, and the counter goes on behind it."""
-    desk = covered()
-    desk.wait()
-    desk.now += 10 * DAY
+    """It is reported, never filled in, and the counter goes on behind it."""
+    harness = covered()
+    harness.wait()
+    harness.now += 10 * DAY
     gone = range(TODAY - 10 * DAY, TODAY + 6 * DAY, DAY)
-    desk.report(TODAY + 7 * DAY, A, 5)
-    applied = desk.poll(without=gone)
-    desk.wait()
+    harness.report(TODAY + 7 * DAY, A, 5)
+    applied = harness.poll(without=gone)
+    harness.wait()
 
     assert applied.audit.gap
-    assert TODAY + 6 * DAY == applied.audit.gap[1] == desk.ledger.coverage.gap_until
-    assert {A: 5.0} == desk.shown()
+    assert TODAY + 6 * DAY == applied.audit.gap[1] == harness.ledger.coverage.gap_until
+    assert {A: 5.0} == harness.shown()
 
 
 def test_buckets_whose_bytes_did_not_change_are_read_all_the_same() -> None:
     """A bucket that needs no decoding has been covered."""
-    desk = covered()
-    answer = desk.answer()
+    harness = covered()
+    answer = harness.answer()
     unchanged = [type(bucket)(bucket.start, bucket.end, None) for bucket in answer.buckets]
-    desk.now += 60
-    applied = desk.ledger.apply(PollResult(answer.start, answer.end, tuple(unchanged), desk.now))
+    harness.now += 60
+    applied = harness.ledger.apply(PollResult(answer.start, answer.end, tuple(unchanged), harness.now))
 
     assert not applied.changed
-    assert desk.now == desk.ledger.last_success == desk.ledger.coverage.read[TODAY]
+    assert harness.now == harness.ledger.last_success == harness.ledger.coverage.read[TODAY]
 
 
 @pytest.mark.parametrize(("value", "expected"), [(50, (0, 1)), (150, (1, 0)), (100, (0, 0))])
 def test_revisions_of_closed_buckets_are_told_by_direction(value: int, expected: tuple[int, int]) -> None:
     """A closed bucket that was read after its end, and says another thing now, was revised."""
-    desk = LedgerHarness()
-    desk.report(YESTERDAY, A, 100)
-    desk.report(TODAY, A, 1)
-    desk.poll()
-    desk.report(YESTERDAY, A, value)
-    desk.report(TODAY, A, 2)
-    revision = desk.poll().revision
+    harness = LedgerHarness()
+    harness.report(YESTERDAY, A, 100)
+    harness.report(TODAY, A, 1)
+    harness.poll()
+    harness.report(YESTERDAY, A, value)
+    harness.report(TODAY, A, 2)
+    revision = harness.poll().revision
 
     assert expected == (revision.up, revision.down)
 
 
 def test_growth_of_a_day_that_was_last_read_while_open_is_no_revision() -> None:
     """After midnight the first look at yesterday finds what came in the meantime."""
-    desk = covered()
-    desk.now += DAY
-    desk.report(TODAY, A, 500)
-    revision = desk.poll().revision
+    harness = covered()
+    harness.now += DAY
+    harness.report(TODAY, A, 500)
+    revision = harness.poll().revision
 
     assert (0, 0) == (revision.up, revision.down)

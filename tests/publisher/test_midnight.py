@@ -25,7 +25,7 @@ def test_the_day_rolls_over_on_time_even_right_after_a_publish() -> None:
 
 
 def test_results_of_polls_are_published_once_a_second_at_most() -> None:
-    """However often polls end, a scrape's text is made anew once a second."""
+    """However often polls end, a scrape's text is made at most once a second."""
 
     async def scenario() -> None:
         async with stage(only=("completions",)) as on:

@@ -82,7 +82,7 @@ def test_nothing_is_published_while_nothing_happens() -> None:
 
 
 def test_at_midnight_the_day_rolls_over_without_a_poll() -> None:
-    """Today begins at 0 on time; yesterday is told only once a poll after midnight has covered it."""
+    """Today begins at 0 on time; yesterday is shown only once a poll after midnight has covered it."""
 
     async def scenario() -> None:
         midnight = float(TODAY + DAY)
@@ -123,7 +123,7 @@ def test_a_new_counter_is_shown_at_zero_before_it_rises() -> None:
         async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=environ()) as on:
             use(on, 5)
             await on.advance_to(NOW + 302)
-            born = (await on.scrape()).by("model", ACCRUED)
+            at_start = (await on.scrape()).by("model", ACCRUED)
             on.simulator.faults.add("server_error")
             await on.advance_to(NOW + 300 + 149)
             held = (await on.scrape()).by("model", ACCRUED)
@@ -135,7 +135,7 @@ def test_a_new_counter_is_shown_at_zero_before_it_rises() -> None:
             await on.advance(130)
             later = (await on.scrape()).by("model", ACCRUED)
 
-            assert {"text-embedding-3-small": 0.0} == born == held
+            assert {"text-embedding-3-small": 0.0} == at_start == held
             assert {"text-embedding-3-small": 5.0} == risen
             assert {"text-embedding-3-small": 7.0, "text-embedding-3-large": 0.0} == later
 
@@ -220,8 +220,8 @@ def test_counters_stand_still_while_the_state_cannot_be_written(tmp_path: Path) 
             await on.advance(61)
             healed = await on.scrape()
 
-            assert (8.0, 5.0, 0.0) == told(refused)
-            assert (8.0, 8.0, 1.0) == told(healed)
+            assert (8.0, 5.0, 0.0) == scripted(refused)
+            assert (8.0, 8.0, 1.0) == scripted(healed)
 
     with capture_logs() as log:
         run(scenario())
@@ -242,7 +242,7 @@ async def refuse_writes(on: Stage, *, refuse: bool) -> None:
     await on.service._worker.run(lambda: database.execute(f"PRAGMA query_only = {int(refuse)}"))
 
 
-def told(scraped: Exposed) -> tuple[float | None, ...]:
+def scripted(scraped: Exposed) -> tuple[float | None, ...]:
     """Return gauge, counter, and whether the state can be written."""
     return tuple(scraped.value(name) for name in (EMBEDDINGS, ACCRUED, "openai_exporter_state_writable"))
 
@@ -326,8 +326,8 @@ def test_the_overview_adds_up_to_the_truth() -> None:
             model = row["dimensions"]["model"]
             used = row["values"]["input_tokens"] + row["values"]["output_tokens"]
             busiest[model] = busiest.get(model, 0.0) + used
-        told = {use.model: use.tokens for use in report.models}
-        assert all(told[model] >= used for model, used in busiest.items() if model in told)
+        scripted = {use.model: use.tokens for use in report.models}
+        assert all(scripted[model] >= used for model, used in busiest.items() if model in scripted)
         assert max(busiest, key=lambda model: busiest[model]) == report.models[0].model
 
     run(scenario())

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from exporter.store import Store
 from tests.support.ledger_harness import TODAY, A, LedgerHarness
-from tests.support.states import tell
+from tests.support.states import play
 
 CONTENT = {
     "state": ("value",),
@@ -42,9 +42,9 @@ DAMAGE = {
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[LedgerHarness]]:
-    """Return a state file in which nothing is wrong, and the desks that left it."""
+    """Return a state file in which nothing is wrong, and the harnesses that left it."""
     path = tmp_path_factory.mktemp("sound") / "state.db"
-    return path, tell(path)
+    return path, play(path)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -67,15 +67,16 @@ def test_damaged_content_never_keeps_the_exporter_from_running(
         store = Store(path)
         store.names("default")
         store.organization("default")
-        tracked_ledgers = [
-            LedgerHarness(told.plan, store, told.now, reported=deepcopy(told.reported)) for told in sound[1]
+        harnesses = [
+            LedgerHarness(scripted.plan, store, scripted.now, reported=deepcopy(scripted.reported))
+            for scripted in sound[1]
         ]
-        for desk in tracked_ledgers:
-            store.refusal("default", desk.name)
-        tracked_ledgers[0].report(TODAY, A, 5, 5)
-        for desk in tracked_ledgers:
-            desk.poll()
-            desk.wait()
-        assert all(desk.views() for desk in tracked_ledgers)
-        assert all(desk.coordinator.writable for desk in tracked_ledgers)
+        for harness in harnesses:
+            store.refusal("default", harness.name)
+        harnesses[0].report(TODAY, A, 5, 5)
+        for harness in harnesses:
+            harness.poll()
+            harness.wait()
+        assert all(harness.views() for harness in harnesses)
+        assert all(harness.coordinator.writable for harness in harnesses)
         store.close()

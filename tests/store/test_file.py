@@ -16,7 +16,7 @@ from tests.support.ledger_harness import TODAY, YESTERDAY, A, LedgerHarness, cos
 from tests.support.processes import without_privileges
 
 
-def kept_aside(path: Path) -> list[Path]:
+def set_aside_files(path: Path) -> list[Path]:
     """Return the files that were set aside."""
     return sorted(path.parent.glob(f"{path.name}.set-aside-*"))
 
@@ -31,7 +31,7 @@ def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
     with capture_logs() as logs:
         Store(path).close()
 
-    assert [content] == [aside.read_bytes() for aside in kept_aside(path)]
+    assert [content] == [aside.read_bytes() for aside in set_aside_files(path)]
     assert [("error", "state_set_aside", "it is a database of another program")] == [
         (line["log_level"], line["event"], line["reason"]) for line in logs
     ]
@@ -44,25 +44,25 @@ def test_what_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with capture_logs() as logs:
         store = Store(path)
-    desk = LedgerHarness(store=store)
-    desk.report(TODAY, A, 1)
-    desk.poll()
+    harness = LedgerHarness(store=store)
+    harness.report(TODAY, A, 1)
+    harness.poll()
     store.close()
 
-    assert [content] == [aside.read_bytes() for aside in kept_aside(path)]
+    assert [content] == [aside.read_bytes() for aside in set_aside_files(path)]
     assert ["state_set_aside"] == [line["event"] for line in logs]
-    assert desk.coordinator.writable
+    assert harness.coordinator.writable
 
 
 def test_a_damaged_page_is_found_when_the_file_is_opened(tmp_path: Path) -> None:
     """Not in the middle of the night."""
     path = tmp_path / "state.db"
-    desk = LedgerHarness(store=Store(path))
+    harness = LedgerHarness(store=Store(path))
     for number in range(90):
-        desk.report(TODAY, ("a", f"model-{number}" * 40), 1)
-    desk.poll()
-    assert desk.store
-    desk.store.close()
+        harness.report(TODAY, ("a", f"model-{number}" * 40), 1)
+    harness.poll()
+    assert harness.store
+    harness.store.close()
     with path.open("r+b") as file:
         size = path.stat().st_size
         for page in range(4096, size, 8192):
@@ -71,7 +71,7 @@ def test_a_damaged_page_is_found_when_the_file_is_opened(tmp_path: Path) -> None
     with capture_logs() as logs:
         Store(path).close()
 
-    assert 1 == len(kept_aside(path))
+    assert 1 == len(set_aside_files(path))
     assert logs[0]["reason"].startswith("it is damaged: ") or "malformed" in logs[0]["reason"]
 
 
@@ -83,7 +83,7 @@ def test_files_set_aside_in_the_same_second_keep_their_names(tmp_path: Path) -> 
         path.write_bytes(content)
         Store(path).close()
 
-    assert sorted(contents) == sorted(aside.read_bytes() for aside in kept_aside(path))
+    assert sorted(contents) == sorted(aside.read_bytes() for aside in set_aside_files(path))
 
 
 def test_what_was_read_before_damage_was_found_goes_into_the_new_file(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_what_was_read_before_damage_was_found_goes_into_the_new_file(tmp_path: 
     money, tokens = LedgerHarness(costs(), store), LedgerHarness(store=store)
     money.report(TODAY, ("a", "gpt"), dollars("1"))
     tokens.report(TODAY, A, 100)
-    for desk in (money, tokens):
-        desk.poll()
+    for harness in (money, tokens):
+        harness.poll()
     money.report(TODAY, ("a", "gpt"), dollars("1.25"))
     money.poll()
     money.wait()
@@ -105,11 +105,11 @@ def test_what_was_read_before_damage_was_found_goes_into_the_new_file(tmp_path: 
     with capture_logs() as logs:
         for _ in range(2):
             store = Store(path)
-            for desk in (money, tokens):
-                desk.store = store
-                desk.restart()
-            for desk in (money, tokens):
-                desk.poll()
+            for harness in (money, tokens):
+                harness.store = store
+                harness.restart()
+            for harness in (money, tokens):
+                harness.poll()
             store.close()
 
     assert 1 == len(logs)
@@ -133,11 +133,11 @@ def test_a_state_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
     assert store.volatile
 
     assert content == path.read_bytes()
-    assert [] == kept_aside(path)
+    assert [] == set_aside_files(path)
 
 
 def test_one_exporter_at_a_time(tmp_path: Path) -> None:
-    """The second is told whose file it is and what to do; once the first has ended, it may have it."""
+    """The second refuses with the path and what to do; once the first has ended, it may have the file."""
     path = tmp_path / "state.db"
     first = Store(path)
     with pytest.raises(StateInUseError, match="another running exporter: stop that one, or give this one its own"):
@@ -193,7 +193,7 @@ def test_what_may_not_be_written_is_left_alone(tmp_path: Path, kind: str) -> Non
     folder.chmod(0o755)
 
     assert ("state_not_writable" if kind == "file" else "state_unavailable") in run.stdout
-    assert [] == kept_aside(path)
+    assert [] == set_aside_files(path)
     assert content == path.read_bytes() if kind == "file" else not path.exists()
 
 
@@ -216,16 +216,16 @@ def test_the_file_says_whose_it_is(tmp_path: Path) -> None:
 
 def test_history_is_read_back_as_it_was(tmp_path: Path) -> None:
     """To the last digit, unknown values and absent rows included."""
-    desk = LedgerHarness(costs(), Store(tmp_path / "state.db"))
-    desk.report(YESTERDAY, ("a", "gpt"), dollars("0.000000000000000000000000000007"))
-    desk.report(TODAY, ("b", "gpt"), dollars("-123456789012345678901234567890.1"))
-    desk.poll()
-    before = desk.ledger.stores[0]
-    desk.restart()
-    after = desk.ledger.stores[0]
+    harness = LedgerHarness(costs(), Store(tmp_path / "state.db"))
+    harness.report(YESTERDAY, ("a", "gpt"), dollars("0.000000000000000000000000000007"))
+    harness.report(TODAY, ("b", "gpt"), dollars("-123456789012345678901234567890.1"))
+    harness.poll()
+    before = harness.ledger.stores[0]
+    harness.restart()
+    after = harness.ledger.stores[0]
 
     assert before.rows.sets == after.rows.sets
     for start in before.cells:
         assert before.cells[start].fit(2).values[0].tolist() == after.cells[start].fit(2).values[0].tolist()
-    assert desk.store
-    desk.store.close()
+    assert harness.store
+    harness.store.close()

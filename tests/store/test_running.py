@@ -62,7 +62,7 @@ def metrics(child: Child) -> Exposed:
 
 
 def lines(child: Child, event: str) -> list[dict[str, str]]:
-    """Return the lines of the log that tell of an event."""
+    """Return the log lines of an event."""
     return [line for line in map(json.loads, child.said.splitlines()) if event == line["event"]]
 
 
@@ -173,7 +173,7 @@ def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
 
 
 def test_counters_survive_a_state_that_is_removed_in_use(child: Child) -> None:
-    """With its folder, lock and log: it is written anew, whole, and the next process goes on there."""
+    """With its folder, lock and log: it is restored whole, and the next process goes on there."""
     child.start()
     child.wait_until_serving()
     until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")

@@ -11,7 +11,7 @@ from exporter.publisher.commit import CommitCoordinator
 from exporter.store import Store, file
 from exporter.store.schema import MIGRATIONS, VERSION
 from tests.support.ledger_harness import LedgerHarness
-from tests.support.states import NAME, ORGANIZATION, REFUSAL, dump, restore, tell
+from tests.support.states import NAME, ORGANIZATION, REFUSAL, dump, play, restore
 
 FOLDER = Path(__file__).parent
 
@@ -19,31 +19,31 @@ FOLDER = Path(__file__).parent
 @pytest.mark.parametrize("version", range(1, VERSION + 1))
 def test_a_state_of_every_version_goes_on_where_it_was_left(tmp_path: Path, version: int) -> None:
     """A version that changes the tables adds its own dump (python -m tests.support.states) and passes all of them."""
-    told = tell(tmp_path / "new.db")
+    scripted = play(tmp_path / "new.db")
     restore(FOLDER / f"state_v{version}.sql", tmp_path / "old.db")
     store = Store(tmp_path / "old.db")
 
     assert ORGANIZATION == store.organization("default")
     assert [NAME] == store.names("default")
     assert REFUSAL == store.refusal("default", "completions")
-    for end in told:
-        desk = LedgerHarness(end.plan, store, end.now)
-        desk.publish()
-        assert end.views() == desk.views()
-        assert end.ledger.excess() == desk.ledger.excess()
-        assert end.ledger.coverage == desk.ledger.coverage
+    for end in scripted:
+        harness = LedgerHarness(end.plan, store, end.now)
+        harness.publish()
+        assert end.views() == harness.views()
+        assert end.ledger.excess() == harness.ledger.excess()
+        assert end.ledger.coverage == harness.ledger.coverage
         end.coordinator = CommitCoordinator(None, end.hold)
-        desk.reported = end.reported
-        assert () == desk.poll().baseline
-        for each in (end, desk):
+        harness.reported = end.reported
+        assert () == harness.poll().baseline
+        for each in (end, harness):
             each.wait(1000)
-        assert end.views() == desk.views()
+        assert end.views() == harness.views()
     store.close()
 
 
 def test_the_newest_dump_is_what_the_story_leaves(tmp_path: Path) -> None:
     """Another way to write the same tables is another version, or the dump says nothing of it."""
-    tell(tmp_path / "state.db")
+    play(tmp_path / "state.db")
 
     assert _content(tmp_path / "state.db") == _restored(tmp_path, VERSION)
 
@@ -56,7 +56,7 @@ BROKEN = f"{NEXT} DROP TABLE no_such_table;"
 def test_an_older_state_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Script by script, each in a transaction, and the log says so."""
     path = tmp_path / "state.db"
-    tell(path)
+    play(path)
     monkeypatch.setattr(file, "MIGRATIONS", (*MIGRATIONS, NEXT))
     monkeypatch.setattr(file, "VERSION", VERSION + 1)
     with capture_logs() as logs:
@@ -73,7 +73,7 @@ def test_an_older_state_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytes
 def test_a_migration_that_fails_leaves_the_state_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a migration would be neither version."""
     path = tmp_path / "state.db"
-    tell(path)
+    play(path)
     before = _content(path)
     monkeypatch.setattr(file, "MIGRATIONS", (*MIGRATIONS, BROKEN))
     monkeypatch.setattr(file, "VERSION", VERSION + 1)

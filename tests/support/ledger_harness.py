@@ -1,4 +1,4 @@
-"""One resource from answer to face, with the time and the figures in the test's hands: no network, no clock."""
+"""One resource from poll result to view, with time and figures set by the test: no network, no clock."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -58,7 +58,7 @@ def dollars(amount: str) -> int:
 
 @dataclass
 class LedgerHarness:
-    """A ledger as the press sees it, what the API reports of it, and the time."""
+    """A ledger as the commit coordinator sees it, what the API reports of it, and the time."""
 
     plan: Plan = field(default_factory=plan)
     store: Store | None = None
@@ -67,7 +67,7 @@ class LedgerHarness:
     """Seconds by which the wall clock is ahead."""
     hold: float = HOLD
     reported: dict[int, list[dict[Labels, Values]]] = field(default_factory=dict)
-    """For each start of a bucket and each sheet the rows."""
+    """For each start of a bucket and each label group the rows."""
     organization: str = "default"
     name: str = ""
     refusal: Refusal = field(default_factory=Refusal)
@@ -90,9 +90,9 @@ class LedgerHarness:
         """The present moment: the wall clock may be wrong."""
         return Moment(self.now + self.clock_error, self.now)
 
-    def report(self, start: float, labels: Labels, *values: float | None, sheet: int = 0) -> None:
+    def report(self, start: float, labels: Labels, *values: float | None, group: int = 0) -> None:
         """Set what is reported of a row in a bucket; without values it is there no more."""
-        rows = self.reported.setdefault(int(start), [{} for _ in self.plan.label_groups])[sheet]
+        rows = self.reported.setdefault(int(start), [{} for _ in self.plan.label_groups])[group]
         if values:
             rows[labels] = values
         else:
@@ -136,19 +136,19 @@ class LedgerHarness:
         """Return what is shown, by measure and by window, `today` or `accrued`."""
         views, _ = self.coordinator.views(self, self.moment)
         return {
-            (face.measure.name, "accrued" if face.counter else face.window or "today"): {
+            (view.measure.name, "accrued" if view.counter else view.window or "today"): {
                 labels: value
                 for labels, value, visible in zip(
-                    face.rows.sets, face.values.tolist(), face.shown.tolist(), strict=False
+                    view.rows.sets, view.values.tolist(), view.shown.tolist(), strict=False
                 )
                 if visible
             }
-            for face in views
+            for view in views
         }
 
-    def shown(self, face: str = "accrued", measure: str | None = None) -> dict[Labels, float] | None:
-        """Return one face of the plan's first measure, or of the one that is named; None where it is absent."""
-        return self.views().get((measure or self.first.name, face))
+    def shown(self, view: str = "accrued", measure: str | None = None) -> dict[Labels, float] | None:
+        """Return one view of the plan's first measure, or of the one that is named; None where it is absent."""
+        return self.views().get((measure or self.first.name, view))
 
     @property
     def first(self) -> Measure:

@@ -1,4 +1,4 @@
-"""One story that uses every table of the state file, told by whatever version of the exporter runs it.
+"""One story that uses every table of the state file, played by the version of the exporter that runs it.
 
 `python -m tests.support.states` prints the state that it leaves as SQL: kept beside the tests once for each version.
 """
@@ -29,36 +29,36 @@ def plans() -> tuple[Plan, Plan, Plan]:
     )
 
 
-def tell(path: Path) -> list[LedgerHarness]:
+def play(path: Path) -> list[LedgerHarness]:
     """Let the story happen, with its state at a path; return where it ends."""
     store = Store(path)
-    tracked_ledgers = [LedgerHarness(each, store) for each in plans()]
-    completions, money, level = tracked_ledgers
+    harnesses = [LedgerHarness(each, store) for each in plans()]
+    completions, money, level = harnesses
     completions.refusal = REFUSAL
     completions.report(YESTERDAY, A, 1000, 400)
     completions.report(TODAY, B, 50, None)
     completions.report(TODAY, C, 5, 1)
     money.report(YESTERDAY, PAID, dollars("12.000000000000000000000000000001"))
-    money.report(TODAY, (*PAID, "eur"), dollars("3.5"), sheet=1)
+    money.report(TODAY, (*PAID, "eur"), dollars("3.5"), group=1)
     level.report(TODAY, ("a",), 7_000_000)
-    _poll(tracked_ledgers)
+    _poll(harnesses)
     completions.report(YESTERDAY, A, 1100, 440)
     completions.report(TODAY, C, 8, 1)
     money.report(YESTERDAY, PAID, dollars("12.5"))
     money.report(TODAY, PAID, dollars("0.1"))
-    _poll(tracked_ledgers, 150)
+    _poll(harnesses, 150)
     completions.report(YESTERDAY, A, 1030, 410)
     money.report(TODAY, PAID, dollars("0.05"))
-    _poll(tracked_ledgers, 150)
+    _poll(harnesses, 150)
     money.report(TODAY, ("b", "gpt-5, input"), dollars("0.7"))
-    _poll(tracked_ledgers, 60)
+    _poll(harnesses, 60)
     store.save([], {"default": ORGANIZATION}, [NAME])
     store.close()
-    return tracked_ledgers
+    return harnesses
 
 
 def dump(path: Path) -> Iterable[str]:
-    """Return the SQL that makes a state file anew."""
+    """Return the SQL that recreates a state file."""
     database = sqlite3.connect(path)
     yield from database.iterdump()
     for pragma in ("application_id", "user_version"):
@@ -74,17 +74,17 @@ def restore(script: Path, path: Path) -> None:
     database.close()
 
 
-def _poll(tracked_ledgers: Iterable[LedgerHarness], seconds: float = 0.0) -> None:
-    for desk in tracked_ledgers:
-        desk.now += seconds
-        desk.poll()
+def _poll(harnesses: Iterable[LedgerHarness], seconds: float = 0.0) -> None:
+    for harness in harnesses:
+        harness.now += seconds
+        harness.poll()
 
 
 def main() -> None:
     """Print the state."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.db"
-        tell(path)
+        play(path)
         sys.stdout.write("\n".join(dump(path)) + "\n")
 
 
