@@ -1,4 +1,4 @@
-"""The words of the table: resources, measures, sheets, and the buckets that answers are made of."""
+"""What a row of the bucket table consists of, and the buckets that responses hold."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class Kind(Enum):
     FLOW = "flow"
     """Adds up over buckets: tokens, requests, money."""
     LEVEL = "level"
-    """Stands at a height: bytes stored. Never summed over buckets."""
+    """An amount at a moment: bytes stored. Never summed over buckets."""
 
 
 class ApiFamily(Enum):
@@ -42,7 +42,7 @@ class RowFilter:
     negate: bool = False
 
     def admits(self, value: str | None) -> bool:
-        """Tell whether a row with this value of the field is counted."""
+        """Return whether a row with this value of the field is counted."""
         return ((value or "").casefold() == self.value) is not self.negate
 
 
@@ -57,7 +57,7 @@ class Measure:
     """What is counted, as a noun phrase for HELP and the reference."""
     kind: Kind = Kind.FLOW
     exact: bool = False
-    """Whether the API gives decimals, which are kept as whole numbers of quanta."""
+    """Whether the API returns decimals, which are kept as whole numbers of quanta."""
     required: bool = False
     """Whether the API promises the field in every row."""
     detail: bool = False
@@ -79,7 +79,7 @@ class LabelGroup:
 
     @property
     def key(self) -> str:
-        """What tells the sheets of a resource apart: the extra label, or nothing."""
+        """The extra label, which distinguishes the label groups of a resource; empty for the first."""
         extra = self.measures[0].extra
         return extra.label if extra else ""
 
@@ -117,7 +117,7 @@ class Resource:
         if unknown := wanted - known - {"default", "all"}:
             raise ValueError(
                 f"{self.name} has no measure {', '.join(sorted(unknown))}: it has {', '.join(sorted(known))}, "
-                "and the words default and all"
+                "and the keywords default and all"
             )
         return tuple(
             measure
@@ -129,7 +129,7 @@ class Resource:
         )
 
     def label_groups(self, group_by: Sequence[str], measures: Sequence[Measure]) -> tuple[LabelGroup, ...]:
-        """Return the sheets that these measures make when grouped so; the first has no extra label."""
+        """Return the label groups of these measures under a grouping; the first has no extra label."""
         labels = tuple(dimension for dimension in self.dimensions if dimension in group_by)
         extras: dict[str | None, list[Measure]] = {}
         for measure in measures:
@@ -143,21 +143,21 @@ Value: TypeAlias = int | float | None
 """A float, for exact measures a whole number of quanta, None for unknown."""
 
 Row: TypeAlias = tuple[tuple[str, ...], tuple[Value, ...]]
-"""The labels of a row, in the order of its sheet, and its values, in the order of the sheet's measures."""
+"""The labels and values of a row, in the order of its label group's labels and measures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What one answer says of one span of time."""
+    """What one response says about one span of time."""
 
     start: int
     """Unix seconds, floored to the boundary of the bucket's width."""
     end: int
     """Unix seconds, as the API gave it: before the boundary while the bucket is open."""
     rows: tuple[Sequence[Row], ...] | None
-    """For each sheet its rows, which may repeat; None when the bytes are those of the last answer."""
+    """The rows of each label group, which may repeat; None when the bytes equal those of the last response."""
     digest: bytes = b""
-    """Stands for the bytes of the results; empty when there were none to compare."""
+    """Digest of the bytes of the results; empty when there were none to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,19 +165,19 @@ class PollResult:
     """All pages of one poll of one resource."""
 
     start: int
-    """The `start_time` that was asked for, Unix seconds."""
+    """The requested `start_time`, Unix seconds."""
     end: int
     """Up to where buckets were due (exclusive): the end of the bucket that was open when the poll began."""
     buckets: tuple[Bucket, ...]
     """In ascending order, none twice."""
     received: float
-    """Unix seconds at which the last page was there."""
+    """Unix seconds at which the last page was received."""
     organization: str = ""
     """The answer header `openai-organization`, when sent."""
     unreadable: int = 0
     """How many buckets of the response were not readable, and are not part of it."""
     resets_counters: bool = False
-    """Whether nothing that was answered before compares with this, so that counters begin anew."""
+    """Whether earlier results do not compare with this one, so that counters get a new baseline."""
 
 
 def today_name(measure: Measure) -> str:

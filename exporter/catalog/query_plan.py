@@ -36,7 +36,7 @@ class Plan:
     stale_after: float
     """Seconds without a success after which the gauges vanish."""
     max_series: int
-    """Label sets, before measures and faces; the rest is folded."""
+    """Label sets, before measures and views; the rest is folded."""
     unexported: frozenset[str] = frozenset()
     """Names of measures that are read for the estimate of costs only: they have no gauges and no counters."""
 
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def label_groups(self) -> tuple[LabelGroup, ...]:
-        """The sheets that the measures make."""
+        """The label groups of the measures."""
         return self.resource.label_groups(self.group_by, self.measures)
 
     def open_end(self, now: float) -> int:

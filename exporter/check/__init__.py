@@ -1,8 +1,6 @@
-"""What is wrong with a key, an organization or the way to the API: each endpoint asked once, each trouble in words."""
+"""Finds out what is wrong with a key, an organization or the network: each endpoint is requested once."""
 
 from exporter.check.examination import CheckResult, examine
-from exporter.check.finding import Finding, Grade
-from exporter.check.lookups import Lookup, lookups
-from exporter.check.target import CheckTarget
+from exporter.check.model import CheckTarget, Finding, Grade, Lookup, lookups
 
 __all__ = ["CheckResult", "CheckTarget", "Finding", "Grade", "Lookup", "examine", "lookups"]

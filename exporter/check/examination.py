@@ -1,18 +1,15 @@
-"""The examination of one organization: every endpoint once, costs first."""
+"""The check of one organization: every endpoint once, costs first."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from exporter.catalog import ApiFamily, MetadataResource, Plan, PollResult, Scope
 from exporter.check.advice import explain
-from exporter.check.assessment import judge
-from exporter.check.finding import Finding, Grade
-from exporter.check.lookups import consequence_of, query_of
-from exporter.check.measurement import Reading
-from exporter.check.patience import PatientObserver
-from exporter.check.target import REFUSED_KEYS, CheckTarget
+from exporter.check.assessment import Reading, assess
+from exporter.check.model import REFUSED_KEYS, CheckTarget, Finding, Grade, consequence_of, query_of
 from exporter.clock import Clock
 from exporter.ledger import Coverage
 from exporter.openai import (
@@ -24,16 +21,56 @@ from exporter.openai import (
     Observer,
     Priority,
     RateLimited,
+    SilentObserver,
     Timeout,
     Unauthorized,
     UpstreamError,
     negotiate,
 )
 
+T = TypeVar("T")
+
+
+class PatientObserver(SilentObserver):
+    """Observes the client: keeps its errors, and ends a request that would take longer than the patience."""
+
+    def __init__(self, patience: float) -> None:
+        """Take the seconds that one endpoint may take, retries included."""
+        self._patience = patience
+        self._errors: list[UpstreamError] = []
+        self._too_late = asyncio.Event()
+        self.answered = False
+        """Whether any endpoint has answered, even with a refusal."""
+
+    def error(self, resource: str, error: UpstreamError) -> None:  # noqa: ARG002 # one is asked at a time
+        """Keep it; a pause that is longer than the patience ends the request."""
+        self._errors.append(error)
+        self.answered = self.answered or error.status is not None
+        if (error.retry_after or 0) > self._patience:
+            self._too_late.set()
+
+    async def wait(self, work: Awaitable[T]) -> T:
+        """Return the result of a request. Raises UpstreamError: the last one, if the patience ends first."""
+        self._errors.clear()
+        self._too_late.clear()
+        asked = asyncio.ensure_future(work)
+        too_late = asyncio.ensure_future(self._too_late.wait())
+        try:
+            await asyncio.wait({asked, too_late}, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                result = asked.result()
+                self.answered = True
+                return result
+        finally:
+            asked.cancel()
+            too_late.cancel()
+            await asyncio.gather(asked, too_late, return_exceptions=True)
+        raise self._errors[-1] if self._errors else Timeout(f"no answer within {self._patience:g} s")
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What it comes to."""
+    """The findings about one organization."""
 
     name: str
     findings: tuple[Finding, ...]
@@ -44,35 +81,35 @@ class CheckResult:
         return not any(finding.grade in {Grade.FAILED, Grade.NOT_ASKED} for finding in self.findings)
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Summarise in one line."""
         failed = [finding for finding in self.findings if finding.grade is Grade.FAILED]
         notes = sum(finding.grade is Grade.NOTE for finding in self.findings)
         if failed:
             first, *others = failed
             more = f" (and {len(others)} more)" if others else ""
-            return f"{self.name}: usage and costs cannot be read: {first.topic}: {first.words}{more}"
+            return f"{self.name}: usage and costs cannot be read: {first.topic}: {first.message}{more}"
         noted = f", with {notes} note{'' if notes == 1 else 's'}" if notes else ""
         return f"{self.name}: usage and costs can be read{noted}"
 
 
 async def examine(
-    subject: CheckTarget, connect: Callable[[Observer], Client], clock: Clock, tell: Callable[[Finding], None]
+    target: CheckTarget, connect: Callable[[Observer], Client], clock: Clock, on_finding: Callable[[Finding], None]
 ) -> CheckResult:
-    """Ask every endpoint once; `tell` is called with each finding as it comes, `connect` makes the client."""
-    examination = _Examination(subject, connect, clock, tell)
+    """Request every endpoint once; `tell` is called with each finding as it comes, `connect` makes the client."""
+    examination = _Examination(target, connect, clock, on_finding)
     try:
         await examination.run()
     finally:
         await examination.client.aclose()
-    return CheckResult(subject.name, tuple(examination.findings))
+    return CheckResult(target.name, tuple(examination.findings))
 
 
 @dataclass(slots=True)
 class _Examination:
-    subject: CheckTarget
+    target: CheckTarget
     connect: Callable[[Observer], Client]
     clock: Clock
-    tell: Callable[[Finding], None]
+    on_finding: Callable[[Finding], None]
     client: Client = field(init=False)
     findings: list[Finding] = field(default_factory=list)
     _observer: PatientObserver = field(init=False)
@@ -80,30 +117,30 @@ class _Examination:
     _parents: dict[Scope, str] = field(default_factory=dict)
     """The project, and the group, that is asked about."""
     _over: bool = False
-    """Whether what happened to one endpoint would happen to all others."""
+    """Whether every other endpoint would fail in the same way."""
 
     def __post_init__(self) -> None:
-        self._observer = PatientObserver(self.subject.patience)
+        self._observer = PatientObserver(self.target.patience)
         self.client = self.connect(self._observer)
-        if self.subject.project_ids:
-            self._parents[Scope.PROJECT] = self.subject.project_ids[0]
+        if self.target.project_ids:
+            self._parents[Scope.PROJECT] = self.target.project_ids[0]
 
     async def run(self) -> None:
-        plans = sorted(self.subject.plans, key=lambda plan: plan.resource.branch is not ApiFamily.COSTS)
+        plans = sorted(self.target.plans, key=lambda plan: plan.resource.branch is not ApiFamily.COSTS)
         for plan in plans:
             if not self._over:
                 await self._read(plan)
-        for lookup in self.subject.lookups:
+        for lookup in self.target.lookups:
             if not self._over:
                 await self._look_up(lookup)
         if self._over:
             self._leave_out(plans)
-        for finding in judge(self.subject, self.findings, self._readings, self.client.skew):
+        for finding in assess(self.target, self.findings, self._readings, self.client.skew):
             self._found(finding)
 
     def _found(self, finding: Finding) -> None:
         self.findings.append(finding)
-        self.tell(finding)
+        self.on_finding(finding)
 
     async def _read(self, plan: Plan) -> None:
         name = plan.resource.name
@@ -111,8 +148,8 @@ class _Examination:
             accepted, answer, _ = await negotiate(plan, self._ask)
         except NotFound as error:
             fatal = plan.resource.branch is ApiFamily.COSTS
-            words, advice = explain(error, self.subject)
-            self._found(Finding(Grade.FAILED if fatal else Grade.UNSUPPORTED, name, words, advice if fatal else ""))
+            message, advice = explain(error, self.target)
+            self._found(Finding(Grade.FAILED if fatal else Grade.UNSUPPORTED, name, message, advice if fatal else ""))
             return
         except UpstreamError as error:
             self._fail(Grade.FAILED, name, error)
@@ -121,9 +158,9 @@ class _Examination:
         self._readings.append(reading)
         if refused := [dimension for dimension in plan.group_by if dimension not in accepted.group_by]:
             gone = ", ".join(refused)
-            words = f"{reading}; the API refuses to group it by {gone}"
-            advice = f"The exporter goes on without the label. Leave {gone} out of resources.{name}.group_by."
-            self._found(Finding(Grade.NOTE, name, words, advice))
+            message = f"{reading}; the API refuses to group by {gone}"
+            advice = f"The exporter drops the label. Remove {gone} from resources.{name}.group_by."
+            self._found(Finding(Grade.NOTE, name, message, advice))
         else:
             self._found(Finding(Grade.OK, name, str(reading)))
 
@@ -134,14 +171,16 @@ class _Examination:
         priority = Priority.COSTS if plan.resource.branch is ApiFamily.COSTS else Priority.USAGE
         answer = await self._observer.wait(self.client.poll(plan, start, due=now, priority=priority))
         if missing := Coverage().audit(plan, answer).missing:
-            raise MissingBucket(f"{len(missing)} of the buckets that were asked for are not there")
+            raise MissingBucket(f"{len(missing)} of the requested buckets are missing")
         return answer
 
     async def _look_up(self, lookup: MetadataResource) -> None:
         scope, without = lookup.scope, f"; {consequence_of(lookup)}"
         parent = self._parents.get(scope, "")
         if scope is not Scope.ORGANIZATION and not parent:
-            self._found(Finding(Grade.NOTE, lookup.name, f"there is no {scope.value.removesuffix('_id')} to ask about"))
+            self._found(
+                Finding(Grade.NOTE, lookup.name, f"there is no {scope.value.removesuffix('_id')} to request it for")
+            )
             return
         path = lookup.path.format_map({scope.value: quote(parent, safe="")})
         try:
@@ -168,21 +207,21 @@ class _Examination:
             self._found(Finding(Grade.OK, lookup.name, "found"))
 
     def _fail(self, grade: Grade, topic: str, error: UpstreamError, consequence: str = "") -> None:
-        words, advice = explain(error, self.subject)
+        message, advice = explain(error, self.target)
         unanswered = isinstance(error, (NetworkError, Timeout)) and not self._observer.answered
         refused = isinstance(error, Unauthorized) and (
-            self.subject.key_kind in REFUSED_KEYS or not isinstance(error, MissingScopes)
+            self.target.key_kind in REFUSED_KEYS or not isinstance(error, MissingScopes)
         )
         self._over = unanswered or refused or isinstance(error, RateLimited)
-        self._found(Finding(grade, topic, f"{words}{consequence}", advice))
+        self._found(Finding(grade, topic, f"{message}{consequence}", advice))
 
     def _leave_out(self, plans: list[Plan]) -> None:
-        told = {finding.topic for finding in self.findings}
-        names = [*(plan.resource.name for plan in plans), *(lookup.name for lookup in self.subject.lookups)]
-        if left := [name for name in names if name not in told]:
+        reported = {finding.topic for finding in self.findings}
+        names = [*(plan.resource.name for plan in plans), *(lookup.name for lookup in self.target.lookups)]
+        if left := [name for name in names if name not in reported]:
             unread = any(plan.resource.name in left for plan in plans)
             grade = Grade.NOT_ASKED if unread else Grade.NOTE
-            self._found(Finding(grade, ", ".join(left), "the answer would be the same"))
+            self._found(Finding(grade, ", ".join(left), "not requested: it would fail in the same way"))
 
 
 def _first_id(rows: list[Any]) -> str:

@@ -50,8 +50,8 @@ class Printer:
     def __call__(self, finding: Finding) -> None:
         """Print one."""
         margin = " " * _INDENT
-        message = "same" if finding.words == self._last_message else finding.words
-        self._last_message = finding.words
+        message = "same" if finding.message == self._last_message else finding.message
+        self._last_message = finding.message
         print_redacted(f"{margin}{finding.grade.value:<{_GRADES}}  {finding.topic}: {message}")
         if finding.advice and finding.advice not in self._printed_advice:
             print_redacted(f"{margin}{'':<{_GRADES}}  -> {finding.advice}")

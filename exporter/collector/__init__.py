@@ -1,4 +1,4 @@
-"""One organization: what is polled when, and what becomes of the answers."""
+"""Polls one organization: which endpoint when, and what the responses change."""
 
 from exporter.collector.bucket_job import BucketJob, LedgerStore, NoStore
 from exporter.collector.client_metrics import ClientMetrics

@@ -41,7 +41,11 @@ class MetadataPlan:
     requests_per_minute: float = 60.0
     """The rate of the organization."""
     intervals: Mapping[PollInterval, float] = field(
-        default_factory=lambda: {PollInterval.DIRECTORY: 900.0, PollInterval.COSTS: 300.0, PollInterval.LIMITS: 3600.0}
+        default_factory=lambda: {
+            PollInterval.DIRECTORY: 15.0 * MINUTE,
+            PollInterval.COSTS: 5.0 * MINUTE,
+            PollInterval.LIMITS: 60.0 * MINUTE,
+        }
     )
     """Seconds from the start of a poll to the start of the next."""
     stale_after: float = 21600.0

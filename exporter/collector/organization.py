@@ -24,7 +24,7 @@ from exporter.telemetry import Telemetry
 
 
 class Organization:
-    """Everything about one organization that lives as long as the process."""
+    """One organization: its client, its jobs and what they collect."""
 
     def __init__(
         self,

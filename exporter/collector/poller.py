@@ -71,7 +71,7 @@ class Source(Protocol):
 
 
 class Poller:
-    """Polls one job for as long as the process lives."""
+    """Polls one job until the process ends."""
 
     def __init__(
         self,

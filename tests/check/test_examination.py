@@ -56,7 +56,7 @@ def test_progress() -> None:
         checked.run()
 
         assert ["costs", *USAGE, "projects", "spend_limit", "spend_alerts", "organization"] == [
-            finding.topic for finding in checked.told
+            finding.topic for finding in checked.found
         ]
 
 
@@ -67,7 +67,7 @@ def test_costs_summed(small: Checkup) -> None:
 
     truth = small.simulator.scenario.truth("costs", since=PLANS[0].lookback_start(small.simulator.now()))
     total = sum(float(row["values"]["amount"]) for row in truth)
-    words = small.finding("costs").words
+    words = small.finding("costs").message
     assert total == pytest.approx(float(words.split()[-4].replace(",", "")), rel=1e-3)
 
 
@@ -78,7 +78,7 @@ def test_ordinary_key() -> None:
         verdict = checked.run()
 
         assert not verdict.readable
-        assert "is an ordinary key" in checked.finding("costs").words
+        assert "is an ordinary key" in checked.finding("costs").message
         assert "Create an admin key" in checked.finding("costs").advice
         assert ["costs"] == asked(checked)
 
@@ -88,7 +88,7 @@ def test_session_token(small: Checkup) -> None:
     small.key = keys.SESSION
     small.run()
 
-    assert "a browser's session token" in small.finding("costs").words
+    assert "a browser's session token" in small.finding("costs").message
 
 
 def test_usage_scope_missing() -> None:
@@ -113,8 +113,8 @@ def test_management_scope_missing(status: int) -> None:
         verdict = checked.run()
 
         assert "research: usage and costs can be read, with 3 notes" == str(verdict)
-        assert checked.finding("projects").words.endswith("lacks the scope api.management.read; names stay ids")
-        assert checked.finding("spend_limit").words.endswith("limits are left out")
+        assert checked.finding("projects").message.endswith("lacks the scope api.management.read; names stay ids")
+        assert checked.finding("spend_limit").message.endswith("limits are left out")
 
 
 def test_unknown_key(small: Checkup) -> None:
@@ -123,10 +123,10 @@ def test_unknown_key(small: Checkup) -> None:
     verdict = small.run()
 
     assert not verdict.readable
-    assert "is not accepted" in small.finding("costs").words
+    assert "is not accepted" in small.finding("costs").message
     assert "copied whole" in small.finding("costs").advice
     assert Grade.NOT_ASKED is small.finding("embeddings").grade
-    assert all("nobody" not in finding.words + finding.advice for finding in small.told)
+    assert all("nobody" not in finding.message + finding.advice for finding in small.found)
 
 
 def test_unknown_key_of_no_kind(small: Checkup) -> None:
@@ -134,7 +134,7 @@ def test_unknown_key_of_no_kind(small: Checkup) -> None:
     small.key = "swordfish"
     small.run()
 
-    assert "not a key that OpenAI issues" in small.finding("costs").words
+    assert "not a key that OpenAI issues" in small.finding("costs").message
 
 
 def test_unusable_key(small: Checkup) -> None:
@@ -142,7 +142,7 @@ def test_unusable_key(small: Checkup) -> None:
     small.key = " "
     small.run()
 
-    assert "the key from OPENAI_ADMIN_KEY cannot be used: the key is empty" == small.finding("costs").words
+    assert "the key from OPENAI_ADMIN_KEY cannot be used: the key is empty" == small.finding("costs").message
     assert [] == asked(small)
 
 
@@ -152,7 +152,7 @@ def test_other_organization(small: Checkup) -> None:
     verdict = small.run()
 
     assert not verdict.readable
-    assert "not to org-wanted" in small.finding("organization").words
+    assert "not to org-wanted" in small.finding("organization").message
 
 
 def test_header_suspected(small: Checkup) -> None:
@@ -176,8 +176,8 @@ def test_nothing_spent() -> None:
         verdict = checked.run()
 
         assert "research: usage and costs can be read, with 1 note" == str(verdict)
-        assert "this may be the wrong organization" in checked.finding("organization").words
-        assert "nothing in 31 d" == checked.finding("costs").words
+        assert "this may be the wrong organization" in checked.finding("organization").message
+        assert "nothing in 31 d" == checked.finding("costs").message
 
 
 def test_usage_without_costs() -> None:
@@ -189,9 +189,9 @@ def test_usage_without_costs() -> None:
         checked.plans = (plan("costs", filters=(("project_ids", "proj_a"),)), plan("embeddings"))
         checked.run()
 
-        assert "there is usage, but every cost is zero" in checked.finding("organization").words
+        assert "there is usage, but every cost is zero" in checked.finding("organization").message
         assert "a filter" in checked.finding("organization").advice
-        assert "1 label set in 31 d" == checked.finding("embeddings").words
+        assert "1 label set in 31 d" == checked.finding("embeddings").message
 
 
 def test_clock_skew(small: Checkup) -> None:
@@ -200,7 +200,7 @@ def test_clock_skew(small: Checkup) -> None:
     verdict = small.run()
 
     assert verdict.readable
-    assert "this machine's clock is 3 h behind the API's" == small.finding("clock").words
+    assert "this machine's clock is 3 h behind the API's" == small.finding("clock").message
 
 
 def test_clock_ahead(small: Checkup) -> None:
@@ -208,7 +208,7 @@ def test_clock_ahead(small: Checkup) -> None:
     fault(small, "clock_skew", seconds=-45)
     small.run()
 
-    assert small.finding("clock").words.endswith(" s ahead of the API's")
+    assert small.finding("clock").message.endswith(" s ahead of the API's")
 
 
 def test_unsupported() -> None:
@@ -227,7 +227,7 @@ def test_no_usage_endpoint(small: Checkup) -> None:
     verdict = small.run()
 
     assert not verdict.readable
-    assert "none of the endpoints of usage" in small.finding("usage").words
+    assert "none of the endpoints of usage" in small.finding("usage").message
 
 
 def test_no_costs_endpoint(small: Checkup) -> None:
@@ -248,7 +248,7 @@ def test_grouping_refused(small: Checkup) -> None:
 
     assert verdict.readable
     assert Grade.NOTE is small.finding("costs").grade
-    assert "refuses to group it by user_id" in small.finding("costs").words
+    assert "refuses to group by user_id" in small.finding("costs").message
 
 
 def test_request_refused(small: Checkup) -> None:
@@ -257,7 +257,7 @@ def test_request_refused(small: Checkup) -> None:
     verdict = small.run()
 
     assert not verdict.readable
-    assert "unknown model" in small.finding("embeddings").words
+    assert "unknown model" in small.finding("embeddings").message
 
 
 def test_billing(small: Checkup) -> None:
@@ -266,7 +266,7 @@ def test_billing(small: Checkup) -> None:
     verdict = small.run()
 
     assert not verdict.readable
-    assert "out of credit or at a limit" in small.finding("costs").words
+    assert "out of credit or at a limit" in small.finding("costs").message
     assert "Add credit" in small.finding("costs").advice
     assert Grade.OK is small.finding("embeddings").grade
 
@@ -277,7 +277,7 @@ def test_asked_too_often(small: Checkup) -> None:
     verdict = small.run()
 
     assert not verdict.readable
-    assert "asked too often; it wants silence for 300 s" in small.finding("costs").words
+    assert "the API limits the request rate; retry after 300 s" in small.finding("costs").message
     assert ["costs"] == asked(small)
 
 
@@ -294,7 +294,7 @@ def test_server_error(small: Checkup) -> None:
     verdict = small.run()
 
     assert not verdict.readable
-    assert "The server had an error" in small.finding("embeddings").words
+    assert "The server had an error" in small.finding("embeddings").message
     assert Grade.OK is small.finding("costs").grade
 
 
@@ -305,7 +305,7 @@ def test_silence(small: Checkup) -> None:
     verdict = small.run()
 
     assert not verdict.readable
-    assert "does not answer in time" in small.finding("costs").words
+    assert "does not answer in time" in small.finding("costs").message
     assert Grade.NOT_ASKED is small.finding("embeddings").grade
 
 
@@ -341,7 +341,7 @@ def test_fine_buckets(small: Checkup) -> None:
     small.plans = (plan("costs"), plan("embeddings", width="1m"))
     small.run()
 
-    assert small.finding("embeddings").words.endswith("in 1 d")
+    assert small.finding("embeddings").message.endswith("in 1 d")
     assert 2 == len(asked(small))
 
 
@@ -383,7 +383,7 @@ def test_no_project() -> None:
         verdict = checked.run()
 
         assert verdict.readable
-        assert "there is no project to ask about" == checked.finding("rate_limits").words
+        assert "there is no project to request it for" == checked.finding("rate_limits").message
 
 
 def test_no_limit_set() -> None:
@@ -394,7 +394,10 @@ def test_no_limit_set() -> None:
         checked.simulator.scenario.set_spend_limit(None)
         checked.run()
 
-        assert (Grade.OK, "none is set") == (checked.finding("spend_limit").grade, checked.finding("spend_limit").words)
+        assert (Grade.OK, "none is set") == (
+            checked.finding("spend_limit").grade,
+            checked.finding("spend_limit").message,
+        )
 
 
 def test_trouble_with_names() -> None:
@@ -405,4 +408,4 @@ def test_trouble_with_names() -> None:
         verdict = checked.run()
 
         assert verdict.readable
-        assert "the answer would be the same" == checked.finding("spend_limit, spend_alerts").words
+        assert "not requested: it would fail in the same way" == checked.finding("spend_limit, spend_alerts").message

@@ -57,9 +57,9 @@ def examined(checked: Checkup) -> str:
     verdict = checked.run()
 
     assert not verdict.readable
-    assert [Grade.FAILED, Grade.NOT_ASKED] == [finding.grade for finding in checked.told]
-    assert checked.told[0].advice
-    return checked.told[0].words
+    assert [Grade.FAILED, Grade.NOT_ASKED] == [finding.grade for finding in checked.found]
+    assert checked.found[0].advice
+    return checked.found[0].message
 
 
 def test_name_unknown() -> None:
@@ -119,7 +119,7 @@ def test_broken() -> None:
 
 @pytest.mark.parametrize(
     ("days", "expected"),
-    [(2, "If a proxy inspects TLS here, give its authority in api.ca_file"), (-1, "this machine's clock first")],
+    [(2, "If a proxy inspects TLS here, set api.ca_file to its authority"), (-1, "this machine's clock first")],
 )
 def test_untrusted(tmp_path: Path, days: int, expected: str) -> None:
     """A certificate of a stranger calls for his authority, one that has expired for a look at the clock."""
@@ -137,4 +137,4 @@ def test_untrusted(tmp_path: Path, days: int, expected: str) -> None:
         checked = Checkup(f"https://127.0.0.1:{port}/v1", ca_file=ca_file)
 
         assert "the certificate of 127.0.0.1 is not trusted" in examined(checked)
-        assert expected in checked.told[0].advice
+        assert expected in checked.found[0].advice

@@ -31,7 +31,7 @@ class Checkup:
     ca_file: str | None = None
     timeout: float = 5.0
     patience: float = 10.0
-    told: list[Finding] = field(default_factory=list)
+    found: list[Finding] = field(default_factory=list)
 
     def run(self) -> CheckResult:
         """Examine, and return the verdict."""
@@ -62,15 +62,15 @@ class Checkup:
             proxied=self.proxy is not None,
             patience=self.patience,
         )
-        return asyncio.run(examine(subject, connect, clock, self.told.append))
+        return asyncio.run(examine(subject, connect, clock, self.found.append))
 
     def grades(self) -> dict[str, Grade]:
         """Return the worst grade that each topic was told with."""
-        return {finding.topic: finding.grade for finding in self.told}
+        return {finding.topic: finding.grade for finding in self.found}
 
     def finding(self, topic: str) -> Finding:
         """Return the last finding about a topic."""
-        return next(finding for finding in reversed(self.told) if finding.topic == topic)
+        return next(finding for finding in reversed(self.found) if finding.topic == topic)
 
 
 @contextmanager
