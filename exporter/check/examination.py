@@ -95,7 +95,7 @@ class CheckResult:
 async def examine(
     target: CheckTarget, connect: Callable[[Observer], Client], clock: Clock, on_finding: Callable[[Finding], None]
 ) -> CheckResult:
-    """Request every endpoint once; `tell` is called with each finding as it comes, `connect` makes the client."""
+    """Request every endpoint once; `on_finding` is called with each finding at once, `connect` makes the client."""
     examination = _Examination(target, connect, clock, on_finding)
     try:
         await examination.run()

@@ -9,13 +9,12 @@ from exporter.catalog import Plan, PollResult
 from exporter.clock import Clock
 from exporter.collector.bucket_job import BucketJob, JobContext, LedgerStore
 from exporter.collector.client_metrics import ClientMetrics
-from exporter.collector.failure_log import FailureLog
 from exporter.collector.identity import OrganizationChanged, OrganizationIdentity
 from exporter.collector.label_index import LabelIndex
 from exporter.collector.metadata import Metadata, MetadataPlan
 from exporter.collector.metadata_families import MetadataContext
 from exporter.collector.name_cache import NameCache
-from exporter.collector.poller import Job, Poller, Source
+from exporter.collector.poller import FailureLog, Job, Poller, Source
 from exporter.collector.reconciliation import ReconciliationJob, reconcilable
 from exporter.exposition import OrganizationReport, ResourceReport
 from exporter.openai import BucketSource, Client, MetadataClient, Runner, Throttle

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 import structlog
 
 from exporter.clock import Clock
-from exporter.collector.failure_log import FailureLog
 from exporter.collector.schedule import Outcome, Schedule
 from exporter.exposition import Family
 from exporter.openai import MissingScopes, NetworkError, NotFound, Priority, UpstreamError
@@ -16,6 +15,9 @@ from exporter.telemetry import Telemetry
 
 _IN_A_ROW: Final = 3
 """After how many polls a refused key is polled rarely, and an endpoint that never answered counts as unsupported."""
+
+
+Failure = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -68,6 +70,32 @@ class Source(Protocol):
     def families(self, now: float) -> Iterable[Family]:
         """Return them as of `now`, Unix seconds. Called on the thread that owns the ledgers."""
         ...
+
+
+class FailureLog:
+    """The failures that an organization's resources are in. All its pollers share it.
+
+    What has one cause for all resources, such as a refused key, is one failure, logged for the first resource that
+    meets it.
+    """
+
+    def __init__(self) -> None:
+        self._failures: dict[str, Failure] = {}
+
+    def failed(self, resource: str, message: str, *, shared: bool) -> bool:
+        """Record why a poll failed, and return whether that is new and has to be logged.
+
+        `shared`: whether the cause is the same for every resource that fails with this message.
+        """
+        failure = (message,) if shared else (message, resource)
+        new = failure not in self._failures.values()
+        self._failures[resource] = failure
+        return new
+
+    def succeeded(self, resource: str) -> bool:
+        """Record a poll that succeeded, and return whether that ends a failure, for all resources that were in it."""
+        failure = self._failures.pop(resource, None)
+        return failure is not None and failure not in self._failures.values()
 
 
 class Poller:
