@@ -4,11 +4,10 @@ import json
 import sys
 from typing import Final
 
-from bench.dense import NOW, TODAY, Organization, plan
+from bench.dense import NOW, TODAY, Organization, plan, result
 from bench.figures import Figure, emit, figure, ratios
-from exporter.catalog import DAY, PollResult
+from exporter.catalog import DAY
 from exporter.ledger import Ledger
-from exporter.openai.pages import read_page
 
 _REPETITIONS: Final = 5
 _DAYS: Final = 3
@@ -21,9 +20,7 @@ def measure(samples: int) -> list[Figure]:
     pages = [organization.page([start]) for start in starts]
 
     def take(ledger: Ledger, now: float) -> None:
-        known = ledger.known
-        buckets = [bucket for page in pages for bucket in read_page(page, settings, known).buckets]
-        ledger.apply(PollResult(starts[0], TODAY + DAY, tuple(buckets), now))
+        ledger.apply(result(pages, settings, now, ledger.known))
 
     def loads() -> None:
         for page in pages:

@@ -4,10 +4,11 @@ A label set has 13 exported samples: six measures as day gauges and counters, an
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from exporter.catalog import DAY, Plan, Window, resource
+from exporter.catalog import DAY, Plan, PollResult, Window, resource
+from exporter.openai.pages import read_page
 
 SAMPLES_PER_SET: Final = 13
 DAYS: Final = 31
@@ -36,6 +37,15 @@ def plan(samples: int) -> Plan:
         stale_after=21600.0,
         max_series=samples,
     )
+
+
+def result(pages: Sequence[bytes], settings: Plan, now: float, known: Mapping[int, bytes] | None = None) -> PollResult:
+    """Return what pages become: those of whole days up to today, as a poll at `now` (Unix seconds) reads them."""
+    end = settings.open_end(now)
+    buckets = [
+        bucket for page in pages for bucket in read_page(page, settings, known or {}, open_end=end, first=False).buckets
+    ]
+    return PollResult(buckets[0].start, end, tuple(buckets), now)
 
 
 class Organization:

@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.dense import DAYS, NOW, TODAY, Organization, plan
+from bench.dense import DAYS, NOW, TODAY, Organization, plan, result
 from bench.figures import Figure, emit
-from exporter.catalog import DAY, PollResult
+from exporter.catalog import DAY
 from exporter.exposition import Encoder, columns_of, of_measures
 from exporter.ledger import Ledger
-from exporter.openai.pages import read_page
 from exporter.store import Entry, Store
 from exporter.worker import Worker
 
@@ -40,8 +39,8 @@ async def _busy(samples: int) -> list[float]:
     days = [TODAY - age * DAY for age in reversed(range(DAYS))]
     ledger, encoder = Ledger(settings), Encoder()
 
-    def poll(page: bytes, start: int, now: float) -> None:
-        ledger.apply(PollResult(start, start + DAY, read_page(page, settings, ledger.known).buckets, now))
+    def poll(page: bytes, now: float) -> None:
+        ledger.apply(result([page], settings, now, ledger.known))
 
     def publish(store: Store, now: float) -> None:
         releases = ledger.propose(now, 0.0)
@@ -52,13 +51,13 @@ async def _busy(samples: int) -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "state.db")
-        pages = [(day, organization.page([day])) for day in days]
+        pages = [organization.page([day]) for day in days]
         for turn in range(1, _POLLS + 1):
             organization.grow()
-            pages.append((TODAY, organization.page([TODAY], now=NOW + 60 * turn)))
+            pages.append(organization.page([TODAY], now=NOW + 60 * turn))
         measuring = asyncio.create_task(_lateness(done))
-        for turn, (start, page) in enumerate(pages):
-            await worker.run(lambda page=page, start=start, turn=turn: poll(page, start, NOW + turn))  # type: ignore[misc]
+        for turn, page in enumerate(pages):
+            await worker.run(lambda page=page, turn=turn: poll(page, NOW + turn))  # type: ignore[misc]
             if turn >= DAYS - 1:
                 await worker.run(lambda turn=turn: publish(store, NOW + 60 * turn))  # type: ignore[misc]
         done.set()

@@ -8,12 +8,11 @@ from typing import Final
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from bench.dense import DAYS, NOW, TODAY, Organization, plan
+from bench.dense import DAYS, NOW, TODAY, Organization, plan, result
 from bench.figures import Figure, emit, figure, processor_ms
-from exporter.catalog import DAY, PollResult
+from exporter.catalog import DAY
 from exporter.exposition import Column, Encoder, Family, Format, Type, columns_of, of_measures
 from exporter.ledger import Ledger
-from exporter.openai.pages import read_page
 
 _REPETITIONS: Final = 5
 
@@ -84,8 +83,7 @@ def measure(samples: int) -> list[Figure]:
 
 
 def _poll(ledger: Ledger, organization: Organization, starts: list[int], now: float) -> None:
-    page = read_page(organization.page(starts, now=now), ledger.plan, {})
-    ledger.apply(PollResult(starts[0], starts[-1] + DAY, page.buckets, now))
+    ledger.apply(result([organization.page(starts, now=now)], ledger.plan, now))
     for release in ledger.propose(now, 0.0):
         release.adopt()
 

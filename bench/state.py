@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.dense import DAYS, NOW, TODAY, Organization, plan
+from bench.dense import DAYS, NOW, TODAY, Organization, plan, result
 from bench.figures import Figure, emit, figure, processor_ms
-from exporter.catalog import DAY, PollResult
+from exporter.catalog import DAY
 from exporter.ledger import Ledger
-from exporter.openai.pages import read_page
 from exporter.store import Entry, Store
 
 _POLLS: Final = 5
@@ -24,8 +23,7 @@ def measure(samples: int) -> list[Figure]:
     ledger = Ledger(settings)
 
     def poll(start: int, now: float) -> None:
-        buckets = read_page(organization.page([start], now=now), settings, {}).buckets
-        ledger.apply(PollResult(start, start + DAY, buckets, now))
+        ledger.apply(result([organization.page([start], now=now)], settings, now))
 
     def commit(store: Store, now: float) -> None:
         releases = ledger.propose(now, 0.0)

@@ -33,6 +33,7 @@ from exporter.catalog.model import (
 )
 from exporter.catalog.query_plan import WIDTHS, Plan
 from exporter.catalog.resources import CATALOG, resource
+from exporter.catalog.rows import BucketRows, CountColumn, ExactColumn, column_of
 from exporter.durations import DAY, HOUR, MINUTE
 
 __all__ = [
@@ -47,7 +48,10 @@ __all__ = [
     "WIDTHS",
     "ApiFamily",
     "Bucket",
+    "BucketRows",
+    "CountColumn",
     "EntryLabel",
+    "ExactColumn",
     "ExtraLabel",
     "Kind",
     "LabelGroup",
@@ -67,6 +71,7 @@ __all__ = [
     "ValueKind",
     "Window",
     "accrued_name",
+    "column_of",
     "day_of",
     "metadata_settings",
     "month_start",

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.catalog import Bucket, Kind, LabelGroup, Measure, Row
-from exporter.ledger.columns import COUNTS, EXACT, Column, Mask, fit, total
+from exporter.catalog import Bucket, BucketRows, Kind, LabelGroup, Measure
+from exporter.ledger.columns import COUNTS, EXACT, Column, Mask, fit, sum_by_row, total
 from exporter.ledger.counters import BucketChange, BucketValues, CounterState, Unfolded
 from exporter.ledger.label_sets import Rows
 
@@ -100,16 +100,20 @@ class BucketStore:
         `closed` are the starts of buckets that had been read after they were closed, `at` (Unix seconds) is when the
         response was received. All buckets of the poll are taken, or none: nothing here can fail halfway.
         """
-        decoded = [bucket for bucket in buckets if bucket.rows is not None]
-        unfolded = self.rows.admit(decoded, index, full=full)
+        decoded = {
+            bucket.start: BucketRows.of(bucket.rows[index], self.group.measures)
+            for bucket in buckets
+            if bucket.rows is not None
+        }
+        unfolded = self.rows.admit(decoded.values(), full=full)
         self.last_seen = fit(self.last_seen, len(self.rows))
         revision = Revision()
         changes: list[tuple[int, Cells, Cells]] = []
-        for bucket in decoded:
-            cells = self._gather((bucket.rows or ())[index])
-            before = self._replace(bucket.start, cells, revision, closed)
+        for start, rows in decoded.items():
+            cells = self._gather(rows)
+            before = self._replace(start, cells, revision, closed)
             if before is not None:
-                changes.append((bucket.start, before, cells))
+                changes.append((start, before, cells))
         moved = Unfolded(unfolded, self.rows.other)
         for position, measure in enumerate(self.group.measures):
             if counter := self.counters.get(measure.name):
@@ -218,21 +222,15 @@ class BucketStore:
         """Note that nothing is in the state."""
         self.changes = UnsavedChanges()
 
-    def _gather(self, rows: Sequence[Row]) -> Cells:
-        size, measures = len(self.rows), self.group.measures
+    def _gather(self, rows: BucketRows) -> Cells:
+        size, indexes = len(self.rows), self.rows.indexes(rows.labels)
         present = np.zeros(size, np.bool_)
-        known = [np.zeros(size, np.bool_) for _ in measures]
-        sums: list[list[Any]] = [[0] * size for _ in measures]
-        row_index = self.rows.row_index
-        for labels, values in rows:
-            row = row_index(labels)
-            present[row] = True
-            for column, mask, value in zip(sums, known, values, strict=True):
-                if value is not None:
-                    column[row] += value
-                    mask[row] = True
-        columns = [np.array(column, dtype_of(measure)) for column, measure in zip(sums, measures, strict=True)]
-        return Cells(present, columns, known)
+        present[indexes] = True
+        unique = int(present.sum()) == len(indexes)
+        sums = [sum_by_row(column, indexes, size, unique=unique) for column in rows.columns]
+        return Cells(
+            present, [values for values, _ in sums], [present if known is None else known for _, known in sums]
+        )
 
     def _replace(self, start: int, new: Cells, revision: Revision, closed: set[int]) -> Cells | None:
         """Keep the new cells of a bucket; return what it held before where that was different."""

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.catalog import QUANTA
+from exporter.catalog import QUANTA, CountColumn, ExactColumn
 
 Column: TypeAlias = NDArray[Any]
 """Floats, or for exact measures Python integers in quanta; as long as the store has rows, or shorter."""
@@ -30,6 +30,38 @@ def fit_times(times: Times, rows: int) -> Times:
     """Return the times with NaN for the rows that were added after them."""
     missing = rows - len(times)
     return np.concatenate((times, np.full(missing, np.nan))) if missing > 0 else times
+
+
+def sum_by_row(
+    column: CountColumn | ExactColumn, indexes: NDArray[np.intp], rows: int, *, unique: bool
+) -> tuple[Column, Mask | None]:
+    """Return the sum of the values that each row has, and where a value is known: None where it is in every entry.
+
+    `indexes` are the rows of the column's entries; `unique` says that none repeats.
+    """
+    if isinstance(column, list):
+        return _sum_exact(column, indexes, rows)
+    unknown = np.isnan(column)
+    known = None
+    if unknown.any():
+        known = np.zeros(rows, np.bool_)
+        known[indexes[~unknown]] = True
+        column = np.where(unknown, 0.0, column)
+    if not unique:
+        return np.bincount(indexes, weights=column, minlength=rows), known
+    values = np.zeros(rows, COUNTS)
+    values[indexes] = column
+    return values, known
+
+
+def _sum_exact(column: ExactColumn, indexes: NDArray[np.intp], rows: int) -> tuple[Column, Mask | None]:
+    values: Column = np.zeros(rows, EXACT)
+    known = np.zeros(rows, np.bool_)
+    for row, value in zip(indexes.tolist(), column, strict=True):
+        if value is not None:
+            values[row] += value
+            known[row] = True
+    return values, None if None not in column else known
 
 
 def as_floats(column: Column) -> NDArray[np.float64]:

@@ -1,9 +1,13 @@
 """The label sets of a bucket store: which row each has, and which are folded into one."""
 
 from collections.abc import Iterable, Sequence
+from itertools import count, repeat
 from typing import Final, TypeAlias
 
-from exporter.catalog import Bucket
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.catalog import BucketRows
 
 Labels: TypeAlias = tuple[str, ...]
 
@@ -12,6 +16,9 @@ OTHER: Final = "other"
 
 REMEMBERED: Final = 10_000
 """Folded label sets that are remembered one by one; beyond these they are only counted."""
+
+
+_NO_ROW: Final = -1
 
 
 class Rows:
@@ -42,18 +49,25 @@ class Rows:
         """How many label sets are folded: exact up to `REMEMBERED`, beyond that at least so many."""
         return len(self.folded) + self.folded_unremembered
 
-    def admit(self, buckets: Sequence[Bucket], group: int, *, full: bool) -> list[int]:
+    def admit(self, buckets: Iterable[BucketRows], *, full: bool) -> list[int]:
         """Give every label set of the buckets a row, or fold it; return the rows of those that were folded before.
 
         At first the largest sets are admitted, later the first that come. What is folded is admitted only by a complete
         sync, when all of its buckets are read at once. While more are folded than are remembered, all that have no row
         are treated as folded before: their present sum stays with the others, so that no value is counted twice.
         """
-        arrivals = self._arrivals(buckets, group)
+        tables = list(buckets)
+        arrivals = self._arrivals(tables)
+        if not self.folded_count and self._admitted + len(arrivals) <= self._limit:
+            self._indexes.update(zip(arrivals, count(len(self.sets)), strict=False))
+            self.sets += arrivals
+            self._fold((), full=full)
+            return []
         if not self.sets and len(arrivals) > self._limit:
-            largest = sorted(arrivals, key=lambda labels: (-abs(arrivals[labels]), labels))[: self._limit]
+            sizes = self._sizes(tables)
+            largest = sorted(sizes, key=lambda labels: (-abs(sizes[labels]), labels))[: self._limit]
             chosen = set(largest)
-            arrivals = dict.fromkeys((*largest, *(set(arrivals) - chosen)), 0.0)
+            arrivals = [*largest, *(labels for labels in arrivals if labels not in chosen)]
         unfolded, refused = [], []
         for labels in arrivals:
             folded_before = bool(self.folded_unremembered) or labels in self.folded
@@ -73,10 +87,13 @@ class Rows:
         self.sets.append(labels)
         return len(self.sets) - 1
 
-    def row_index(self, labels: Labels) -> int:
-        """Return the row of a label set. It must have been admitted or folded."""
-        index = self._indexes.get(labels)
-        return self._indexes[self._other_labels] if index is None else index
+    def indexes(self, labels: Sequence[Labels]) -> NDArray[np.intp]:
+        """Return the row of each label set; all of them must have been admitted or folded."""
+        found = self._find(labels)
+        folded = found == _NO_ROW
+        if folded.any():
+            found[folded] = self._indexes[self._other_labels]
+        return found
 
     def forget(self, rows: Iterable[int]) -> list[int]:
         """Drop rows; return the indexes that the remaining ones had, in order."""
@@ -107,10 +124,22 @@ class Rows:
         if self.folded_count and self.other is None:
             self.add(self._other_labels)
 
-    def _arrivals(self, buckets: Sequence[Bucket], group: int) -> dict[Labels, float]:
+    def _arrivals(self, tables: Sequence[BucketRows]) -> list[Labels]:
+        """Return the label sets that have no row yet, each once, in the order in which they come."""
+        without = (np.flatnonzero(self._find(rows.labels) == _NO_ROW).tolist() for rows in tables)
+        return list(
+            dict.fromkeys(
+                rows.labels[index] for rows, indexes in zip(tables, without, strict=True) for index in indexes
+            )
+        )
+
+    def _sizes(self, tables: Iterable[BucketRows]) -> dict[Labels, float]:
+        """Return the sum of the first measure over all buckets, by label set."""
         sizes: dict[Labels, float] = {}
-        for bucket in buckets:
-            for labels, values in bucket.rows[group] if bucket.rows is not None else ():
-                if labels not in self._indexes:
-                    sizes[labels] = sizes.get(labels, 0) + (values[0] or 0)
+        for rows in tables:
+            for labels, values in rows:
+                sizes[labels] = sizes.get(labels, 0) + (values[0] or 0)
         return sizes
+
+    def _find(self, labels: Sequence[Labels]) -> NDArray[np.intp]:
+        return np.fromiter(map(self._indexes.get, labels, repeat(_NO_ROW)), np.intp, len(labels))

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import msgspec
+import xxhash
 
 from exporter.catalog import Bucket, Plan
 from exporter.openai import errors
@@ -118,7 +118,7 @@ def _value(members: Mapping[str, msgspec.Raw], name: str) -> Any:  # noqa: ANN40
 
 
 def _decoded(raw: _Bucket, start: int, rows: RowReader, known: bytes, rejections: Rejections) -> Bucket | None:
-    digest = blake2b(raw.results, digest_size=_HASH_BYTES).digest()
+    digest = xxhash.xxh3_128_digest(raw.results)
     if known[:_HASH_BYTES] == digest and not known[-1] & (BucketTrait.BLANK | BucketTrait.REJECTED):
         return Bucket(start, raw.end_time, None, known)
     try:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from exporter.catalog import Bucket, Plan, PollResult
+from exporter.catalog import Bucket, BucketRows, Plan, PollResult
 from exporter.openai import errors
 from exporter.openai.pages import Page, bucket_traits
 from exporter.openai.responses import Rejections
@@ -40,6 +40,7 @@ class BucketPaginator:
         self._received = 0
         self._buckets: dict[int, Bucket] = {}
         self._cursors: set[str] = set()
+        self._labels: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def wanted(self, now: float) -> int:
         """Return how many buckets there are from the start to the open one."""
@@ -54,7 +55,7 @@ class BucketPaginator:
             if bucket.start in self._buckets:
                 raise errors.DuplicateBucket(f"two buckets start at {bucket.start}")
             if bucket.start >= self.start:
-                self._buckets[bucket.start] = bucket
+                self._buckets[bucket.start] = self._with_shared_labels(bucket)
         self.rejections.update(page.rejections)
         self._pages += 1
         self._received += len(page.buckets)
@@ -71,6 +72,16 @@ class BucketPaginator:
         buckets = tuple(bucket for _, bucket in sorted(self._buckets.items()))
         unreadable = self.rejections[RejectionReason.INVALID_BUCKET]
         return PollResult(self.start, self._end, self._with_currency(buckets), received, organization, unreadable)
+
+    def _with_shared_labels(self, bucket: Bucket) -> Bucket:
+        """Let equal label sets of all buckets be one object: most are in many buckets."""
+        if bucket.rows is None:
+            return bucket
+        share = self._labels.setdefault
+        for rows in bucket.rows:
+            if isinstance(rows, BucketRows):
+                rows.labels = list(map(share, rows.labels, rows.labels))
+        return bucket
 
     def _with_currency(self, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
         """Count amounts without a currency as US dollars where every other amount of the response is."""

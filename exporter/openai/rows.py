@@ -9,8 +9,9 @@ from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
+import numpy as np
 
-from exporter.catalog import QUANTA, LabelGroup, Measure, Plan, Row, RowFilter
+from exporter.catalog import QUANTA, BucketRows, CountColumn, LabelGroup, Measure, Plan, Row, RowFilter
 from exporter.openai.error_responses import excerpt
 from exporter.openai.errors import InvalidResponse, NotFinite, WrongObject
 from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped, label_value
@@ -230,12 +231,15 @@ def _quanta_or_none(amount: Decimal | None, rejections: Rejections) -> int | Non
 
 def _rows_of(
     group: LabelGroup, rows: list[Any], dimensions: dict[str, list[str]], amounts: dict[str, list[int | None]]
-) -> list[Row]:
+) -> BucketRows:
     names = [dimensions[label] for label in group.labels if label in dimensions]
-    columns = [amounts[measure.field] if measure.exact else _column(rows, measure.field) for measure in group.measures]
     extra = group.measures[0].extra
     if not extra and not any(measure.only for measure in group.measures):
-        return list(zip(_transposed(names, len(rows)), _transposed(columns, len(rows)), strict=True))
+        labels = list(_transposed(names, len(rows)))
+        return BucketRows(
+            labels, [amounts[each.field] if each.exact else _counts(rows, each.field) for each in group.measures]
+        )
+    columns = [amounts[measure.field] if measure.exact else _column(rows, measure.field) for measure in group.measures]
     if extra:
         folded = any(measure.only and measure.only.field == extra.field for measure in group.measures)
         names.append(_labels(_column(rows, extra.field), folded=folded))
@@ -244,13 +248,14 @@ def _rows_of(
         [value if yes else None for value, yes in zip(column, admitted, strict=True)]
         for column, admitted in zip(columns, counted, strict=True)
     ]
-    return [
+    kept = [
         (labels, values)
         for labels, values, admitted in zip(
             _transposed(names, len(rows)), _transposed(masked, len(rows)), zip(*counted, strict=True), strict=True
         )
         if any(admitted)
     ]
+    return BucketRows.of(kept, group.measures)
 
 
 def _counted(measure: Measure, rows: list[Any], values: list[Any]) -> list[bool]:
@@ -276,6 +281,14 @@ def _column(rows: list[Any], path: str) -> list[Any]:
     return list(map(attrgetter(path), rows))
 
 
+def _counts(rows: list[Any], path: str) -> CountColumn:
+    values = attrgetter(path)
+    try:
+        return np.fromiter(map(values, rows), np.float64, len(rows))
+    except TypeError:
+        return np.array(list(map(values, rows)), np.float64)
+
+
 def _raw(row: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 -- decoded JSON
     whole, _, part = path.rpartition(".")
     content = row.get(whole) if whole else row
@@ -293,7 +306,7 @@ def _labels(raw: list[_RawLabel], *, folded: bool = False) -> list[str]:
     labels = _Labels()
     if folded:
         return [labels[text].lower() for text in raw]
-    return [labels[text] for text in raw]
+    return list(map(labels.__getitem__, raw))
 
 
 def _measures(label_groups: Iterable[LabelGroup]) -> list[Measure]:
