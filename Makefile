@@ -102,7 +102,7 @@ release: $(VENV)/.dev ## build sdist, wheel, SBOM, release notes and checksums i
 
 lock: $(VENV)/.dev ## compile the hashed requirements anew
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements/run.txt
-	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --group dev -o requirements/dev.txt
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) requirements/build.in -o requirements/build.txt
 
 strings: $(VENV)/.dev ## print every text that users can see; with ARGS=--problems those to rewrite

@@ -69,7 +69,12 @@ def test_commands_are_in_the_readme() -> None:
 def test_dependencies_have_reasons() -> None:
     """Every dependency has its sentence in CONTRIBUTING, and nothing else has one."""
     project = tomllib.loads(text(ROOT / "pyproject.toml"))
-    declared = {*project["project"]["dependencies"], *project["dependency-groups"]["dev"]}
+    extras = project["project"].get("optional-dependencies", {}).values()
+    declared = {
+        *project["project"]["dependencies"],
+        *project["dependency-groups"]["dev"],
+        *(each for extra in extras for each in extra),
+    }
     names = {re.split(r"[^A-Za-z0-9-]", requirement)[0] for requirement in declared}
     rows = re.findall(r"^\| ([a-z0-9, -]+) \|", text(ROOT / "CONTRIBUTING.md"), re.MULTILINE)
     reasoned = {name.strip() for row in rows for name in row.split(",")} - {"for running", "for developing", "---"}

@@ -30,9 +30,14 @@ def pyproject() -> dict[str, Any]:
 def declared(lock: str) -> list[Requirement]:
     """Return the requirements that a lock is compiled from."""
     project = pyproject()
+    extras = project["project"].get("optional-dependencies", {}).values()
     given = {
         "run": project["project"]["dependencies"],
-        "dev": [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]],
+        "dev": [
+            *project["project"]["dependencies"],
+            *project["dependency-groups"]["dev"],
+            *(requirement for extra in extras for requirement in extra),
+        ],
         "build": project["build-system"]["requires"],
     }
     return [Requirement(text) for text in given[lock]]
