@@ -19,7 +19,7 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist && \
     /opt/openai-usage-exporter/bin/pip uninstall --yes pip setuptools && \
     mkdir -p /state
 
-# What runs: Python, the packages, no pip, no compiler, nobody's password.
+# The image that runs: Python and the packages, without pip or a compiler.
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="openai-usage-exporter" \
       org.opencontainers.image.description="Prometheus exporter for the usage and costs of OpenAI organizations" \

@@ -48,7 +48,7 @@ bench-organizations: $(VENV)/.dev ## memory, publishes, scrapes and CPU at 1, 50
 bench-requests: $(VENV)/.dev ## requests an hour of small and large organizations
 	@$(BIN)/python -m bench.requests_per_hour
 
-bench-alerts: $(VENV)/.dev ## eight weeks through the alerts: what pages, and what pages in vain; in about ten minutes
+bench-alerts: $(VENV)/.dev ## alerts over eight simulated weeks: detections and false positives; in about ten minutes
 	@$(BIN)/python -m bench.replay_alerts
 
 bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 and 1,000,000 samples
@@ -58,7 +58,7 @@ bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 an
 bench-quick: $(VENV)/.dev ## the figures of publishing and decoding, in about two minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
-bench-scrape: $(VENV)/.dev ## scrapes of 100,000 samples beside nginx with the same bytes, in about three minutes
+bench-scrape: $(VENV)/.dev ## scrapes of 100,000 samples, compared with nginx serving the same bytes, in about three minutes
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench scrape --sizes $(or $(SIZES),100000)
 
@@ -67,7 +67,7 @@ fuzz: $(VENV)/.dev ## search for inputs that break something; SECONDS for each o
 	  $(BIN)/python -m tests.fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; \
 	done
 
-lint: $(VENV)/.dev ## ruff, mypy, import floors
+lint: $(VENV)/.dev ## ruff, mypy, import layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -77,7 +77,7 @@ format: $(VENV)/.dev ## sort imports and format
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-golden: $(VENV)/.dev ## write the golden exposition anew
+golden: $(VENV)/.dev ## regenerate the golden exposition
 	@GOLDEN=1 $(BIN)/pytest -q tests/test_golden.py
 
 drift: $(VENV)/.dev ## compare both tables with the installed openai package; OPENAI=newest for the newest one
@@ -87,20 +87,20 @@ else
 	@$(BIN)/python -m drift
 endif
 
-docs: $(VENV)/.run ## make docs/metrics.md and docs/settings.md anew from the code
+docs: $(VENV)/.run ## regenerate docs/metrics.md and docs/settings.md from the code
 	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
 	@$(BIN)/python -m exporter.settings >docs/settings.md
 
 manifests: $(VENV)/.run ## render deploy/kubernetes and the README of the chart from the chart; needs helm
 	@PATH="$$(deploy/install/go.sh):$$PATH" $(BIN)/python -m deploy.chart
 
-dashboards: $(VENV)/.dev ## write grafana/*.json anew from grafana/dashboards
+dashboards: $(VENV)/.dev ## regenerate grafana/*.json from grafana/dashboards
 	@$(BIN)/python -m grafana.dashboards
 
 release: $(VENV)/.dev ## build sdist, wheel, SBOM, release notes and checksums into dist/
 	@$(BIN)/python -m deploy.release
 
-lock: $(VENV)/.dev ## compile the hashed requirements anew
+lock: $(VENV)/.dev ## compile the hashed requirements
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) requirements/build.in -o requirements/build.txt

@@ -129,10 +129,10 @@ def test_alertmanager(stack: dict[str, Any]) -> None:
 )
 def test_flags(stack: dict[str, Any], service: str, program: str) -> None:
     """Every flag is one that Debian's program knows as well."""
-    told = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=30, check=False)
+    finished = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=30, check=False)
     flags = {flag.partition("=")[0] for flag in stack["services"][service]["command"]}
 
-    assert {flag for flag in flags if f"{flag}=" in told.stdout + told.stderr} == flags
+    assert {flag for flag in flags if f"{flag}=" in finished.stdout + finished.stderr} == flags
 
 
 def test_grafana(stack: dict[str, Any]) -> None:
@@ -147,7 +147,7 @@ def test_grafana(stack: dict[str, Any]) -> None:
 
 
 def test_health(stack: dict[str, Any]) -> None:
-    """Every service but the exporter, whose image has one, has a health check on a port of its own."""
+    """Every service but the exporter, whose image has one, has a health check on its port."""
     for name in SERVICES[1:]:
         service = stack["services"][name]
         port = service["ports"][0].rpartition(":")[2]

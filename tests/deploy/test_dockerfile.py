@@ -116,12 +116,12 @@ def copy(words: list[str], workdir: Path) -> None:
     """Do what COPY does: folders give their content to the target, files go under it."""
     *sources, target = words
     for source in sources:
-        origin, place = ROOT / source, workdir / target
+        origin, destination = ROOT / source, workdir / target
         if origin.is_dir():
-            shutil.copytree(origin, place, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+            shutil.copytree(origin, destination, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         else:
-            place.mkdir(parents=True, exist_ok=True)
-            shutil.copy(origin, place)
+            destination.mkdir(parents=True, exist_ok=True)
+            shutil.copy(origin, destination)
 
 
 def run(script: str, workdir: Path, environ: Mapping[str, str]) -> None:

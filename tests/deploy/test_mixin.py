@@ -13,7 +13,7 @@ from tests.support.deployment import DEPLOY, ROOT, documents
 MIXIN = DEPLOY / "mixin" / "mixin.libsonnet"
 
 
-def evaluated(expression: str) -> Any:  # noqa: ANN401 - whatever the expression gives
+def evaluated(expression: str) -> Any:  # noqa: ANN401 - any value
     """Return the value of an expression in which `mixin` is the mixin, as mixtool evaluates it."""
     return json.loads(_jsonnet.evaluate_snippet("test", f"local mixin = import '{MIXIN}'; {expression}"))
 

@@ -65,8 +65,8 @@ def test_secrets_stay_out(tmp_path: Path) -> None:
     (built,) = (tmp_path / "dist").glob("*.whl")
 
     assert [] == [name for name in zipfile.ZipFile(built).namelist() if "secrets" in name]
-    asked = ["git", "check-ignore", "--no-index", "deploy/alertmanager/secrets/slack", "deploy/secrets/key"]
-    assert 2 == len(subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+    query = ["git", "check-ignore", "--no-index", "deploy/alertmanager/secrets/slack", "deploy/secrets/key"]
+    assert 2 == len(subprocess.run(query, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Paths that probes, health checks and scrapes ask for are answered by the exporter."""
+"""The exporter answers the paths that probes, health checks and scrapes request."""
 
 import re
 import sys

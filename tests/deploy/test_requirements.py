@@ -1,4 +1,4 @@
-"""requirements/*.txt: each lock is complete, on every supported Python, whatever has been published since."""
+"""requirements/*.txt: each lock is complete, on every supported Python, after any later release."""
 
 import re
 import tomllib

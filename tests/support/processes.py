@@ -15,7 +15,7 @@ import httpx
 
 @contextmanager
 def free_port() -> Iterator[int]:
-    """Give a port of 127.0.0.1 that nobody else is given while the block lasts, although nothing listens on it."""
+    """Give a port of 127.0.0.1 that no other test gets while the block lasts, although nothing listens on it."""
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", 0))
@@ -72,11 +72,11 @@ class Child:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Send SIGTERM and wait until it has ended."""
         self._end(signal.SIGTERM)
 
     def get(self, path: str) -> httpx.Response:
-        """Ask it for something."""
+        """Request a path."""
         return httpx.get(f"{self.url}{path}", timeout=30, trust_env=False)
 
     def _serves(self) -> bool:
