@@ -38,9 +38,8 @@ _REST: Final = r"(?:[A-Za-z0-9._~+/=%-]{6,}|\*\*\*[A-Za-z0-9._~+/=%-]*)"
 
 _KEY: Final = re.compile(_START + r"(sk|sess|Bearer)([-_ ]|%20)" + _NOT_A_BARE_PREFIX + _REST)
 
-_KEY_PREFIXES: Final = tuple(
-    (prefix + separator).encode() for prefix in ("sk", "sess", "Bearer") for separator in ("-", "_", " ", "%20")
-)
+_KEY_STARTS: Final = tuple(re.compile(prefix + rb"[-_ %]") for prefix in (b"sk", b"sess", b"Bearer"))
+"""One pattern for each literal prefix: searched several times as fast as one with alternatives."""
 _ESCAPED_ASCII: Final = re.compile(rb"\\u00[2-7]")
 """A character that JSON need not escape, so that a secret may be spelled with it."""
 
@@ -106,7 +105,7 @@ def may_contain_secret(data: bytes) -> bool:
     lowered = data.lower()
     return (
         any(secret in lowered for secret in _known.lowered)
-        or any(prefix in data for prefix in _KEY_PREFIXES)
+        or any(start.search(data) for start in _KEY_STARTS)
         or _ESCAPED_ASCII.search(data) is not None
     )
 

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -205,7 +204,7 @@ class Client:
         if response.status == httpx.codes.NOT_FOUND:
             return None
         with self._reported(resource, response):
-            return await self._run(partial(decode, ANYTHING, response.body))
+            return await self._run(lambda: decode(ANYTHING, redact_json(response.body)))
 
     async def listing(
         self,
@@ -318,7 +317,7 @@ class Client:
                 self.skew = now - date
             if response.status == httpx.codes.OK:
                 permit.answered(response.status, response.headers)
-                return replace(response, body=await self._run(partial(redact_json, response.body)))
+                return response
             error = classify(response.status, response.headers, response.body, now=now)
             if optional and isinstance(error, errors.NotFound) and not error.from_gateway:
                 permit.answered(response.status, response.headers)

@@ -6,7 +6,7 @@ import msgspec
 
 from exporter.catalog import Pagination
 from exporter.openai import errors
-from exporter.openai.responses import ObjectDecoder, Rejections, decode
+from exporter.openai.responses import ObjectDecoder, Rejections, decode, redact_json
 from exporter.telemetry import RejectionReason
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class ListPaginator(Generic[T]):
 
     def add(self, body: bytes) -> str:
         """Add a page and return the next one's `after`, empty after the last page. Raises InvalidResponse."""
-        envelope = decode(_ENVELOPE, body)
+        envelope = decode(_ENVELOPE, redact_json(body))
         self._pages += 1
         if len(self.rows) + len(envelope.data) > MAX_ROWS:
             raise errors.Endless(f"a list of more than {MAX_ROWS} objects")
