@@ -46,12 +46,11 @@ class Allowances:
 
 def find(history: History) -> Allowances:
     """Return the allowances that the settled days show: a cost that is proportional to the quantity beyond one."""
-    names: dict[str, int] = {}
-    item_of_cost = np.array([names.setdefault(cost.line_item, len(names)) for cost in history.joined.costs], np.int64)
-    free, prices = np.zeros(len(names)), np.zeros(len(names))
-    cost = _by_item(history.cost[history.settled], item_of_cost, len(names))
-    quantity = _by_item(np.nan_to_num(history.quantity[history.settled]), item_of_cost, len(names))
-    for item in range(len(names)):
+    item_of_cost, items = history.joined.line_item_of_cost, len(history.joined.line_items)
+    free, prices = np.zeros(items), np.zeros(items)
+    cost = _by_item(history.cost[history.settled], item_of_cost, items)
+    quantity = _by_item(np.nan_to_num(history.quantity[history.settled]), item_of_cost, items)
+    for item in range(items):
         beyond = cost[:, item] > 0
         if beyond.sum() >= _DAYS:
             free[item], prices[item] = _fit(quantity[beyond, item], cost[beyond, item])

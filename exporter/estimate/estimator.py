@@ -11,16 +11,18 @@ from exporter.estimate.history import Floats, History, Joined, join
 from exporter.estimate.metrics import of_prices
 from exporter.estimate.plan import ESTIMATED_COSTS, plan_of
 from exporter.estimate.prices import EffectivePrice, Prices, learn
-from exporter.estimate.reader import CostReader, UsageReader
+from exporter.estimate.reader import BilledDay, CostReader, UsageReader
 from exporter.estimate.runway import Funds, Runway
 from exporter.exposition import Family
-from exporter.ledger import Cells, Column, Ledger
+from exporter.ledger import Column, Ledger
 from exporter.store import Refusal
 
 _SETTLED_AFTER: Final = DAY
 """Seconds after its end from which on a day's costs can be complete."""
 _LEARNED_DAYS: Final = 14
 """Settled days that prices are learned from."""
+_CELL: Final = {"project_id": "project", "model": "model"}
+"""The labels of an estimate, and the attributes of a cell that have their values."""
 _PICODOLLARS: Final = 10**12
 
 
@@ -30,6 +32,8 @@ class _Sources:
     usage: UsageReader
     costs: CostReader
     joined: Joined
+    labels: tuple[tuple[str, ...], ...]
+    """Of each cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ class Estimator:
         self._version: object = None
         self._sources: _Sources | None = None
         self._learned: tuple[object, Prices] | None = None
-        self._cells: dict[int, Cells | None] = {}
+        self._basis: dict[int, tuple[BilledDay, Prices | None, Floats | None]] = {}
+        """What the estimate of each day was made of."""
 
     def update(self, now: float) -> bool:
         """Estimate again where usage, costs or the day changed; return whether anything did. `now` in Unix seconds."""
@@ -96,7 +101,7 @@ class Estimator:
         if not self._loaded or self.ledger.plan != plan:
             self.ledger = self._load(self.organization, plan)
             self._loaded = True
-            self._cells.clear()
+            self._basis.clear()
         sources = self._read(ledgers, costs)
         self._estimate(sources, _days(plan, sources.costs, received))
         self._families = of_prices(self.organization, self.prices, self.coverage)
@@ -114,54 +119,62 @@ class Estimator:
         if self._sources is None or self._sources.version != version:
             labels = self.ledger.plan.group_by
             usage, billing = UsageReader(ledgers, labels), CostReader(costs, labels)
-            self._sources = _Sources(version, usage, billing, join(usage.keys, billing.keys))
+            joined = join(usage.keys, billing.keys)
+            cells = tuple(tuple(getattr(cell, _CELL[label]) for label in labels) for cell in joined.cells)
+            self._sources = _Sources(version, usage, billing, joined, cells)
             self._learned = None
+            self._basis.clear()
         return self._sources
 
     def _estimate(self, sources: _Sources, days: _Days) -> None:
         prices = self._learn(sources, days)
         self.prices = prices.effective
+        today = days.all[-1]
+        used = {day: sources.usage.read(day, days.received) for day in days.open}
         buckets = []
         for day in days.all:
-            cells = sources.costs.money.cells.get(day)
-            unchanged = day in days.settled and day in self._cells and self._cells[day] is cells
-            rows = None if unchanged else (tuple(self._rows(sources, prices, days, day)),)
+            basis = sources.costs.of(day), prices if day in used else None, used.get(day)
+            held = self._basis.get(day)
+            if held and held[:2] == basis[:2] and _same(held[2], basis[2]):
+                rows = None
+            else:
+                rows = (tuple(self._rows(sources, *basis)),)
+                self._basis[day] = basis
             buckets.append(Bucket(day, min(day + DAY, int(days.received)), rows))
-            self._cells[day] = cells
-        self._cells = {day: self._cells[day] for day in days.all}
-        self.ledger.apply(PollResult(days.all[0], days.all[-1] + DAY, tuple(buckets), days.received))
-        used = sources.usage.read(days.all[-1], days.received)
-        unpriced = np.isnan(prices.price[sources.joined.key_of_usage]) & (used > 0)
-        priced, total = sources.usage.requests(days.all[-1], unpriced)
+        self._basis = {day: self._basis[day] for day in days.all}
+        sources.costs.forget(days.all[0])
+        self.ledger.apply(PollResult(days.all[0], today + DAY, tuple(buckets), days.received))
+        unpriced = np.isnan(prices.price[sources.joined.key_of_usage]) & (used[today] > 0)
+        priced, total = sources.usage.requests(today, unpriced)
         self.coverage = priced / total if total else None
 
     def _learn(self, sources: _Sources, days: _Days) -> Prices:
         settled = [day for day in sorted(days.settled) if sources.usage.covers(day)][-_LEARNED_DAYS:]
-        lesson = settled, days.open, _versions(sources.costs.ledger)
-        if self._learned is None or self._learned[0] != lesson:
-            learned = [*settled, *days.open]
-            cost = np.array([_dollars(sources.costs.exact(day)) for day in learned])
+        learned = [*settled, *days.open]
+        billed = [sources.costs.of(day) for day in learned]
+        if self._learned is None or self._learned[0] != (learned, billed):
             usage = np.array([sources.usage.read(day, days.received) for day in learned])
-            quantity = [_quantity(sources, day, amounts) for day, amounts in zip(learned, cost, strict=True)]
-            mask = np.array([day in days.settled for day in learned])
-            history = History(sources.joined, mask, sources.joined.add_up(usage), cost, np.array(quantity))
-            self._learned = lesson, learn(history)
+            history = History(
+                sources.joined,
+                np.array([day in days.settled for day in learned]),
+                sources.joined.add_up(usage),
+                np.array([day.dollars for day in billed]),
+                np.array([day.quantity for day in billed]),
+            )
+            self._learned = (learned, billed), learn(history)
         return self._learned[1]
 
-    def _rows(self, sources: _Sources, prices: Prices, days: _Days, day: int) -> Iterator[Row]:
+    def _rows(self, sources: _Sources, billed: BilledDay, prices: Prices | None, used: Floats | None) -> Iterator[Row]:
+        """Yield the estimates of a day; without prices and usage they are its costs."""
         joined = sources.joined
-        exact = sources.costs.exact(day)
         sums: Column = np.zeros(len(joined.cells), object)
-        np.add.at(sums, joined.cell_of_cost, exact)
-        if day not in days.settled:
-            used = joined.add_up(sources.usage.read(day, days.received)[np.newaxis])[0]
-            cost = _dollars(exact)
-            sums = sums + _quanta(prices.unbilled(used, cost, _quantity(sources, day, cost)))
-        labels = self.ledger.plan.label_groups[0].labels
-        for cell, amount in zip(joined.cells, sums.tolist(), strict=True):
+        np.add.at(sums, joined.cell_of_cost, billed.exact)
+        if prices is not None and used is not None:
+            usage = joined.add_up(used[np.newaxis])[0]
+            sums = sums + _quanta(prices.unbilled(usage, billed.dollars, billed.quantity))
+        for labels, amount in zip(sources.labels, sums.tolist(), strict=True):
             if amount:
-                values = {"project_id": cell.project, "model": cell.model}
-                yield tuple(values[label] for label in labels), (amount,)
+                yield labels, (amount,)
 
 
 def _days(plan: Plan, costs: CostReader, received: float) -> _Days:
@@ -169,24 +182,18 @@ def _days(plan: Plan, costs: CostReader, received: float) -> _Days:
     today = day_of(received)
     read = costs.ledger.coverage.read
     days = [day for day in range(plan.lookback_start(received), today + DAY, DAY) if day in read or day == today]
-    newest = max((day for day in days if costs.exact(day).any()), default=0)
+    newest = max((day for day in days if costs.of(day).any), default=0)
     settled = frozenset(day for day in days if day + DAY + _SETTLED_AFTER <= received and day < newest)
     return _Days(tuple(days), settled, received)
 
 
-def _dollars(quanta: Column) -> Floats:
-    return np.array([amount / QUANTA for amount in quanta.tolist()], np.float64)
+def _same(before: Floats | None, now: Floats | None) -> bool:
+    return before is now or (before is not None and now is not None and np.array_equal(before, now))
 
 
 def _quanta(dollars: Floats) -> Column:
     exact = [round(amount * _PICODOLLARS) * (QUANTA // _PICODOLLARS) for amount in dollars.tolist()]
     return np.array(exact, object)
-
-
-def _quantity(sources: _Sources, day: int, cost: Floats) -> Floats:
-    """Return what was billed, NaN where nothing was sent although something was paid."""
-    quantity = sources.costs.quantity(day)
-    return np.where((quantity == 0) & (cost != 0), np.nan, quantity)
 
 
 def _versions(ledger: Ledger) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.estimate.line_items import NO_MODEL, STANDARD, Kind, LineItem, parse, usage_models
+from exporter.estimate.line_items import NO_MODEL, STANDARD, Kind, LineItem, family, parse, usage_models
 
 Floats: TypeAlias = NDArray[np.float64]
 Indexes: TypeAlias = NDArray[np.int64]
@@ -40,6 +40,24 @@ class CostKey(NamedTuple):
     """`quantity_unit`; empty where none was sent."""
 
 
+class BilledItem(NamedTuple):
+    """A line item of the whole organization."""
+
+    model: str
+    text: str
+    unit: str
+
+
+class Levels(NamedTuple):
+    """For each key the number of what it shares a price with."""
+
+    own: Indexes
+    organization: Indexes
+    """The same usage in other projects."""
+    family: Indexes
+    """The same usage of other snapshots of the model."""
+
+
 class Cell(NamedTuple):
     """Usage and costs that are compared with each other."""
 
@@ -52,6 +70,7 @@ class Cell(NamedTuple):
 class Joined:
     """Which row of the costs bills which usage."""
 
+    levels: Levels
     keys: tuple[UsageKey, ...]
     """What has a price: the reported usage, variants that no line item tells apart taken together."""
     key_of_usage: Indexes
@@ -59,6 +78,8 @@ class Joined:
     costs: tuple[CostKey, ...]
     items: tuple[LineItem, ...]
     """What each row of the costs says, under the model names that usage has."""
+    line_items: tuple[BilledItem, ...]
+    line_item_of_cost: Indexes
     key_of_cost: Indexes
     """For each row of the costs the usage that it bills, or NONE."""
     cells: tuple[Cell, ...]
@@ -68,6 +89,8 @@ class Joined:
     """For each row of the costs, units of usage in one of its `quantity`."""
     unsplit: frozenset[str]
     """Models with several kinds of usage whose line items name none of them."""
+    compared: Mask
+    """For each row of the costs, whether it bills usage at all."""
 
     def add_up(self, usage: Floats) -> Floats:
         """Return days by keys from days by rows of reported usage."""
@@ -135,18 +158,39 @@ def join(usage: Sequence[UsageKey], costs: Sequence[CostKey]) -> Joined:
         cells.setdefault(Cell(cost.project, item.model, item.resource), len(cells))
         for cost, item in zip(costs, items, strict=True)
     ]
+    unsplit = frozenset((unnamed - split) & used)
+    line_items: dict[BilledItem, int] = {}
+    line_item_of_cost = [
+        line_items.setdefault(BilledItem(item.model, cost.line_item, cost.unit), len(line_items))
+        for cost, item in zip(costs, items, strict=True)
+    ]
     return Joined(
+        _levels(list(keys)),
         tuple(keys),
         np.array(key_of_usage, np.int64),
         tuple(costs),
         items,
+        tuple(line_items),
+        np.array(line_item_of_cost, np.int64),
         key_of_cost,
         tuple(cells),
         np.array(cell_of_key, np.int64),
         np.array(cell_of_cost, np.int64),
         np.array([_UNITS.get(cost.unit, 1.0) for cost in costs]),
-        frozenset((unnamed - split) & used),
+        unsplit,
+        np.array([item.model in unsplit for item in items], np.bool_) | (key_of_cost != NONE),
     )
+
+
+def _levels(keys: Sequence[UsageKey]) -> Levels:
+    models = {key.model for key in keys}
+    families = {model: family(model) for model in models}
+    organization: dict[UsageKey, int] = {}
+    kin: dict[UsageKey, int] = {}
+    shared = [key._replace(project="") for key in keys]
+    of_organization = [organization.setdefault(key, len(organization)) for key in shared]
+    of_family = [kin.setdefault(key._replace(model=families[key.model]), len(kin)) for key in shared]
+    return Levels(np.arange(len(keys)), np.array(of_organization, np.int64), np.array(of_family, np.int64))
 
 
 def _kind(item: LineItem, kinds: set[Kind]) -> Kind | None:

@@ -1,6 +1,6 @@
 """Prices learned from what the organization paid. There is no price list."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from exporter.estimate import allowances
 from exporter.estimate.allowances import Allowances
-from exporter.estimate.history import NONE, Floats, History, Indexes, Joined, Mask, UsageKey, add_by, at
-from exporter.estimate.line_items import STANDARD, Kind, family
+from exporter.estimate.history import NONE, Floats, History, Indexes, Joined, Mask, add_by, at
+from exporter.estimate.line_items import STANDARD, Kind
 
 _FADE: Final = 0.25
 """Weight of a settled day relative to the next one."""
@@ -33,7 +33,7 @@ class EffectivePrice:
     usd: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prices:
     """What usage costs, and how much of it a billed quantity stands for."""
 
@@ -56,9 +56,8 @@ class Prices:
         priced = key != NONE
         billed_usage = quantity * self.usage_per_quantity
         by_quantity = priced & ~np.isnan(billed_usage)
-        compared = priced | np.array([item.model in joined.unsplit for item in joined.items], np.bool_)
         list_cost = cost + self.allowances.value(np.nan_to_num(quantity))
-        billed = np.where(compared, list_cost, 0.0)
+        billed = np.where(joined.compared, list_cost, 0.0)
         billed[by_quantity] = (billed_usage * at(price, key))[by_quantity]
         unbilled = np.maximum(value - add_by(joined.cell_of_cost, billed, cells), 0.0)
         if self.allowances.has_any:
@@ -98,12 +97,11 @@ class _Lesson:
 
     def prices(self) -> Prices:
         joined = self.joined
-        key, group, kin = (_levels(joined.keys, level) for level in (_own, _organization, _family))
-        own, ratio = self._level(key)
-        shared, shared_ratio = self._level(group)
-        related, _ = self._level(kin)
+        own, ratio = self._level(joined.levels.own)
+        shared, shared_ratio = self._level(joined.levels.organization)
+        related, _ = self._level(joined.levels.family)
         price = _first(own, shared, related)
-        price = _first(price, self._by_ratio(price, group))
+        price = _first(price, self._by_ratio(price))
         for model in sorted(joined.unsplit):
             self._fit(model, price)
         ratio = _first(ratio, shared_ratio, np.ones(len(price)))
@@ -150,34 +148,29 @@ class _Lesson:
         known = np.isfinite(change) & (change > 0) & (self.allowances.of_cost == 0)
         return np.where(known & (np.abs(change - 1) > _SAME), change, 1.0)
 
-    def _by_ratio(self, price: Floats, group: Indexes) -> Floats:
+    def _by_ratio(self, price: Floats) -> Floats:
         """Return prices of unknown kinds and variants of known models, as other models of the organization have them.
 
         Cached input that a model never had costs as much less than its input as it does elsewhere.
         """
-        joined = self.joined
-        known = {
-            (key.model, key.variant, key.kind, key.resource): float(price[place])
-            for place, key in enumerate(joined.keys)
-            if not np.isnan(price[place])
-        }
+        _, firsts, level = np.unique(self.joined.levels.organization, return_index=True, return_inverse=True)
+        keys = [self.joined.keys[place][1:] for place in firsts]
+        known = {key: usd for key, usd in zip(keys, price[firsts].tolist(), strict=True) if not np.isnan(usd)}
         ratios: dict[Hashable, list[float]] = {}
         for (model, variant, kind, resource), usd in known.items():
             if standard := known.get((model, STANDARD, kind, resource)):
                 ratios.setdefault(variant, []).append(usd / standard)
             if plain := known.get((model, variant, Kind.INPUT, resource)):
                 ratios.setdefault(kind, []).append(usd / plain)
-        guesses = np.full(len(price), np.nan)
-        for place in np.flatnonzero(np.isnan(price)):
-            key = joined.keys[place]
+        guesses = np.full(len(keys), np.nan)
+        for place, (model, variant, kind, resource) in enumerate(keys):
             for base, ratio in (
-                ((key.model, STANDARD, key.kind, key.resource), key.variant),
-                ((key.model, key.variant, Kind.INPUT, key.resource), key.kind),
+                ((model, STANDARD, kind, resource), variant),
+                ((model, variant, Kind.INPUT, resource), kind),
             ):
-                if base in known and ratio in ratios:
+                if np.isnan(guesses[place]) and base in known and ratio in ratios:
                     guesses[place] = known[base] * float(np.median(ratios[ratio]))
-                    break
-        return _first(guesses, guesses[group]) if len(guesses) else guesses
+        return np.asarray(guesses[level])
 
     def _fit(self, model: str, price: Floats) -> None:
         """Set the prices of a model whose line items do not name kinds: those that explain its settled costs best."""
@@ -204,36 +197,24 @@ class _Lesson:
 
     def _effective(self) -> Iterable[EffectivePrice]:
         joined = self.joined
-        sums: dict[tuple[str, str, str], Floats] = {}
-        for row, (cost, item) in enumerate(zip(joined.costs, joined.items, strict=True)):
-            key, size = joined.key_of_cost[row], joined.unit_size[row]
-            unit, paid, count = cost.unit or UNKNOWN_UNIT, self.paid[row], self.billed[row] / size
-            if not self.counted[row] and key != NONE:
-                unit, count = joined.keys[key].kind.value, self.usage[key]
-            figures = np.array([self.fresh_paid[row], self.fresh_billed[row] / size, paid, count])
-            place = item.model, cost.line_item, unit
-            sums[place] = sums.get(place, np.zeros(4)) + figures
-        for (model, line_item, unit), (fresh_paid, fresh_count, paid, count) in sums.items():
+        items, item_of_cost = joined.line_items, joined.line_item_of_cost
+        used = np.where(self.counted, 0.0, np.nan_to_num(at(self.usage, joined.key_of_cost)))
+        columns = (
+            self.fresh_paid,
+            self.fresh_billed / joined.unit_size,
+            self.paid,
+            self.billed / joined.unit_size,
+            used,
+        )
+        sums = [add_by(item_of_cost, column, len(items)).tolist() for column in columns]
+        kinds = {item: joined.key_of_cost[row] for row, item in enumerate(item_of_cost.tolist())}
+        for place, (item, *figures) in enumerate(zip(items, *sums, strict=True)):
+            fresh_paid, fresh_count, paid, count, usage = figures
             if fresh_count or count:
                 usd = fresh_paid / fresh_count if fresh_count else paid / count
-                yield EffectivePrice(model, line_item, unit, float(usd))
-
-
-def _own(key: UsageKey) -> Hashable:
-    return key
-
-
-def _organization(key: UsageKey) -> Hashable:
-    return key[1:]
-
-
-def _family(key: UsageKey) -> Hashable:
-    return family(key.model), *key[2:]
-
-
-def _levels(keys: Iterable[UsageKey], level: Callable[[UsageKey], Hashable]) -> Indexes:
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(level(key), len(numbers)) for key in keys], np.int64)
+                yield EffectivePrice(item.model, item.text, item.unit or UNKNOWN_UNIT, usd)
+            elif usage:
+                yield EffectivePrice(item.model, item.text, joined.keys[kinds[place]].kind.value, paid / usage)
 
 
 def _weights(settled: Mask) -> Floats:

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from exporter.catalog import DAY, HOUR, ApiFamily, Plan, day_of
+from exporter.catalog import DAY, HOUR, QUANTA, ApiFamily, Plan, day_of
 from exporter.estimate.history import CostKey, Floats, Indexes, Mask, UsageKey
 from exporter.estimate.line_items import NO_MODEL, TOOLS, Kind, variant_of
-from exporter.ledger import BucketStore, Column, Ledger, as_floats
+from exporter.ledger import BucketStore, Cells, Column, Ledger, as_floats
 
 _GIBIBYTE: Final = 2**30
 _REQUESTS: Final = ("num_model_requests", "num_requests", "num_sessions")
@@ -101,6 +101,19 @@ class UsageReader:
             self._requests.append((ledger, counted, first + np.arange(rows * len(kinds)).reshape(len(kinds), rows)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BilledDay:
+    """The costs of one UTC day, in the order of the reader's keys."""
+
+    exact: Column
+    """Quanta."""
+    dollars: Floats
+    quantity: Floats
+    """NaN where none was sent, although something was paid."""
+    any: bool
+    """Whether there are any costs."""
+
+
 class CostReader:
     """Reads the ledger of costs."""
 
@@ -118,16 +131,31 @@ class CostReader:
                 for row, sets in zip(self._row_of_amounts, self.amounts.rows.sets, strict=True)
                 if sets[-1] != "unknown"
             }
+        self._days: dict[int, tuple[Cells | None, BilledDay]] = {}
         self.keys = [CostKey(project, text, units.get(row, "")) for (project, text), row in costs.items()]
 
-    def exact(self, day: int) -> Column:
-        """Return the costs of a UTC day in quanta, in the order of the keys."""
+    def of(self, day: int) -> BilledDay:
+        """Return the costs of a UTC day: calculated again only after a poll that had the day."""
+        cells = self.money.cells.get(day)
+        held = self._days.get(day)
+        if held is None or held[0] is not cells:
+            exact = self._exact(day)
+            dollars = np.array([amount / QUANTA for amount in exact.tolist()], np.float64)
+            quantity = self._quantity(day)
+            quantity[(quantity == 0) & (dollars != 0)] = np.nan
+            held = self._days[day] = cells, BilledDay(exact, dollars, quantity, bool(exact.any()))
+        return held[1]
+
+    def forget(self, before: int) -> None:
+        """Drop the days before one."""
+        self._days = {day: held for day, held in self._days.items() if day >= before}
+
+    def _exact(self, day: int) -> Column:
         sums: Column = np.zeros(len(self.keys), object)
         np.add.at(sums, self._row_of_money, self.money.column(0, starts_of(self.ledger, day)))
         return sums
 
-    def quantity(self, day: int) -> Floats:
-        """Return what was billed on a UTC day, NaN where no quantity was sent."""
+    def _quantity(self, day: int) -> Floats:
         sums = np.zeros(len(self.keys))
         known = np.zeros(len(self.keys), np.bool_)
         if self.amounts and self._row_of_amounts is not None:
