@@ -64,6 +64,7 @@ class Service:
             clock=self._clock,
             telemetry=self.telemetry,
             new_counter_hold=settings.new_counter_hold,
+            created_series=settings.web.created_series,
             estimators=estimators,
         )
         self._app = App(

@@ -1,6 +1,7 @@
 """From families to compressed bodies: what did not change since the last publish is not done again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -25,7 +26,9 @@ TEXT_FORMATS: Final = (Format.TEXT, Format.OPENMETRICS)
 class Encoder:
     """Turns families into bodies. Called again with the next families, it formats and compresses only what changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, created_samples: bool = True) -> None:
+        """`created_samples`: whether OpenMetrics has the `_created` sample of every counter."""
+        self._created_samples = created_samples
         self._labels: WeakKeyDictionary[Rows, LabelTexts] = WeakKeyDictionary()
         self._label_records: WeakKeyDictionary[Rows, LabelRecords] = WeakKeyDictionary()
         self._lines: dict[tuple[object, ...], ColumnLines | ColumnRecords] = {}
@@ -73,7 +76,7 @@ class Encoder:
         format_: Format,
         kept: Mapping[tuple[object, ...], ColumnLines | ColumnRecords],
     ) -> Sequence[bytes]:
-        created = format_ is Format.OPENMETRICS and column.created is not None
+        created = self._created_samples and format_ is Format.OPENMETRICS and column.created is not None
         syntax = format_ if created or format_ is Format.PROTOBUF else Format.TEXT
         key = syntax, family.name, id(column.rows), column.before, column.after
         lines = self._lines.get(key) or kept.get(key)
@@ -83,7 +86,8 @@ class Encoder:
             if not isinstance(lines, ColumnRecords):
                 lines = ColumnRecords(family.type, column.after)
             self._lines[key] = lines
-            return lines.update(column, records)
+            immediate = column.values if column.immediate is None else column.immediate
+            return lines.update(replace(column, values=immediate), records)
         labels = self._labels.setdefault(column.rows, LabelTexts())
         labels.update(column.rows, column.before)
         if not isinstance(lines, ColumnLines):

@@ -31,6 +31,8 @@ class Column:
     """Constant labels, written after those of the rows."""
     created: NDArray[np.float64] | None = None
     """Of a counter, when each row's series began, Unix seconds; None where that is not known."""
+    immediate: NDArray[np.float64] | None = None
+    """Of a counter, its values for a format that carries start timestamps; None where they are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ def columns_of(organization: str, views: Iterable[View]) -> list[tuple[str, Colu
     named = []
     for view in views:
         after = (("window", view.window),) if view.window else ()
-        named.append((_name(view), Column(view.rows, view.values, view.shown, before, after)))
+        column = Column(view.rows, view.values, view.shown, before, after, view.created, view.immediate)
+        named.append((_name(view), column))
     return named
 
 

@@ -73,6 +73,8 @@ class CounterState:
     """The maximum of the flow over time."""
     released: Column = field(default_factory=lambda: np.zeros(0))
     """What is shown: committed, and never taken back."""
+    committed: Column = field(default_factory=lambda: np.zeros(0))
+    """`accrued` as the state holds it: what may be shown where nothing has to be held back."""
     created: Times = field(default_factory=lambda: np.zeros(0))
     """Unix seconds at which each counter began at 0; NaN for rows of which no value was ever known."""
     shown_since: Times = field(default_factory=lambda: np.zeros(0))
@@ -82,7 +84,7 @@ class CounterState:
 
     def __post_init__(self) -> None:
         """Give empty columns their type."""
-        for name in ("flow", "accrued", "released"):
+        for name in ("flow", "accrued", "released", "committed"):
             if not len(getattr(self, name)):
                 setattr(self, name, np.zeros(0, self.dtype))
 
@@ -133,6 +135,7 @@ class CounterState:
             self.flow = self.flow + fit(self.contribution(start, column), len(offset))
         self.accrued = self.flow + lead
         self.released = self.accrued - pending
+        self.committed = self.accrued
         self._grow(len(offset))
 
     def offset(self, buckets: Mapping[int, Column]) -> Column:
@@ -161,6 +164,7 @@ class CounterState:
         """Keep these rows, in this order."""
         size = len(self.flow)
         self.flow, self.accrued, self.released = self.flow[rows], self.accrued[rows], self.released[rows]
+        self.committed = self.committed[rows]
         self.created, self.shown_since = self.created[rows], self.shown_since[rows]
         self.base = {start: fit(column, size)[rows] for start, column in self.base.items()}
         self.undetermined = {start: fit(mask, size)[rows] for start, mask in self.undetermined.items()}
@@ -172,10 +176,10 @@ class CounterState:
         """
         unseen = self.counting & ~self.shown
         if not (unseen.any() or (self.accrued != self.released).any()):
-            return None
+            return None  # released up to accrued before, so that all of it is committed
         shown_since = np.where(unseen, now, self.shown_since)
         due = shown_since + hold <= now
-        return PendingRelease(self, np.where(due, self.accrued, self.released), shown_since)
+        return PendingRelease(self, np.where(due, self.accrued, self.released), self.accrued, shown_since)
 
     def next_release(self, now: float, hold: float) -> float | None:
         """Return when the next hold ends, monotonic seconds."""
@@ -183,7 +187,8 @@ class CounterState:
         return float(held.min()) + hold if held.size else None
 
     def _grow(self, rows: int) -> None:
-        self.flow, self.accrued, self.released = (fit(c, rows) for c in (self.flow, self.accrued, self.released))
+        self.flow, self.accrued = fit(self.flow, rows), fit(self.accrued, rows)
+        self.released, self.committed = fit(self.released, rows), fit(self.committed, rows)
         self.created, self.shown_since = fit_times(self.created, rows), fit_times(self.shown_since, rows)
 
     def _add(self, change: BucketChange, unfolded: Unfolded) -> None:
@@ -229,11 +234,13 @@ class PendingRelease:
 
     counter: CounterState
     released: Column
+    accrued: Column
     shown_since: Times
 
     def adopt(self) -> None:
         """Let the counters show these values."""
         self.counter.released = self.released
+        self.counter.committed = self.accrued
         self.counter.shown_since = self.shown_since
 
     def hold(self) -> None:

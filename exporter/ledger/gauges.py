@@ -27,6 +27,8 @@ class View:
     counter: bool = False
     created: Times | None = None
     """For a counter the Unix seconds at which each row's began at 0, NaN where there is none."""
+    immediate: NDArray[np.float64] | None = None
+    """For a counter what it shows to a scraper that reads start timestamps, and needs no hold to see the first step."""
 
 
 def day_gauge(

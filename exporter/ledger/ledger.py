@@ -137,9 +137,16 @@ class Ledger:
                     views += self.gauges.views(index, position, now)
                 if measure.kind is Kind.FLOW:
                     counter = store.counters[measure.name]
-                    values = as_floats(counter.released)
                     views.append(
-                        View(measure, store.rows, values, counter.shown, counter=True, created=counter.created)
+                        View(
+                            measure,
+                            store.rows,
+                            as_floats(counter.released),
+                            counter.shown,
+                            counter=True,
+                            created=counter.created,
+                            immediate=as_floats(counter.committed),
+                        )
                     )
         return views
 

@@ -47,15 +47,17 @@ class Publisher:
         telemetry: Telemetry,
         new_counter_hold: float,
         estimators: Sequence[Estimator] = (),
+        created_series: bool = True,
     ) -> None:
         """`new_counter_hold` (seconds): how long a newly shown counter stays at its committed value.
 
-        `estimators` are those of the organizations that have an estimate of costs.
+        `estimators` are those of the organizations that have an estimate of costs; `created_series` gives OpenMetrics
+        the `_created` sample of every counter.
         """
         self._organizations = organizations
         self._estimators = {estimator.organization: estimator for estimator in estimators}
         self._store, self._worker, self._clock, self._telemetry = store, worker, clock, telemetry
-        self._encoder = Encoder()
+        self._encoder = Encoder(created_samples=created_series)
         self._coordinator = CommitCoordinator(store, new_counter_hold)
         self._columns: dict[tuple[str, str], list[tuple[str, Column]]] = {}
         self._excess: dict[tuple[str, str], dict[str, float]] = {}

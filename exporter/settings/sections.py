@@ -67,6 +67,8 @@ class Web(Section):
     """Serve on the sockets that systemd passes to the process instead of listen_address"""
     telemetry_path: TelemetryPath = "/metrics"
     """Path of the metrics; at / they replace the status page"""
+    created_series: bool = True
+    """Export a _created series for every counter in OpenMetrics"""
     enable_lifecycle: bool = False
     """Serve POST /-/reload, which does the same as SIGHUP"""
     config: WebConfigFile = WebConfigFile()

@@ -7,8 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.catalog import DAY, day_of
-from exporter.exposition import Snapshot
+from exporter.exposition import Format, Snapshot
 from exporter.simulator import Shape, keys
+from tests.support.client_model import families
 from tests.support.clock import ManualClock
 from tests.support.exporter_harness import NOW, TODAY, Stage, run, simulated, stage
 from tests.support.exposed import Exposed
@@ -272,6 +273,49 @@ def test_counters_go_on_after_a_restart(tmp_path: Path) -> None:
             assert [5.0, 5.0, 8.0] == [scraped.value(ACCRUED) for scraped in (first, held, after)]
 
     run(scenario())
+
+
+def test_protobuf_needs_no_hold_and_starts_outlive_restarts(tmp_path: Path) -> None:
+    """A scraper that reads start timestamps sees a new counter's value at once, with the time at which it was 0."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = simulated(clock, shape=QUIET)
+        state = tmp_path / "state.db"
+        async with stage(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
+            assert Format.OPENMETRICS.value == await content_type(on)
+            use(on, 5)
+            while (held := await on.scrape()).value(ACCRUED) is None:
+                await on.advance(1)
+            polled = clock.now()
+            value, began = await protobuf(on)
+        clock.pass_by(600)
+        async with stage(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
+            await content_type(on)
+            await on.advance(2)
+            again = await protobuf(on)
+
+            assert (0.0, 5.0) == (held.value(ACCRUED), value)
+            assert polled - 2 < began <= polled
+            assert (5.0, began) == again
+
+    run(scenario())
+
+
+async def content_type(on: Stage) -> str:
+    """Return what a scraper gets that prefers protobuf and accepts OpenMetrics."""
+    accept = f"{Format.PROTOBUF.value};q=0.9,application/openmetrics-text;version=1.0.0;q=0.5"
+    return str((await on.http.get("/metrics", headers={"Accept": accept})).headers["content-type"])
+
+
+async def protobuf(on: Stage) -> tuple[float, float]:
+    """Return value and start of the one counter of requests, as protobuf has them."""
+    response = await on.http.get("/metrics", headers={"Accept": Format.PROTOBUF.value})
+    assert Format.PROTOBUF.value == response.headers["content-type"]
+    (family,) = (family for family in families(response.content) if family.name == ACCRUED)
+    (metric,) = family.metric
+    start = metric.counter.created_timestamp
+    return metric.counter.value, start.seconds + start.nanos / 1e9
 
 
 @pytest.mark.parametrize("format_", ["", "application/openmetrics-text; version=1.0.0"])
