@@ -88,6 +88,8 @@ def _default_text(default: object, field: FieldInfo) -> str:
             text = format_duration(default)
         case int() if parser is parse_size:
             text = format_size(default)
+        case ():
+            text = "[]"
         case tuple():
             text = ",".join(item.name if isinstance(item, Window) else str(item) for item in default)
         case dict():

@@ -180,7 +180,7 @@ def example_file() -> str:
 
 def _yaml_value(option: Option) -> str:
     match option.shape:
-        case Shape.LIST:
+        case Shape.LIST if option.default != "[]":
             return f"[{', '.join(map(_quoted, option.default.split(',')))}]" if option.default else "null"
         case Shape.MAP:
             return "{}"
