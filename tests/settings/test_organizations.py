@@ -213,3 +213,25 @@ def test_a_key_is_never_shown(tmp_path: Path) -> None:
 
     assert "never-to-be-shown" not in f"{file} {file!r} {given} {given!r} {settings} {settings!r}"
     assert ("OPENAI_ADMIN_KEY", str(path)) == (given.origin, file.origin)
+
+
+def test_prepaid_credit_is_a_list_of_top_ups(tmp_path: Path) -> None:
+    """One entry or several, each with a UTC date or a time; with several organizations each has its own."""
+    one = _several(tmp_path, "prepaid: {balance_usd: 100, as_of: 2026-11-01}", **_KEY)
+    several = _several(
+        tmp_path,
+        """
+organizations:
+  - name: a
+    admin_key_env: KEY_A
+    prepaid:
+      - {balance_usd: 412.5, as_of: 2026-11-01T09:30:00Z}
+      - {balance_usd: 500, as_of: "2026-11-20T01:00:00+01:00"}
+""",
+        KEY_A="sk-admin-a",
+    )
+
+    assert [(100, 1_793_491_200)] == [(each.balance_usd, each.as_of) for each in one.organizations[0].prepaid]
+    assert [(412.5, 1_793_525_400), (500, 1_795_132_800)] == [
+        (each.balance_usd, each.as_of) for each in several.organizations[0].prepaid
+    ]
