@@ -4,63 +4,22 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.catalog import CATALOG, resource
-from exporter.simulator import Simulator, keys, serving
+from exporter.catalog import resource
+from exporter.simulator import Simulator, keys
 from exporter.store import Store
 from tests.support.exposed import Exposed
 from tests.support.ledger_harness import Labels, plan
-from tests.support.processes import Child, exporter, free_port, until, without_privileges
+from tests.support.processes import Child, exporter, free_port, until
+from tests.support.state_process import ACCRUED, SETTINGS, TOKENS, WRITABLE, metrics, path_of
 
 pytestmark = pytest.mark.slow
-
-SETTINGS = {
-    "NEW_COUNTER_HOLD": "0",
-    "POLL__INTERVAL": "1s",
-    "POLL__COST_INTERVAL": "1s",
-    "API__REQUESTS_PER_MINUTE": "30000",
-} | {f"RESOURCES__{row.name.upper()}__ENABLED": "false" for row in CATALOG if row.name != "completions"}
-TOKENS = "openai_completions_input_tokens"
-ACCRUED = "openai_accrued_completions_input_tokens_total"
-WRITABLE = "openai_exporter_state_writable"
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """Return a simulated API whose figures grow by the second."""
-    simulator = Simulator(5)
-    simulator.scenario.spike(300)
-    with serving(simulator) as url:
-        yield url
-
-
-@pytest.fixture
-def child(url: str, tmp_path: Path) -> Iterator[Child]:
-    """Return an exporter that has not been started, with its state in a folder of its own."""
-    folder = tmp_path / "state"
-    folder.mkdir()
-    with free_port() as port:
-        child = exporter(port, folder, url, keys.FULL, **SETTINGS)
-        child.log = tmp_path / "exporter.log"
-        child.command = [*without_privileges(), *child.command]
-        yield child
-        child.stop()
-
-
-def path_of(child: Child) -> Path:
-    """Return where the exporter keeps its state."""
-    return Path(child.environment["OPENAI_EXPORTER_STATE__PATH"])
-
-
-def metrics(child: Child) -> Exposed:
-    """Return what a scrape gets."""
-    return Exposed(child.get("/metrics").text)
 
 
 def events(child: Child) -> list[str]:
@@ -177,11 +136,11 @@ FILES = ("", "-wal", "-shm", ".lock")
 
 
 @pytest.fixture(scope="module")
-def killed(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def killed(simulated: tuple[Simulator, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the state of an exporter that was killed twice: much of it in the database, the rest in the log."""
     folder = tmp_path_factory.mktemp("killed")
     with free_port() as port:
-        child = exporter(port, folder, url, keys.FULL, **SETTINGS)
+        child = exporter(port, folder, simulated[1], keys.FULL, **SETTINGS)
         child.log = folder.parent / "killed.log"
         run_and_kill(child)
         database = sqlite3.connect(path_of(child))

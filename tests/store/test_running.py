@@ -7,58 +7,15 @@ import shutil
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from exporter.catalog import CATALOG
-from exporter.simulator import Simulator, keys, serving
-from tests.support.exposed import Exposed
-from tests.support.processes import Child, exporter, free_port, until, without_privileges
+from tests.support.processes import Child, until
+from tests.support.state_process import ACCRUED, TOKENS, metrics, path_of
 
 pytestmark = pytest.mark.slow
-
-SETTINGS = {
-    "NEW_COUNTER_HOLD": "0",
-    "POLL__INTERVAL": "1s",
-    "POLL__COST_INTERVAL": "1s",
-    "API__REQUESTS_PER_MINUTE": "30000",
-} | {f"RESOURCES__{row.name.upper()}__ENABLED": "false" for row in CATALOG if row.name != "completions"}
-TOKENS = "openai_completions_input_tokens"
-ACCRUED = "openai_accrued_completions_input_tokens_total"
-
-
-@pytest.fixture(scope="module")
-def simulated() -> Iterator[tuple[Simulator, str]]:
-    """Return a simulated API whose figures grow by the second."""
-    simulator = Simulator(5)
-    simulator.scenario.spike(300)
-    with serving(simulator) as url:
-        yield simulator, url
-
-
-@pytest.fixture
-def child(simulated: tuple[Simulator, str], tmp_path: Path) -> Iterator[Child]:
-    """Return an exporter that has not been started, with its state in a folder of its own."""
-    folder = tmp_path / "state"
-    folder.mkdir()
-    with free_port() as port:
-        child = exporter(port, folder, simulated[1], keys.FULL, **SETTINGS)
-        child.log = tmp_path / "exporter.log"
-        child.command = [*without_privileges(), *child.command]
-        yield child
-        child.stop()
-
-
-def path_of(child: Child) -> Path:
-    """Return where the exporter keeps its state."""
-    return Path(child.environment["OPENAI_EXPORTER_STATE__PATH"])
-
-
-def metrics(child: Child) -> Exposed:
-    """Return what a scrape gets."""
-    return Exposed(child.get("/metrics").text)
 
 
 def lines(child: Child, event: str) -> list[dict[str, str]]:
