@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from exporter.estimate.history import Floats, History, Indexes, add_by
+from exporter.estimate.billing_match import Floats, History, Indexes, add_by
 
 _DAYS: Final = 5
 """Settled days with costs, at least, that show an allowance."""
@@ -17,17 +17,17 @@ _NOTICEABLE: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Allowances:
-    """What is free of each line item of the organization, a day."""
+    """The free quantity per day of each line item of the organization."""
 
     item_of_cost: Indexes
     """For each row of the costs its line item."""
     quantity: Floats
-    """For each line item what is free a day, 0 for most."""
+    """For each line item the free quantity per day, 0 for most."""
     price: Floats
     """For each line item with an allowance, US dollars for one beyond it."""
 
     def value(self, quantity: Floats) -> Floats:
-        """Return for each row of the costs, in US dollars, what was free of these quantities of one day."""
+        """Return for each row of the costs, in US dollars, the free part of these quantities of one day."""
         whole = add_by(self.item_of_cost, quantity, len(self.quantity))
         free = self.price * np.minimum(whole, self.quantity)
         share = np.divide(free, whole, out=np.zeros_like(free), where=whole > 0)
@@ -40,13 +40,13 @@ class Allowances:
 
     @property
     def of_cost(self) -> Floats:
-        """For each row of the costs, what is free of its line item."""
+        """For each row of the costs, the free quantity of its line item."""
         return np.asarray(self.quantity[self.item_of_cost])
 
 
 def find(history: History) -> Allowances:
     """Return the allowances that the settled days show: a cost that is proportional to the quantity beyond one."""
-    item_of_cost, items = history.joined.line_item_of_cost, len(history.joined.line_items)
+    item_of_cost, items = history.match.line_item_of_cost, len(history.match.line_items)
     free, prices = np.zeros(items), np.zeros(items)
     cost = _by_item(history.cost[history.settled], item_of_cost, items)
     quantity = _by_item(np.nan_to_num(history.quantity[history.settled]), item_of_cost, items)

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from exporter.catalog import DAY, QUANTA, ApiFamily, Bucket, Plan, PollResult, Row, day_of
-from exporter.estimate.history import Floats, History, Joined, join
+from exporter.estimate.billing_match import BillingMatch, Floats, History, match_billing
 from exporter.estimate.metrics import of_prices
 from exporter.estimate.plan import ESTIMATED_COSTS, plan_of
 from exporter.estimate.prices import EffectivePrice, Prices, learn
@@ -31,7 +31,7 @@ class _Sources:
     version: object
     usage: UsageReader
     costs: CostReader
-    joined: Joined
+    match: BillingMatch
     labels: tuple[tuple[str, ...], ...]
     """Of each cell."""
 
@@ -54,7 +54,7 @@ class _Days:
 class Estimator:
     """Keeps the ledger of estimates in step with the ledgers of usage and costs.
 
-    For the commit it is one more ledger beside those that are polled.
+    The publisher commits it like the ledgers that are polled.
     """
 
     name = ESTIMATED_COSTS.name
@@ -119,9 +119,9 @@ class Estimator:
         if self._sources is None or self._sources.version != version:
             labels = self.ledger.plan.group_by
             usage, billing = UsageReader(ledgers, labels), CostReader(costs, labels)
-            joined = join(usage.keys, billing.keys)
-            cells = tuple(tuple(getattr(cell, _CELL[label]) for label in labels) for cell in joined.cells)
-            self._sources = _Sources(version, usage, billing, joined, cells)
+            match = match_billing(usage.keys, billing.keys)
+            cells = tuple(tuple(getattr(cell, _CELL[label]) for label in labels) for cell in match.cells)
+            self._sources = _Sources(version, usage, billing, match, cells)
             self._learned = None
             self._basis.clear()
         return self._sources
@@ -144,7 +144,7 @@ class Estimator:
         self._basis = {day: self._basis[day] for day in days.all}
         sources.costs.forget(days.all[0])
         self.ledger.apply(PollResult(days.all[0], today + DAY, tuple(buckets), days.received))
-        unpriced = np.isnan(prices.price[sources.joined.key_of_usage]) & (used[today] > 0)
+        unpriced = np.isnan(prices.price[sources.match.key_of_usage]) & (used[today] > 0)
         priced, total = sources.usage.requests(today, unpriced)
         self.coverage = priced / total if total else None
 
@@ -155,9 +155,9 @@ class Estimator:
         if self._learned is None or self._learned[0] != (learned, billed):
             usage = np.array([sources.usage.read(day, days.received) for day in learned])
             history = History(
-                sources.joined,
+                sources.match,
                 np.array([day in days.settled for day in learned]),
-                sources.joined.add_up(usage),
+                sources.match.add_up(usage),
                 np.array([day.dollars for day in billed]),
                 np.array([day.quantity for day in billed]),
             )
@@ -166,11 +166,11 @@ class Estimator:
 
     def _rows(self, sources: _Sources, billed: BilledDay, prices: Prices | None, used: Floats | None) -> Iterator[Row]:
         """Yield the estimates of a day; without prices and usage they are its costs."""
-        joined = sources.joined
-        sums: Column = np.zeros(len(joined.cells), object)
-        np.add.at(sums, joined.cell_of_cost, billed.exact)
+        match = sources.match
+        sums: Column = np.zeros(len(match.cells), object)
+        np.add.at(sums, match.cell_of_cost, billed.exact)
         if prices is not None and used is not None:
-            usage = joined.add_up(used[np.newaxis])[0]
+            usage = match.add_up(used[np.newaxis])[0]
             sums = sums + _quanta(prices.unbilled(usage, billed.dollars, billed.quantity))
         for labels, amount in zip(sources.labels, sums.tolist(), strict=True):
             if amount:

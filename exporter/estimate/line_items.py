@@ -1,4 +1,4 @@
-"""Line item texts: which usage one of them bills. The texts are free, so whatever is not recognized is left alone."""
+"""Line item texts: which usage one of them bills. The texts are free-form: unrecognized ones are left alone."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping

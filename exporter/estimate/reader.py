@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from exporter.catalog import DAY, HOUR, QUANTA, ApiFamily, Plan, day_of
-from exporter.estimate.history import CostKey, Floats, Indexes, Mask, UsageKey
+from exporter.estimate.billing_match import CostKey, Floats, Indexes, Mask, UsageKey
 from exporter.estimate.line_items import NO_MODEL, TOOLS, Kind, variant_of
 from exporter.ledger import BucketStore, Cells, Column, Ledger, as_floats
 
@@ -45,7 +45,7 @@ class UsageColumn:
     minus: tuple[int, ...]
 
     def read(self, starts: Sequence[int], hours: float) -> Floats:
-        """Return the usage in these buckets; storage is what was held for so many hours."""
+        """Return the usage in these buckets; storage is multiplied by the hours it was held."""
         values = as_floats(self.store.column(self.plus, starts))
         if self.kind is Kind.STORAGE:
             return np.asarray(values * (hours / _GIBIBYTE / max(len(starts), 1)))
@@ -58,7 +58,7 @@ class UsageReader:
     """Reads every ledger of usage."""
 
     def __init__(self, ledgers: Sequence[Ledger], labels: Sequence[str]) -> None:
-        """`labels` are those of an estimate: usage of what is not among them is added up."""
+        """`labels` are those of an estimate: usage is summed over all other dimensions."""
         self.ledgers = [ledger for ledger in ledgers if ledger.plan.resource.branch is ApiFamily.USAGE]
         self.columns: list[tuple[Ledger, UsageColumn]] = []
         self.keys: list[UsageKey] = []
@@ -189,10 +189,10 @@ def _kinds(positions: dict[str, int]) -> Iterator[tuple[Kind, int, tuple[int, ..
 
 def _usage_keys(ledger: Ledger, kind: Kind, labels: Sequence[str]) -> Iterator[UsageKey]:
     rows, name = ledger.stores[0].rows, ledger.plan.resource.name
-    places = {label: place for place, label in enumerate(rows.names)}
+    positions = {label: index for index, label in enumerate(rows.names)}
     tool = name if name in TOOLS else ""
     for label_set in rows.sets:
-        value = {label: label_set[place] for label, place in places.items()}
+        value = {label: label_set[index] for label, index in positions.items()}
         project = value.get("project_id", "unknown") if "project_id" in labels else ""
         model = NO_MODEL if tool else value.get("model", "unknown")
         variant = variant_of(batch=value.get("batch", ""), service_tier=value.get("service_tier", ""))

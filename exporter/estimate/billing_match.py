@@ -1,4 +1,4 @@
-"""Usage and costs of some days, side by side: what prices are learned from, and what an estimate is made of."""
+"""Which row of the costs bills which usage, and the figures of both by day."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,12 +67,12 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class BillingMatch:
     """Which row of the costs bills which usage."""
 
     levels: Levels
     keys: tuple[UsageKey, ...]
-    """What has a price: the reported usage, variants that no line item tells apart taken together."""
+    """What has a price: the reported usage, with variants that no line item distinguishes merged."""
     key_of_usage: Indexes
     """For each row of reported usage its key."""
     costs: tuple[CostKey, ...]
@@ -104,7 +104,7 @@ class Joined:
 class History:
     """The figures: a line for every day, ascending."""
 
-    joined: Joined
+    match: BillingMatch
     settled: Mask
     """For each day, whether its costs are complete."""
     usage: Floats
@@ -125,7 +125,7 @@ def at(values: Floats, index: Indexes) -> Floats:
     return np.asarray(np.append(values, np.nan)[index])
 
 
-def join(usage: Sequence[UsageKey], costs: Sequence[CostKey]) -> Joined:
+def match_billing(usage: Sequence[UsageKey], costs: Sequence[CostKey]) -> BillingMatch:
     """Match rows of the costs with rows of reported usage."""
     parsed = [parse(cost.line_item) for cost in costs]
     used = {row.model for row in usage if not row.resource}
@@ -164,7 +164,7 @@ def join(usage: Sequence[UsageKey], costs: Sequence[CostKey]) -> Joined:
         line_items.setdefault(BilledItem(item.model, cost.line_item, cost.unit), len(line_items))
         for cost, item in zip(costs, items, strict=True)
     ]
-    return Joined(
+    return BillingMatch(
         _levels(list(keys)),
         tuple(keys),
         np.array(key_of_usage, np.int64),
@@ -186,10 +186,12 @@ def _levels(keys: Sequence[UsageKey]) -> Levels:
     models = {key.model for key in keys}
     families = {model: family(model) for model in models}
     organization: dict[UsageKey, int] = {}
-    kin: dict[UsageKey, int] = {}
+    families_seen: dict[UsageKey, int] = {}
     shared = [key._replace(project="") for key in keys]
     of_organization = [organization.setdefault(key, len(organization)) for key in shared]
-    of_family = [kin.setdefault(key._replace(model=families[key.model]), len(kin)) for key in shared]
+    of_family = [
+        families_seen.setdefault(key._replace(model=families[key.model]), len(families_seen)) for key in shared
+    ]
     return Levels(np.arange(len(keys)), np.array(of_organization, np.int64), np.array(of_family, np.int64))
 
 
