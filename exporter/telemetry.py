@@ -1,4 +1,4 @@
-"""What the exporter tells of itself: the metrics that begin with `openai_exporter_`."""
+"""The exporter's own metrics: those that begin with `openai_exporter_`."""
 
 import platform
 from collections.abc import Iterable
@@ -18,6 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 import exporter
+from exporter.instruments import label_names
 
 ERROR_REASONS: Final = (
     "auth",
@@ -46,7 +47,7 @@ class RejectionReason(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """What was found in the response, and what became of it."""
+        """What was wrong in the response, and how it was handled."""
         return _MEANINGS[self]
 
 
@@ -67,7 +68,7 @@ Instrument: TypeAlias = Counter | Gauge
 
 
 class Telemetry:
-    """The instruments, each as `openai_exporter_<attribute>`, in a registry of their own."""
+    """The instruments, each as `openai_exporter_<attribute>`, in one registry."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -102,8 +103,8 @@ class Telemetry:
         self.poll_interval_seconds = gauge(
             "poll_interval_seconds", "Seconds between polls, as is now in force.", resource
         )
-        self.series = gauge("series", "Label sets that are kept, before measures and faces.", resource)
-        self.series_folded = gauge("series_folded", "Label sets that are folded into one, over max_series.", resource)
+        self.series = gauge("series", "Label sets kept, each with a series for every measure and view.", resource)
+        self.series_folded = gauge("series_folded", "Label sets beyond max_series, summed as `other`.", resource)
         self.accrued_excess = gauge(
             "accrued_excess",
             "Amount by which counters exceed the net reported total since the baseline: positive after downward"
@@ -141,7 +142,7 @@ class Telemetry:
         self.api_errors = counter("api_errors", "Requests to the Admin API that failed.", (*resource, "reason"))
         self.rows_rejected = counter(
             "rows_rejected",
-            "Rows, or values of rows, of answered requests that were not used.",
+            "Rows, or values of rows, in successful responses that were not used.",
             (*resource, "reason"),
         )
         self.revisions = counter(
@@ -151,14 +152,14 @@ class Telemetry:
             "throttle_wait_seconds", "Seconds that requests waited for the shared rate.", resource
         )
         self.api_request_duration_seconds = histogram(
-            "api_request_duration_seconds", "Seconds from sending a request to its whole answer.", _REQUEST_SECONDS
+            "api_request_duration_seconds", "Seconds from sending a request to its complete response.", _REQUEST_SECONDS
         )
         self.poll_duration_seconds = histogram(
             "poll_duration_seconds", "Seconds of a poll, all pages and waits included.", _POLL_SECONDS
         )
 
     def begin(self, organization: str, resource: str, *, buckets: bool) -> None:
-        """Show every counter of a resource at 0, so that its first step is seen; `buckets`: of the table."""
+        """Export every counter of a resource at 0, so that its first increase counts; `buckets`: it has revisions."""
         for reason in ERROR_REASONS:
             self.api_errors.labels(organization, resource, reason)
         for rejection in RejectionReason:
@@ -176,19 +177,15 @@ class Telemetry:
 
     @property
     def labelled(self) -> tuple[Instrument, ...]:
-        """Those that have a series for every organization, at least."""
+        """Instruments with a series for every organization, at least."""
         return tuple(
             family
             for family in self.families
-            if isinstance(family, Counter | Gauge) and family is not self.build_info and _is_labelled(family)
+            if isinstance(family, Counter | Gauge) and family is not self.build_info and label_names(family)
         )
 
     @property
-    def others(self) -> tuple[Collector, ...]:
-        """What is in the registry beside them."""
+    def unlabelled(self) -> tuple[Collector, ...]:
+        """Every other collector of the registry: process, platform, histograms and metrics of the whole exporter."""
         labelled = set(self.labelled)
         return (*self._machine, *(family for family in self.families if family not in labelled))
-
-
-def _is_labelled(family: MetricWrapperBase) -> bool:
-    return bool(family._labelnames)  # noqa: SLF001 - the library tells them nowhere else

@@ -4,13 +4,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from prometheus_client.metrics import MetricWrapperBase
-
 from exporter.catalog import CATALOG, ApiFamily, Kind, Measure, Resource, accrued_name, today_name, window_name
 from exporter.collector import ALL as DESCRIBED
 from exporter.collector import MetricDesc
 from exporter.estimate import METRICS
 from exporter.exposition import reference as families
+from exporter.instruments import label_names
 from exporter.openai import MAX_LABEL_BYTES
 from exporter.settings import Settings, WindowSettings
 from exporter.telemetry import ERROR_REASONS, RejectionReason, Telemetry
@@ -166,18 +165,13 @@ def _own() -> Iterator[Cells]:
     ours = {}
     for instrument in telemetry.families:
         (family,) = instrument.describe()
-        ours[family.name] = _label_names(instrument)
+        ours[family.name] = label_names(instrument)
     for family in sorted(telemetry.registry.collect(), key=lambda family: family.name not in ours):
         labels = ours.get(family.name, ())
         if family.name not in ours and family.samples:
             labels = tuple(family.samples[0].labels)
         name = f"{family.name}_total" if family.type == "counter" else family.name
         yield f"`{name}`", family.type, _labels(labels), family.documentation
-
-
-def _label_names(instrument: MetricWrapperBase) -> Cells:
-    names: Cells = tuple(instrument._labelnames)  # noqa: SLF001 - the library has no public attribute for it
-    return names
 
 
 def _labels(names: Iterable[str]) -> str:

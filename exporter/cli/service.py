@@ -18,7 +18,7 @@ from exporter.cli.reload import Reloader
 from exporter.clock import Clock, SystemClock
 from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
 from exporter.estimate import Estimator, Funds, TopUp, with_inputs
-from exporter.exposition import Body, Format, Tail
+from exporter.exposition import Body, Format, SelfMetrics
 from exporter.ledger import Ledger
 from exporter.openai import Client, FallbackSource, Observer, Runner, Throttle, inline
 from exporter.publisher import Publisher
@@ -49,7 +49,7 @@ class Service:
         self._store = store
         self._settings = settings
         self.telemetry = Telemetry()
-        self._tail = Tail(self.telemetry)
+        self._self_metrics = SelfMetrics(self.telemetry)
         self.reloader = Reloader(settings, self.telemetry, self._clock.now)
         self.organizations = [self._organization(each) for each in settings.organizations]
         estimators = [
@@ -71,7 +71,7 @@ class Service:
             snapshot=lambda: self.publisher.snapshot,
             own=self._own,
             want=self.publisher.want,
-            tail=self._tail.others,
+            tail=self._self_metrics.render_rest,
             version=__version__,
             now=self._clock.now,
             telemetry_path=settings.web.telemetry_path,
@@ -130,7 +130,7 @@ class Service:
     def _own(self, body: Body, format_: Format) -> Body:
         for organization in self.organizations:
             organization.refresh()
-        return self._tail.many(body, format_)
+        return self._self_metrics.append_labelled(body, format_)
 
     def _organization(self, settings: OrganizationSettings) -> Organization:
         client_metrics = ClientMetrics(settings.name, self.telemetry)

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from exporter.catalog import UNKNOWN
 from exporter.collector.bucket_job import BucketJob
-from exporter.ledger import Rows
+from exporter.ledger import LabelSets
 
 Labels = tuple[str, ...]
 
@@ -29,7 +29,7 @@ class LabelIndex:
 
     def __init__(self, bucket_jobs: Sequence[BucketJob]) -> None:
         self._bucket_jobs = bucket_jobs
-        self._seen: WeakKeyDictionary[Rows, dict[Labels, _Seen]] = WeakKeyDictionary()
+        self._seen: WeakKeyDictionary[LabelSets, dict[Labels, _Seen]] = WeakKeyDictionary()
 
     def version(self) -> object:
         """Return a value that is equal as long as the same label sets are shown."""
@@ -47,10 +47,10 @@ class LabelIndex:
         """Return every value of a label, `unknown` and `other` included."""
         return {value for (value,) in self.values(label)}
 
-    def _all_rows(self) -> list[Rows]:
+    def _all_rows(self) -> list[LabelSets]:
         return [store.rows for bucket_job in self._bucket_jobs for store in bucket_job.ledger.stores]
 
-    def _of(self, rows: Rows, labels: Labels) -> set[Labels]:
+    def _of(self, rows: LabelSets, labels: Labels) -> set[Labels]:
         kept = self._seen.setdefault(rows, {})
         seen = kept.get(labels)
         if seen is None or seen.generation != rows.generation:

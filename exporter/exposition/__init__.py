@@ -3,7 +3,7 @@
 from exporter.exposition.encoder import TEXT_FORMATS, Encoder
 from exporter.exposition.families import Column, Family, Type, columns_of, merge, of_measures, of_samples, reference
 from exporter.exposition.lines import escape, number
-from exporter.exposition.self_metrics import Tail, render
+from exporter.exposition.self_metrics import SelfMetrics, render
 from exporter.exposition.snapshot import (
     Body,
     Format,
@@ -26,9 +26,9 @@ __all__ = [
     "OrganizationReport",
     "Piece",
     "ResourceReport",
+    "SelfMetrics",
     "Snapshot",
     "Spend",
-    "Tail",
     "Type",
     "columns_of",
     "escape",

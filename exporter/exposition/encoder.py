@@ -12,7 +12,7 @@ from exporter.exposition.families import Column, Family, Type
 from exporter.exposition.lines import ColumnLines, LabelTexts
 from exporter.exposition.protobuf import ColumnRecords, LabelRecords
 from exporter.exposition.snapshot import Body, Format, Piece
-from exporter.ledger import Rows
+from exporter.ledger import LabelSets
 
 _PIECE: Final = 65536
 """Bytes before compression, at least, of a piece that is compressed in one call."""
@@ -29,8 +29,8 @@ class Encoder:
     def __init__(self, *, created_samples: bool = True) -> None:
         """`created_samples`: whether OpenMetrics has the `_created` sample of every counter."""
         self._created_samples = created_samples
-        self._labels: WeakKeyDictionary[Rows, LabelTexts] = WeakKeyDictionary()
-        self._label_records: WeakKeyDictionary[Rows, LabelRecords] = WeakKeyDictionary()
+        self._labels: WeakKeyDictionary[LabelSets, LabelTexts] = WeakKeyDictionary()
+        self._label_records: WeakKeyDictionary[LabelSets, LabelRecords] = WeakKeyDictionary()
         self._lines: dict[tuple[object, ...], ColumnLines | ColumnRecords] = {}
         self._headers: dict[tuple[object, ...], bytes] = {}
         self._pieces: dict[tuple[int, ...], Piece] = {}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.catalog import CATALOG, Kind, Measure, accrued_name, today_name, window_name
-from exporter.ledger import Mask, Rows, View
+from exporter.ledger import LabelSets, Mask, View
 
 
 class Type(Enum):
@@ -22,7 +22,7 @@ class Type(Enum):
 class Column:
     """Samples of one family that share their label names: one for each row that shows a value."""
 
-    rows: Rows
+    rows: LabelSets
     values: NDArray[np.float64]
     shown: Mask
     before: tuple[tuple[str, str], ...] = ()
@@ -74,7 +74,7 @@ def of_samples(name: str, help_text: str, samples: Iterable[tuple[dict[str, str]
     pairs = list(samples)
     if not pairs:
         return Family(name, help_text, Type.GAUGE)
-    rows = Rows(tuple(pairs[0][0]), len(pairs))
+    rows = LabelSets(tuple(pairs[0][0]), len(pairs))
     for labels, _ in pairs:
         rows.add(tuple(labels.values()))
     values = np.array([value for _, value in pairs], np.float64)

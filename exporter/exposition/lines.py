@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from prometheus_client.utils import floatToGoString
 
 from exporter.exposition.families import Column
-from exporter.ledger import Rows
+from exporter.ledger import LabelSets
 
 LINES_PER_CHUNK: Final = 4096
 """The most lines that a single call formats, joins or compresses, so that a scrape never waits for long."""
@@ -63,7 +63,7 @@ class LabelTexts:
         self.lengths = np.zeros(0, np.int32)
         """Bytes of each text."""
 
-    def update(self, rows: Rows, before: tuple[tuple[str, str], ...]) -> None:
+    def update(self, rows: LabelSets, before: tuple[tuple[str, str], ...]) -> None:
         """Make texts for the rows that have none; all of them when rows were forgotten."""
         if self.generation != rows.generation:
             self.generation, self.texts, self.lengths = rows.generation, [], np.zeros(0, np.int32)

@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
 from exporter.exposition.families import Column, Type
-from exporter.ledger import Rows
+from exporter.ledger import LabelSets
 
 METRICS_PER_CHUNK: Final = 4096
 """The most metrics that a single call writes or joins."""
@@ -65,7 +65,7 @@ class LabelRecords:
         self.generation = -1
         self.records: list[bytes] = []
 
-    def update(self, rows: Rows, before: tuple[tuple[str, str], ...]) -> None:
+    def update(self, rows: LabelSets, before: tuple[tuple[str, str], ...]) -> None:
         """Make records for the rows that have none; all of them when rows were forgotten."""
         if self.generation != rows.generation:
             self.generation, self.records = rows.generation, []

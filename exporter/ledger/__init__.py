@@ -5,7 +5,7 @@ from exporter.ledger.columns import EXACT, Column, Mask, Times, as_floats
 from exporter.ledger.counters import Baseline, CounterState, PendingRelease
 from exporter.ledger.coverage import Audit, Coverage
 from exporter.ledger.gauges import Gauges, View, day_gauge
-from exporter.ledger.label_sets import OTHER, Rows
+from exporter.ledger.label_sets import OTHER, LabelSets
 from exporter.ledger.ledger import ApplyResult, Identity, Ledger
 
 __all__ = [
@@ -21,10 +21,10 @@ __all__ = [
     "Coverage",
     "Gauges",
     "Identity",
+    "LabelSets",
     "Ledger",
     "Mask",
     "PendingRelease",
-    "Rows",
     "Times",
     "UnsavedChanges",
     "View",

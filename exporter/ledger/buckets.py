@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from exporter.catalog import Bucket, BucketRows, Kind, LabelGroup, Measure
 from exporter.ledger.columns import COUNTS, EXACT, Column, Mask, fit, sum_by_row, total
 from exporter.ledger.counters import BucketChange, BucketValues, CounterState, Unfolded
-from exporter.ledger.label_sets import Rows
+from exporter.ledger.label_sets import LabelSets
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class BucketStore:
     def __init__(self, group: LabelGroup, limit: int, unexported: frozenset[str] = frozenset()) -> None:
         """`unexported` are names of measures without a counter."""
         self.group = group
-        self.rows = Rows(group.labels, limit)
+        self.rows = LabelSets(group.labels, limit)
         self.cells: dict[int, Cells] = {}
         self.counters: dict[str, CounterState] = {
             measure.name: CounterState(dtype_of(measure))

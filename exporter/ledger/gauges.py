@@ -11,7 +11,7 @@ from exporter.catalog import DAY, Kind, Measure, Plan, Window, day_of
 from exporter.ledger.buckets import BucketStore
 from exporter.ledger.columns import Column, Mask, Times, as_floats
 from exporter.ledger.coverage import Coverage
-from exporter.ledger.label_sets import Rows
+from exporter.ledger.label_sets import LabelSets
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class View:
     """One of the ways in which a measure is exported: a value for each row that shows one."""
 
     measure: Measure
-    rows: Rows
+    rows: LabelSets
     values: NDArray[np.float64]
     shown: Mask
     window: str = ""

@@ -21,7 +21,7 @@ REMEMBERED: Final = 10_000
 _NO_ROW: Final = -1
 
 
-class Rows:
+class LabelSets:
     """The label sets of one bucket store, in the order in which they were admitted."""
 
     def __init__(self, names: Labels, limit: int) -> None:

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from exporter.exposition import TEXT_FORMATS, Encoder, Family, Format, Type, merge, of_samples, render
 from exporter.exposition.families import Column
 from exporter.exposition.lines import LINES_PER_CHUNK
-from exporter.ledger import Rows
+from exporter.ledger import LabelSets
 from tests.support.bodies import inflate
 
 NASTY = [
@@ -79,15 +79,15 @@ def reference(families: Sequence[Family], format_: Format) -> bytes:
     return render(registry, format_).removesuffix(b"# EOF\n")
 
 
-def rows(sets: Iterable[tuple[str, ...]], names: tuple[str, ...] = ("project_id", "model")) -> Rows:
+def rows(sets: Iterable[tuple[str, ...]], names: tuple[str, ...] = ("project_id", "model")) -> LabelSets:
     """Return rows of these label sets."""
-    made = Rows(names, 10**6)
+    made = LabelSets(names, 10**6)
     for labels in sets:
         made.add(labels)
     return made
 
 
-def column(of: Rows, values: Sequence[float], shown: Sequence[bool] | None = None, window: str = "") -> Column:
+def column(of: LabelSets, values: Sequence[float], shown: Sequence[bool] | None = None, window: str = "") -> Column:
     """Return a column as an organization has it."""
     mask = np.ones(len(values), np.bool_) if shown is None else np.array(shown, np.bool_)
     after = (("window", window),) if window else ()
@@ -128,7 +128,7 @@ def test_the_encoder_writes_the_same_bytes_as_the_library(
 @given(st.lists(SETS, min_size=2, max_size=4), st.data())
 def test_an_incremental_encode_equals_a_fresh_one(rounds: list[list[tuple[str, str]]], data: st.DataObject) -> None:
     """After changes of values, shown rows, new rows, forgotten rows and families."""
-    encoder, store = Encoder(), Rows(("project_id", "model"), 10**6)
+    encoder, store = Encoder(), LabelSets(("project_id", "model"), 10**6)
     for arriving in rounds:
         for labels in arriving:
             if labels not in store.sets:

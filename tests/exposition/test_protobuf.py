@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.exposition import Body, Column, Encoder, Family, Format, Type
-from exporter.ledger import Rows
+from exporter.ledger import LabelSets
 from tests.support.bodies import inflate
 from tests.support.client_model import COUNTER, GAUGE, families
 
@@ -19,7 +19,7 @@ SETS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8, unique=True)
 
 def column(sets: Sequence[tuple[str, str]], values: Sequence[float], **changes: object) -> Column:
     """Return a column in which every row shows its value."""
-    rows = Rows(("project_id", "model"), 10**6)
+    rows = LabelSets(("project_id", "model"), 10**6)
     for labels in sets:
         rows.add(labels)
     made = Column(rows, np.array(values, np.float64), np.ones(len(values), np.bool_), (("organization", "acme"),))

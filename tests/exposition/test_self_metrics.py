@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.exposition import TEXT_FORMATS, Body, Encoder, Format, Tail, of_samples, render
+from exporter.exposition import TEXT_FORMATS, Body, Encoder, Format, SelfMetrics, of_samples, render
 from exporter.telemetry import Telemetry
 from tests.support.bodies import inflate
 from tests.support.client_model import COUNTER, HISTOGRAM, families
@@ -17,9 +17,9 @@ from tests.support.client_model import COUNTER, HISTOGRAM, families
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
 
-def lines_of(tail: Tail, format_: Format) -> list[str]:
+def lines_of(self_metrics: SelfMetrics, format_: Format) -> list[str]:
     """Return all lines except those about the process and the machine."""
-    return list(_steady(inflate(tail.many(Body(), format_)) + tail.others(format_)))
+    return list(_steady(inflate(self_metrics.append_labelled(Body(), format_)) + self_metrics.render_rest(format_)))
 
 
 def expected(telemetry: Telemetry, format_: Format) -> list[str]:
@@ -44,7 +44,7 @@ def _steady(text: bytes) -> Iterator[str]:
 def test_self_metrics_equal_what_the_library_renders(format_: Format, events: list[tuple[str, str, float]]) -> None:
     """Family by family and byte for byte, rendered again after every event."""
     telemetry = Telemetry()
-    tail = Tail(telemetry)
+    self_metrics = SelfMetrics(telemetry)
     for organization, resource, value in events:
         telemetry.begin(organization, resource, buckets=True)
         telemetry.api_requests.labels(organization, resource).inc(value)
@@ -52,20 +52,22 @@ def test_self_metrics_equal_what_the_library_renders(format_: Format, events: li
         telemetry.resource_degraded.labels(organization, resource, "gap").set(1)
         telemetry.poll_duration_seconds.labels(organization).observe(value)
 
-        assert expected(telemetry, format_) == lines_of(tail, format_)
-    assert expected(telemetry, format_) == lines_of(tail, format_)
+        assert expected(telemetry, format_) == lines_of(self_metrics, format_)
+    assert expected(telemetry, format_) == lines_of(self_metrics, format_)
 
 
 def test_protobuf_and_text_hold_the_same_self_metrics() -> None:
     """Every family has the same samples in both, histograms included."""
     telemetry = Telemetry()
-    tail = Tail(telemetry)
+    self_metrics = SelfMetrics(telemetry)
     telemetry.begin("acme", "costs", buckets=True)
     telemetry.api_requests.labels("acme", "costs").inc(3)
     for seconds in (0.01, 0.7, 1e6):
         telemetry.poll_duration_seconds.labels("acme").observe(seconds)
-    found = families(inflate(tail.many(Body(), Format.PROTOBUF)) + tail.others(Format.PROTOBUF))
-    text = inflate(tail.many(Body(), Format.TEXT)) + tail.others(Format.TEXT)
+    found = families(
+        inflate(self_metrics.append_labelled(Body(), Format.PROTOBUF)) + self_metrics.render_rest(Format.PROTOBUF)
+    )
+    text = inflate(self_metrics.append_labelled(Body(), Format.TEXT)) + self_metrics.render_rest(Format.TEXT)
 
     def samples(family: Any) -> Iterator[tuple[str, dict[str, str], float]]:  # noqa: ANN401 -- the library's class
         for metric in family.metric:
@@ -99,8 +101,8 @@ def test_self_metrics_follow_the_snapshot() -> None:
     telemetry = Telemetry()
     telemetry.begin("acme", "costs", buckets=True)
     body = Encoder().encode([of_samples("openai_x", "1.", [({"a": "b"}, 1.0)])])[Format.TEXT]
-    tail = Tail(telemetry)
-    whole = tail.many(body, Format.TEXT)
+    self_metrics = SelfMetrics(telemetry)
+    whole = self_metrics.append_labelled(body, Format.TEXT)
     text = inflate(whole)
 
     assert text.startswith(inflate(body) + b"# HELP openai_exporter_resource_up")
@@ -112,5 +114,5 @@ def test_every_instrument_is_rendered_once() -> None:
     """Each is either encoded incrementally or rendered by the library."""
     telemetry = Telemetry()
 
-    assert set(telemetry.families) <= {*telemetry.labelled, *telemetry.others}
-    assert not {*telemetry.labelled} & {*telemetry.others}
+    assert set(telemetry.families) <= {*telemetry.labelled, *telemetry.unlabelled}
+    assert not {*telemetry.labelled} & {*telemetry.unlabelled}

@@ -108,7 +108,7 @@ def only(*names: str) -> dict[str, Any]:
 def _samples(service: Service) -> Iterator[str]:
     place = ",".join(f'{name}="{value}"' for name, value in PLACE.items())
     whole = service._own(service.publisher.snapshot.bodies[Format.TEXT], Format.TEXT)
-    body = inflate(whole) + service._tail.others(Format.TEXT)
+    body = inflate(whole) + service._self_metrics.render_rest(Format.TEXT)
     for line in body.decode().splitlines():
         if not line.startswith("#"):
             name, labels, value = _SAMPLE.findall(line)[0]
