@@ -10,7 +10,7 @@ import xxhash
 from exporter.catalog import Bucket, Plan
 from exporter.openai import errors
 from exporter.openai.error_responses import excerpt
-from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped, redact_json
+from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped
 from exporter.openai.rows import BucketTrait, RowReader, reader
 from exporter.telemetry import RejectionReason
 
@@ -122,9 +122,7 @@ def _decoded(raw: _Bucket, start: int, rows: RowReader, known: bytes, rejections
     if known[:_HASH_BYTES] == digest and not known[-1] & (BucketTrait.BLANK | BucketTrait.REJECTED):
         return Bucket(start, raw.end_time, None, known)
     try:
-        results = bytes(raw.results)
-        redacted = redact_json(results)
-        decoded = rows.read(raw.results if redacted is results else msgspec.Raw(redacted))
+        decoded = rows.read(raw.results)
     except errors.WrongObject:
         raise
     except errors.InvalidResponse:

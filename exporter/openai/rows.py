@@ -15,6 +15,7 @@ from exporter.catalog import QUANTA, BucketRows, CountColumn, LabelGroup, Measur
 from exporter.openai.error_responses import excerpt
 from exporter.openai.errors import InvalidResponse, NotFinite, WrongObject
 from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped, label_value
+from exporter.redaction import redact
 from exporter.telemetry import RejectionReason
 
 UNKNOWN: Final = "unknown"
@@ -295,18 +296,20 @@ def _raw(row: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 -- decoded J
     return content.get(part) if isinstance(content, dict) else content
 
 
-class _Labels(dict[_RawLabel, str]):
-    def __missing__(self, raw: _RawLabel) -> str:
-        label = str(raw).lower() if isinstance(raw, bool) else label_value(raw or UNKNOWN)
-        self[raw] = label
-        return label
-
-
 def _labels(raw: list[_RawLabel], *, folded: bool = False) -> list[str]:
-    labels = _Labels()
-    if folded:
-        return [labels[text].lower() for text in raw]
+    """Return label values: redacted, cut, and with a word for what is null or empty."""
+    distinct = set(raw)
+    joined = "\n".join(text for text in distinct if isinstance(text, str))
+    clean = redact(joined) == joined
+    labels = {each: _label(each, clean=clean, folded=folded) for each in distinct}
     return list(map(labels.__getitem__, raw))
+
+
+def _label(raw: _RawLabel, *, clean: bool, folded: bool) -> str:
+    if isinstance(raw, bool):
+        return str(raw).lower()
+    text = label_value((raw if clean else redact(raw)) if raw else UNKNOWN)
+    return text.lower() if folded else text
 
 
 def _measures(label_groups: Iterable[LabelGroup]) -> list[Measure]:
