@@ -11,6 +11,8 @@ _DAYS: Final = 5
 """Settled days with costs, at least, that show an allowance."""
 _EXPLAINED: Final = 0.1
 """Of the deviation from a constant price, what an allowance may leave."""
+_VARIED: Final = 1e-6
+"""Variance of the quantities, relative to their squares, without which nothing can be found."""
 _NOTICEABLE: Final = 0.01
 """Deviation from a constant price, as a share of the mean cost, below which no allowance is looked for."""
 
@@ -67,13 +69,16 @@ def _by_item(values: Floats, item_of_cost: Indexes, items: int) -> Floats:
 def _fit(quantity: Floats, cost: Floats) -> tuple[float, float]:
     """Return the free quantity and the price beyond it; zeros where one price for everything explains the costs."""
     squares = float(quantity @ quantity)
-    if not squares or np.ptp(quantity) == 0:
+    varied = quantity - quantity.mean()
+    spread = float(varied @ varied)
+    if spread <= _VARIED * squares:
         return 0.0, 0.0
     constant = cost - quantity * float(quantity @ cost) / squares
-    price, offset = np.polyfit(quantity, cost, 1)
+    price = float(varied @ cost) / spread
+    offset = float(cost.mean() - price * quantity.mean())
     beyond = cost - (price * quantity + offset)
     deviation = float(np.sqrt(np.mean(constant**2)))
     left = float(np.sqrt(np.mean(beyond**2)))
     if price <= 0 or offset >= 0 or deviation < _NOTICEABLE * cost.mean() or left > _EXPLAINED * deviation:
         return 0.0, 0.0
-    return float(-offset / price), float(price)
+    return -offset / price, price
