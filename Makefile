@@ -63,7 +63,7 @@ bench-scrape: $(VENV)/.dev ## scrapes of 100,000 samples, compared with nginx se
 	@$(BIN)/python -m bench scrape --sizes $(or $(SIZES),100000)
 
 fuzz: $(VENV)/.dev ## search for inputs that break something; SECONDS for each of the targets, 600 by default
-	@for target in pages headers requests settings web_config state; do \
+	@for target in pages headers requests settings web_config state state_rows; do \
 	  $(BIN)/python -m tests.fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; \
 	done
 

@@ -13,7 +13,8 @@ _REFUSED_CEILING: Final = 3600.0
 _HOURLY_UNSUPPORTED: Final = 24
 """How many polls of an unsupported endpoint are an hour apart, before they are a day apart."""
 _FAILED_CEILING: Final = 60.0
-_WAITING: Final = 10.0
+_WAITING: Final = 7.0
+"""Seconds. No divisor of usual intervals: a job that waits for another one must not come at the same instant."""
 
 
 class Outcome(Enum):

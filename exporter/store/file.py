@@ -35,6 +35,10 @@ class _UnfitError(Exception):
     """The file is not a state of this exporter, or is damaged."""
 
 
+_UNREADABLE: Final = (OSError, sqlite3.Error, UnicodeDecodeError, _UnfitError)
+"""What reading a damaged file raises; SQLite quotes damaged names in its messages, which need not be UTF-8."""
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """Identifies a commit: which state file it was made in, and how many came before it."""
@@ -116,7 +120,7 @@ def copy_database(path: Path, recorded: Commit | None = None) -> sqlite3.Connect
     """
     try:
         return _load(f"{path.resolve().as_uri()}?mode=ro", path, recorded)
-    except (OSError, sqlite3.Error, _UnfitError) as error:
+    except _UNREADABLE as error:
         reasons = [str(error)]
     for folder in (_MEMORY if _MEMORY.is_dir() else None, None):
         try:
@@ -126,7 +130,7 @@ def copy_database(path: Path, recorded: Commit | None = None) -> sqlite3.Connect
                     if not suffix or Path(f"{path}{suffix}").exists():
                         shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
                 return _load(copy.as_uri(), path, recorded)
-        except (OSError, sqlite3.Error, _UnfitError) as error:
+        except _UNREADABLE as error:
             reasons.append(str(error))
     raise StateUnwritableError(f"{path} cannot be read: {reasons[-1]}")
 
@@ -191,6 +195,9 @@ def _open(path: Path, recorded: Commit | None) -> sqlite3.Connection:
         _compare(connection, recorded)
         connection.executescript("BEGIN; UPDATE state SET value = value; ROLLBACK;")
         path.chmod(0o600)
+    except UnicodeDecodeError as error:
+        connection.close()
+        raise _UnfitError(f"it is damaged: {error}") from error
     except sqlite3.DatabaseError as error:
         connection.close()
         if type(error) is sqlite3.DatabaseError:

@@ -4,7 +4,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from sqlite3 import Connection
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from exporter.store.codec import (
     unpack_sparse,
     unpack_times,
 )
+
+_EARLIEST: Final = 1_420_070_400.0
+"""2015-01-01, Unix seconds: OpenAI has no data from before."""
 
 
 class LedgerRow(NamedTuple):
@@ -67,6 +70,8 @@ def read(database: Connection, organization: str, plan: Plan) -> Ledger:
     row = read_row(database, organization, plan.resource.name)
     if row is None or row.identity != _identity(ledger.identity):
         return ledger
+    if row.covered_until and row.covered_until < _EARLIEST:
+        raise ValueError(f"covered until {row.covered_until:g}, before there was anything to read")
     complete = [_read_store(database, row.id, store) for store in ledger.stores]
     for _, start, read_at, digest in schema.BUCKETS.select(database, row.id):
         ledger.coverage.read[int(start)] = float(read_at)

@@ -2,8 +2,11 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from sqlite3 import Connection
+from functools import cache
+from sqlite3 import Connection, connect
+from types import NoneType
 from typing import Any, Final
 
 APPLICATION_ID: Final = 0x6F756578
@@ -160,7 +163,7 @@ class Table:
             f" ORDER BY {', '.join(self.columns[: len(key) + 1])}",
             key,
         ):
-            if checksum != self._checksum(values):
+            if checksum != self._checksum(values) or not self._fits(values):
                 raise ValueError(f"a row of {self.name} is not as it was written")
             yield tuple(values)
 
@@ -170,6 +173,11 @@ class Table:
 
     def _where(self, key: tuple[object, ...]) -> str:
         return f" WHERE {' AND '.join(f'{name} = ?' for name in self.columns[: len(key)])}" if key else ""
+
+    def _fits(self, values: Iterable[Any]) -> bool:
+        """Return whether each value is of its column's type: SQLite takes any."""
+        types = _types()[self.name]
+        return all(isinstance(value, types[name]) for name, value in zip(self.columns, values, strict=True))
 
     def _checksum(self, values: Iterable[Any]) -> int:
         crc = zlib.crc32(self.name.encode())
@@ -182,6 +190,25 @@ class Table:
                 content = repr(value).encode()
             crc = zlib.crc32(content, zlib.crc32(b"\n%d\n" % len(content), crc))
         return crc
+
+
+_PYTHON_TYPES: Final = {"INTEGER": int, "REAL": float, "TEXT": str, "BLOB": bytes}
+
+
+@cache
+def _types() -> dict[str, dict[str, tuple[type, ...]]]:
+    """Return the types that the values of each column of each table may have, as the newest schema declares them."""
+    with closing(connect(":memory:")) as database:
+        for script in MIGRATIONS:
+            database.executescript(script)
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: {
+                name: (_PYTHON_TYPES[declared],) if required or key else (_PYTHON_TYPES[declared], NoneType)
+                for _, name, declared, required, _, key in database.execute(f"PRAGMA table_info({table})")
+            }
+            for table in tables
+        }
 
 
 STATE: Final = Table("state", ("name", "value"))
@@ -232,3 +259,6 @@ REWRITTEN: Final = (LABEL_GROUPS, LABEL_SETS, FOLDED, BUCKET_ROWS, BUCKET_VALUES
 
 LEDGER_TABLES: Final = (BUCKETS, *REWRITTEN, BASELINES, BASELINE_VALUES)
 """What belongs to one ledger, by its id."""
+
+TABLES: Final = (STATE, ORGANIZATIONS, NAMES, LEDGERS, *LEDGER_TABLES)
+"""All tables."""

@@ -1,6 +1,7 @@
 """`python -m tests.fuzz TARGET [--seconds N] [--corpus FOLDER]`: searches until the time is up or an input fails.
 
-An input that fails is written to the corpus folder's parent as `crash-...`; put it into tests/fuzz/found/TARGET.
+An input that fails is written to the corpus folder's parent as `crash-...`; put it into tests/fuzz/found/TARGET,
+compressed with gzip if it is large.
 """
 
 import argparse
@@ -15,7 +16,8 @@ with atheris.instrument_imports(include=["exporter"]):
 
 from tests.fuzz.seeds import seeds
 
-_MAX_BYTES = 65536
+_MIN_LENGTH = 65536
+"""Bytes up to which inputs grow; further where a seed is longer."""
 _SLOWEST_SECONDS = 20
 
 
@@ -28,11 +30,12 @@ def main() -> None:
     given = parser.parse_args()
     corpus = given.corpus or Path(tempfile.mkdtemp(prefix=f"corpus-{given.target}-"))
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds(given.target)):
+    known = list(seeds(given.target))
+    for number, seed in enumerate(known):
         (corpus / f"seed-{number:03}").write_bytes(seed)
     options = [
         f"-max_total_time={given.seconds}",
-        f"-max_len={_MAX_BYTES}",
+        f"-max_len={max(_MIN_LENGTH, *map(len, known))}",
         f"-timeout={_SLOWEST_SECONDS}",
         f"-artifact_prefix={corpus.parent}/",
         "-print_final_stats=1",

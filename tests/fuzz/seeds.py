@@ -1,5 +1,6 @@
 """Where the fuzzer begins: sound inputs of every target, and what earlier runs found."""
 
+import gzip
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from tests.support.ledger_harness import TODAY
 from tests.support.states import play
 
 FOUND: Final = Path(__file__).parent / "found"
-"""Inputs that once failed, by target: tests/fuzz/found/TARGET/NAME."""
+"""Inputs that once failed, by target: tests/fuzz/found/TARGET/NAME, large ones compressed as NAME.gz."""
 
 _BAD_SETTINGS: Final = Path(__file__).parent.parent / "settings" / "bad"
 _PAGE: Final = (
@@ -53,4 +54,11 @@ def seeds(target: str) -> Iterator[bytes]:
             path = Path(folder) / "state.db"
             play(path)
             yield path.read_bytes()
-    yield from (path.read_bytes() for path in sorted((FOUND / target).glob("*")))
+    if target == "state_rows":
+        yield from (bytes((table, 0, action, 3, 5, 0, 7, 0)) for table in range(13) for action in range(4))
+    yield from (_content(path) for path in sorted((FOUND / target).glob("*")))
+
+
+def _content(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
