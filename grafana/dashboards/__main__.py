@@ -1,4 +1,4 @@
-"""`python -m grafana.dashboards` writes the dashboards' files; `--check` says whether they are what it would write."""
+"""`python -m grafana.dashboards` writes the files of the dashboards; `--check` only compares them."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from grafana.dashboards.files import drifted, write
 
-_FOLDER = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
@@ -14,11 +14,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m grafana.dashboards", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail when a file is out of date")
     if not parser.parse_args().check:
-        write(_FOLDER)
+        write(_ROOT)
         return 0
-    stale = drifted(_FOLDER)
+    stale = drifted(_ROOT)
     for path in stale:
-        sys.stderr.write(f"{path.name} is not what the code makes: run `make dashboards`\n")
+        sys.stderr.write(f"{path} is not what the code makes: run `make dashboards`\n")
     return 1 if stale else 0
 
 

@@ -1,11 +1,11 @@
-"""The endpoints' figures side by side: one query for each, so that what is not used is simply not there."""
+"""Calls of all endpoints: one query for each, so that a disabled endpoint is left out."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from exporter.catalog import CATALOG, ApiFamily
+from grafana.dashboards.model import Query
 from grafana.dashboards.promql import ORGANIZATION, by, daily_usage, select
-from grafana.dashboards.vocabulary import Query
 
 USAGE_RESOURCES: Final = "|".join(row.name for row in CATALOG if row.branch is ApiFamily.USAGE)
 """As a regular expression for the label `resource`."""
@@ -22,39 +22,39 @@ CALLS: Final = (
     ("file_search_calls", "file searches"),
     ("code_interpreter_sessions", "code interpreter sessions"),
 )
-"""The measure of each endpoint that counts how often it was called, and its word in legends."""
+"""The measure that counts the calls of each endpoint, and its legend."""
 
 MODEL_REQUESTS: Final = "(completions|decisions|embeddings|moderations|images|audio_speeches|audio_transcriptions)"
-"""The endpoints that models answer at, as a part of metric names."""
+"""The endpoints of models, as a part of metric names."""
 
 
 def has(measure: str, dimension: str) -> bool:
-    """Tell whether a measure is grouped by a dimension by default."""
+    """Return whether a measure is grouped by a dimension by default."""
     return any(dimension in row.group_by for row in CATALOG for each in row.measures if each.name == measure)
 
 
 def has_windows(measure: str) -> bool:
-    """Tell whether a measure has a 7-day window by default."""
+    """Return whether a measure has a 7-day window by default."""
     return any(each.requests for row in CATALOG for each in row.measures if each.name == measure)
 
 
 def calls(
-    face: Callable[..., str], *, wrap: Callable[[str], str] = str, labels: str = "", names: Sequence[str] = ()
+    view: Callable[..., str], *, wrap: Callable[[str], str] = str, labels: str = "", names: Sequence[str] = ()
 ) -> list[Query]:
-    """Return a query for each endpoint: the sum of its calls in one of the faces of its measure.
+    """Return a query for each endpoint: the sum of its calls, as day gauge, window gauge or counter.
 
-    `wrap` is put around the selector; of `names`, if any are given, only those measures are asked.
+    `wrap` is applied to the selector; `names` limits the measures.
     """
     return [
-        Query(by(labels, wrap(face(measure, model=has(measure, "model")))), word)
-        for measure, word in CALLS
+        Query(by(labels, wrap(view(measure, model=has(measure, "model")))), legend)
+        for measure, legend in CALLS
         if not names or measure in names
     ]
 
 
 def calls_per_day() -> list[Query]:
     """Return a query for each endpoint: its calls on the day that begins at the evaluated midnight."""
-    return [Query(daily_usage("", measure, model=has(measure, "model")), word) for measure, word in CALLS]
+    return [Query(daily_usage("", measure, model=has(measure, "model")), legend) for measure, legend in CALLS]
 
 
 def read_age(resources: str) -> str:

@@ -1,30 +1,33 @@
-"""Exporter: is the data right and fresh, and what does getting it take."""
+"""Exporter: whether the data is correct and current, and what the exporter needs for it."""
 
 from typing import Final
 
-from grafana.dashboards import effort, variables
-from grafana.dashboards.board import Board, Row
-from grafana.dashboards.effort import BUILD, NOTHING, QUIET, RATES, own
-from grafana.dashboards.panels import figure, lines, sheet, states
-from grafana.dashboards.promql import by, growth, owned
-from grafana.dashboards.vocabulary import (
+from grafana.dashboards import annotations, internals, variables
+from grafana.dashboards.guide import getting_started
+from grafana.dashboards.internals import BUILD, NONE, NOTHING, RATES, own
+from grafana.dashboards.layout import Dashboard, Row
+from grafana.dashboards.model import (
     BAD_FROM_ONE,
     BAD_YES,
     COUNT,
     ENDPOINT,
     GOOD_YES,
     PLAIN,
+    RELOADED,
     SECONDS,
     UP,
     Column,
+    PanelText,
     Query,
-    Sheet,
     Size,
-    Words,
+    TableSpec,
 )
+from grafana.dashboards.panels import stat, state_timeline, table, timeseries
+from grafana.dashboards.promql import by, growth, owned
 
-_SILENT: Final = "not scraped"
-_NUMBER: Final = Size(4, 4)
+_NOT_SCRAPED: Final = "not scraped"
+_NUMBER: Final = Size(6, 3)
+_SKEW: Final = ((None, "green"), (10.0, "orange"), (60.0, "red"))
 _INTERVALS: Final = ((None, "green"), (3.0, "orange"), (10.0, "red"))
 
 
@@ -41,70 +44,92 @@ def _now() -> Row:
     return Row(
         "Now",
         [
-            figure(
-                Words(
+            stat(
+                PanelText(
                     "Up",
-                    "Whether the last poll of every enabled, supported endpoint with buckets succeeded; names and "
-                    "limits do not count.",
-                    _SILENT,
+                    "Whether the last poll of every enabled and supported usage and cost endpoint succeeded.",
+                    _NOT_SCRAPED,
                 ),
                 Query(f"min by (organization) ({own('up', resource=False)})", "{{organization}}"),
                 unit=PLAIN,
                 size=_NUMBER,
-                meanings=UP,
+                mappings=UP,
             ),
-            figure(
-                Words(
+            stat(
+                PanelText(
                     "Furthest behind",
-                    "Time since the last successful poll, in intervals of the endpoint that is furthest behind: up to "
-                    "1 is on time, more than 3 is late.",
+                    "Time since the last successful poll in poll intervals, of the endpoint that is furthest behind: "
+                    "up to 1 is on time, more than 3 is late.",
                     "not read yet",
                 ),
                 Query(behind, "{{organization}}"),
                 unit=COUNT,
                 size=_NUMBER,
-                steps=_INTERVALS,
+                thresholds=_INTERVALS,
                 decimals=1,
             ),
-            figure(
-                Words(
+            stat(
+                PanelText(
                     "Errors in range",
-                    "Requests to the Admin API that failed, retries that succeeded later included.",
-                    _SILENT,
+                    "Requests to the Admin API that failed, including those whose retry succeeded.",
+                    _NOT_SCRAPED,
                 ),
                 by("", growth(own("api_errors_total"))),
                 unit=COUNT,
                 size=_NUMBER,
-                steps=BAD_FROM_ONE,
+                thresholds=BAD_FROM_ONE,
                 decimals=0,
             ),
-            figure(
-                Words("Degraded endpoints", "Endpoints that are exported with something missing.", _SILENT),
+            stat(
+                PanelText("Degraded endpoints", "Endpoints that are exported incompletely.", _NOT_SCRAPED),
                 f"sum(max by (organization, resource) ({own('resource_degraded')})) or 0 * max({BUILD})",
                 unit=COUNT,
                 size=_NUMBER,
-                steps=BAD_FROM_ONE,
+                thresholds=BAD_FROM_ONE,
                 decimals=0,
             ),
-            figure(
-                Words("Paused for", "How much longer no request is sent, because OpenAI said so.", _SILENT),
+            stat(
+                PanelText("Paused for", "Time until requests resume, after OpenAI asked to wait.", _NOT_SCRAPED),
                 paused,
                 unit=SECONDS,
                 size=_NUMBER,
-                steps=((None, "green"), (1.0, "orange"), (300.0, "red")),
+                thresholds=((None, "green"), (1.0, "orange"), (300.0, "red")),
                 decimals=0,
             ),
-            figure(
-                Words(
-                    "State is written",
-                    "Whether the state file can be written. If not, counters stand still, and begin at 0 after a "
+            stat(
+                PanelText(
+                    "State writable",
+                    "Whether the state file can be written. If not, counters do not rise, and lose their values at a "
                     "restart.",
-                    _SILENT,
+                    _NOT_SCRAPED,
                 ),
                 "min(openai_exporter_state_writable)",
                 unit=PLAIN,
                 size=_NUMBER,
-                meanings=GOOD_YES,
+                mappings=GOOD_YES,
+            ),
+            stat(
+                PanelText(
+                    "Last reload",
+                    "Whether the last reload of settings, keys and web configuration succeeded.",
+                    _NOT_SCRAPED,
+                ),
+                "min(openai_exporter_config_last_reload_successful)",
+                unit=PLAIN,
+                size=_NUMBER,
+                mappings=RELOADED,
+            ),
+            stat(
+                PanelText(
+                    "Clock skew",
+                    "Seconds by which the exporter's clock differs from OpenAI's, of the organization where it differs "
+                    "most.",
+                    "not read yet",
+                ),
+                f"max(abs({own('clock_skew_seconds', resource=False)}))",
+                unit=SECONDS,
+                size=_NUMBER,
+                thresholds=_SKEW,
             ),
         ],
     )
@@ -115,22 +140,22 @@ def _freshness() -> Row:
     return Row(
         "Freshness",
         [
-            sheet(
-                Words(
+            table(
+                PanelText(
                     "Endpoints",
-                    "How each endpoint is doing. A change is a poll that brought any new figure: when it lags while "
-                    "polls succeed, OpenAI itself is late.",
+                    "A change is a poll that returned any new value: when changes stop while polls succeed, OpenAI is "
+                    "late.",
                     NOTHING,
                 ),
-                Sheet(
+                TableSpec(
                     {"resource": "Endpoint", "organization": "Organization"},
                     [
-                        Column("Up", f"min by ({labels}) ({own('resource_up')})", PLAIN, meanings=UP),
+                        Column("Up", f"min by ({labels}) ({own('resource_up')})", PLAIN, mappings=UP),
                         Column("Since last success", _age(own("last_success_timestamp_seconds")), SECONDS),
                         Column("Since last change", _age(own("last_change_timestamp_seconds")), SECONDS),
                         Column("Interval", f"max by ({labels}) ({own('poll_interval_seconds')})", SECONDS),
                         Column("Series", f"max by ({labels}) ({own('series')})", COUNT),
-                        Column("Folded into one", f"max by ({labels}) ({own('series_folded')})", COUNT, BAD_FROM_ONE),
+                        Column("Folded into other", f"max by ({labels}) ({own('series_folded')})", COUNT, BAD_FROM_ONE),
                         Column("Requests in range", by(labels, growth(own("api_requests_total"))), COUNT),
                         Column("Errors in range", by(labels, growth(own("api_errors_total"))), COUNT, BAD_FROM_ONE),
                     ],
@@ -138,18 +163,18 @@ def _freshness() -> Row:
                 ),
                 size=Size(24, 12),
             ),
-            lines(
-                Words(
-                    "Since the last success", "By endpoint: a saw that stays below its interval is on time.", NOTHING
+            timeseries(
+                PanelText(
+                    "Since the last success", "By endpoint. On time while it stays below the poll interval.", NOTHING
                 ),
                 Query(owned(_age(own("last_success_timestamp_seconds"))), ENDPOINT),
                 unit=SECONDS,
                 size=Size(12, 9),
             ),
-            lines(
-                Words(
+            timeseries(
+                PanelText(
                     "Since the last change",
-                    "By endpoint: how long OpenAI has reported nothing new. Nights and week-ends are seen here too.",
+                    "By endpoint: time since OpenAI reported anything new. It also rises while nothing is used.",
                     NOTHING,
                 ),
                 Query(owned(_age(own("last_change_timestamp_seconds"))), ENDPOINT),
@@ -160,61 +185,71 @@ def _freshness() -> Row:
     )
 
 
-def _trouble() -> Row:
+def _errors() -> Row:
     missing = f'(label_replace(vector(0), "resource", "{NOTHING}", "", "") unless on () max({BUILD}))'
     return Row(
-        "Trouble",
+        "Errors",
         [
-            lines(
-                Words("Errors by reason", "Failed requests to the Admin API per minute.", QUIET),
+            timeseries(
+                PanelText("Errors by reason", "Failed requests to the Admin API per minute.", NONE),
                 Query(by("reason", f"rate({own('api_errors_total')}[$__rate_interval])") + " * 60 > 0", "{{reason}}"),
                 unit=COUNT,
                 size=Size(12, 8),
                 interval=RATES,
             ),
-            sheet(
-                Words(
+            table(
+                PanelText(
                     "Degraded",
-                    "Endpoints that are exported with something missing, and why: `gap` is a span that was never read, "
-                    "`group_by_refused` a label that OpenAI would not give, `unsupported` an endpoint that this host "
+                    "Endpoints that are exported incompletely, and why: `gap` is a time span that was never read, "
+                    "`group_by_refused` a label that OpenAI refused, `unsupported` an endpoint that this host "
                     "does not have, `organization_changed` a key of another organization.",
-                    QUIET,
+                    NONE,
                 ),
-                Sheet(
+                TableSpec(
                     {"resource": "Endpoint", "reason": "Reason", "organization": "Organization"},
                     [
                         Column(
                             "Now",
                             f"max by (organization, resource, reason) ({own('resource_degraded')}) > 0",
                             PLAIN,
-                            meanings=BAD_YES,
+                            mappings=BAD_YES,
                         )
                     ],
                     sort="Endpoint",
                 ),
                 size=Size(12, 8),
             ),
-            states(
-                Words(
+            state_timeline(
+                PanelText(
                     "Up over time",
-                    "By endpoint: whether the last poll succeeded. Names and limits are endpoints here too.",
+                    "By endpoint, including those of names and limits: whether the last poll succeeded.",
                     NOTHING,
                 ),
                 Query(owned(f"min by (organization, resource) ({own('resource_up')}) or {missing}"), ENDPOINT),
                 size=Size(24, 10),
-                meanings=UP,
+                mappings=UP,
             ),
         ],
     )
 
 
-def board() -> Board:
+def dashboard() -> Dashboard:
     """Return the dashboard."""
-    return Board(
+    return Dashboard(
         "openai-exporter",
         "OpenAI / Exporter",
-        "Whether the figures are right and fresh, and what getting them takes.",
+        "Whether the data is correct and current, and what the exporter needs for it.",
         [variables.source(), variables.organization(), variables.resource()],
-        [_now(), _freshness(), _trouble(), effort.budget(), effort.exactness(), effort.process(), effort.admin_keys()],
+        [
+            getting_started(),
+            _now(),
+            _freshness(),
+            _errors(),
+            internals.budget(),
+            internals.exactness(),
+            internals.process(),
+            internals.credentials(),
+        ],
         since="now-6h",
+        annotations=[annotations.ALERTS, annotations.RESTARTS],
     )

@@ -1,20 +1,30 @@
-"""What is counted in other things than tokens: embeddings and moderations, images, audio, tools, stored bytes."""
+"""Usage beyond language models: embeddings and moderations, images, audio, tools, stored bytes."""
 
 from typing import Final
 
-from grafana.dashboards.board import Row
-from grafana.dashboards.links import PROJECT_OF_SERIES
-from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, sheet
-from grafana.dashboards.promql import by, by_project, daily_usage, named_daily, owned, usage, window_usage
-from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
-from grafana.dashboards.vocabulary import BYTES, COUNT, HOURS, PROJECT_NAME, Column, Query, Sheet, Size, Words
+from grafana.dashboards.layout import Row
+from grafana.dashboards.model import (
+    BYTES,
+    COUNT,
+    HOURS,
+    PROJECT_NAME,
+    PROJECT_OF_SERIES,
+    Column,
+    PanelText,
+    Query,
+    Size,
+    TableSpec,
+)
+from grafana.dashboards.panels import PanelBuilder, daily_bars, stat, table, timeseries
+from grafana.dashboards.promql import by, by_project, daily_usage, latest, named_daily, owned, usage, window_usage
+from grafana.dashboards.tokens import NOTHING, PER_DAY
 
 _NONE: Final = "none today"
 
 
 def _per_day(title: str, description: str, measure: str, label: str, size: Size) -> PanelBuilder:
     return daily_bars(
-        Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
+        PanelText(title, f"{description} {PER_DAY}", NOTHING),
         Query(daily_usage(label, measure), f"{{{{{label}}}}}"),
         unit=COUNT,
         size=size,
@@ -23,7 +33,7 @@ def _per_day(title: str, description: str, measure: str, label: str, size: Size)
 
 def _projects_per_day(title: str, description: str, measure: str, size: Size) -> PanelBuilder:
     return daily_bars(
-        Words(title, f"{description} {PER_DAY} {LATE}", NOTHING),
+        PanelText(title, f"{description} {PER_DAY}", NOTHING),
         Query(owned(named_daily(daily_usage("organization, project_id", measure, model=False))), PROJECT_NAME),
         unit=COUNT,
         size=size,
@@ -32,17 +42,17 @@ def _projects_per_day(title: str, description: str, measure: str, size: Size) ->
 
 
 def _today(title: str, size: Size, **measures: str) -> PanelBuilder:
-    """Return figures of today by the words that the measures are given under."""
-    return figure(
-        Words(title, f"The current UTC day so far. {LATE}", _NONE),
-        *(Query(by("", usage(measure)), word.replace("_", " ")) for word, measure in measures.items()),
+    """Return numbers of today; the names of the arguments are the legends of the measures."""
+    return stat(
+        PanelText(title, "The current UTC day so far.", _NONE),
+        *(Query(by("", usage(measure)), legend.replace("_", " ")) for legend, measure in measures.items()),
         unit=COUNT,
         size=size,
     )
 
 
 def embeddings_and_moderations() -> Row:
-    """Return the row of models that only read."""
+    """Return the row of embedding and moderation models."""
     size = Size(9, 8)
     return Row(
         "Embeddings and moderations",
@@ -53,7 +63,7 @@ def embeddings_and_moderations() -> Row:
                 input_tokens="embeddings_input_tokens",
                 requests="embeddings_requests",
             ),
-            _per_day("Tokens embedded per day", "By model.", "embeddings_input_tokens", "model", size),
+            _per_day("Embedding tokens per day", "By model.", "embeddings_input_tokens", "model", size),
             _per_day("Embedding requests per day", "By model.", "embeddings_requests", "model", size),
             _today(
                 "Moderations today",
@@ -61,7 +71,7 @@ def embeddings_and_moderations() -> Row:
                 input_tokens="moderations_input_tokens",
                 requests="moderations_requests",
             ),
-            _per_day("Tokens moderated per day", "By model.", "moderations_input_tokens", "model", size),
+            _per_day("Moderation tokens per day", "By model.", "moderations_input_tokens", "model", size),
             _per_day("Moderation requests per day", "By model.", "moderations_requests", "model", size),
         ],
         folded=True,
@@ -98,22 +108,22 @@ def audio() -> Row:
                 requests="audio_speeches_requests",
             ),
             _per_day(
-                "Characters spoken per day",
+                "Speech characters per day",
                 "Text turned into speech.",
                 "audio_speeches_characters",
                 "model",
                 Size(9, 8),
             ),
             _per_day("Speech requests per day", "By model.", "audio_speeches_requests", "model", Size(9, 8)),
-            figure(
-                Words("Transcribed", f"Hours of audio on the current UTC day so far. {LATE}", _NONE),
+            stat(
+                PanelText("Transcribed", "Hours of audio on the current UTC day so far.", _NONE),
                 f"{by('', usage('audio_transcriptions_seconds'))} / 3600",
                 unit=HOURS,
                 size=Size(3, 8),
             ),
             _today("Requests", Size(3, 8), requests="audio_transcriptions_requests"),
             daily_bars(
-                Words("Audio transcribed per day", f"Hours of audio, by model. {PER_DAY} {LATE}", NOTHING),
+                PanelText("Audio transcribed per day", f"Hours of audio, by model. {PER_DAY}", NOTHING),
                 Query(f"({daily_usage('model', 'audio_transcriptions_seconds')}) / 3600", "{{model}}"),
                 unit=HOURS,
                 size=Size(9, 8),
@@ -147,9 +157,9 @@ def tools() -> Row:
                 "model",
                 Size(9, 8),
             ),
-            sheet(
-                Words("Models that searched the web", f"Requests of 7 days by model. {LATE}", NOTHING),
-                Sheet(
+            table(
+                PanelText("Models that searched the web", "Requests of 7 days by model.", NOTHING),
+                TableSpec(
                     {"model": "Model"},
                     [Column("Last 7 days", by("model", window_usage("web_search_calls_model_requests")), COUNT)],
                     sort="Last 7 days",
@@ -160,13 +170,13 @@ def tools() -> Row:
             _projects_per_day(
                 "Code interpreter sessions per day", "By project.", "code_interpreter_sessions", Size(9, 8)
             ),
-            lines(
-                Words(
+            timeseries(
+                PanelText(
                     "Stored in vector stores",
-                    "Bytes by project, as of the newest day that OpenAI reports: a level, not a sum over days.",
+                    "Bytes by project, as of the most recent day that OpenAI reports: a level, not a sum over days.",
                     NOTHING,
                 ),
-                Query(owned(by_project(usage("vector_stores_usage_bytes", model=False))), PROJECT_NAME),
+                Query(owned(by_project(latest(usage("vector_stores_usage_bytes", model=False)))), PROJECT_NAME),
                 unit=BYTES,
                 size=Size(24, 8),
                 interval="1h",

@@ -1,12 +1,30 @@
-"""Project: one project in depth, where the other dashboards' links lead."""
+"""Project: one project in detail, the target of the other dashboards' links."""
 
 from typing import Final
 
-from grafana.dashboards import amounts, project_limits, tokens, variables
-from grafana.dashboards.amounts import NO_BUDGET, PROJECTION, amount
-from grafana.dashboards.board import Board, Row
+from grafana.dashboards import annotations, money, project_limits, tokens, variables
 from grafana.dashboards.endpoints import calls
-from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking, sheet
+from grafana.dashboards.guide import getting_started
+from grafana.dashboards.layout import Dashboard, Row
+from grafana.dashboards.model import (
+    BYTES,
+    COUNT,
+    DOLLARS,
+    DOLLARS_SCALED,
+    OF_BUDGET,
+    PLAIN,
+    PROJECT_NAME,
+    SHARE,
+    YES,
+    Column,
+    PanelText,
+    Query,
+    SeriesStyle,
+    Size,
+    TableSpec,
+)
+from grafana.dashboards.money import NO_BUDGET, PROJECTION, amount
+from grafana.dashboards.panels import PanelBuilder, bar_gauge, daily_bars, stat, table, timeseries
 from grafana.dashboards.project_limits import LABELS
 from grafana.dashboards.promql import (
     ORGANIZATION,
@@ -16,6 +34,7 @@ from grafana.dashboards.promql import (
     costs,
     daily_costs,
     daily_usage,
+    latest,
     named,
     owned,
     projected_costs,
@@ -25,26 +44,12 @@ from grafana.dashboards.promql import (
     window_costs,
     with_model,
 )
-from grafana.dashboards.tokens import LATE, NOTHING, PER_DAY
-from grafana.dashboards.vocabulary import (
-    BYTES,
-    COUNT,
-    DOLLARS,
-    OF_BUDGET,
-    PLAIN,
-    PROJECT_NAME,
-    SHARE,
-    YES,
-    Column,
-    Query,
-    Sheet,
-    Size,
-    Style,
-    Words,
-)
+from grafana.dashboards.tokens import NOTHING, PER_DAY
 
 _BUDGET: Final = select("openai_project_budget_usd", ORGANIZATION, PROJECT)
 _LIMIT: Final = select("openai_project_spend_limit_usd", ORGANIZATION, PROJECT)
+_RUNWAY: Final = select("openai_project_budget_runway_days", ORGANIZATION, PROJECT)
+_MONTH: Final = select("openai_window_cost_usd", ORGANIZATION, PROJECT, 'window="month"')
 _ENFORCING: Final = select("openai_project_spend_limit_enforcing", ORGANIZATION, PROJECT)
 _ALERT: Final = select("openai_project_spend_alert_threshold_usd", ORGANIZATION, PROJECT)
 
@@ -53,14 +58,14 @@ def _all_models(metric: str, *matchers: str) -> str:
     return by(LABELS, select(metric, ORGANIZATION, PROJECT, *matchers))
 
 
-def _share_of(title: str, description: str, bound: str, nothing: str) -> PanelBuilder:
+def _share_of(title: str, description: str, bound: str, no_value: str) -> PanelBuilder:
     month = _all_models("openai_window_cost_usd", 'window="month"')
-    return figure(
-        Words(title, f"{description} All models, whichever are chosen. {amounts.LATE}", nothing),
-        Query(owned(named(f"({amounts.against(month, bound, LABELS)})")), PROJECT_NAME),
+    return stat(
+        PanelText(title, f"{description} Covers all models.", no_value),
+        Query(owned(named(f"({money.ratio(month, bound, LABELS)})")), PROJECT_NAME),
         unit=SHARE,
-        size=Size(6, 3),
-        steps=OF_BUDGET,
+        size=Size(4, 3) if title == "Budget used" else Size(5, 3),
+        thresholds=OF_BUDGET,
         decimals=0,
     )
 
@@ -70,14 +75,14 @@ def _now() -> Row:
     return Row(
         "Now",
         [
-            sheet(
-                Words(
-                    "Chosen projects",
-                    "Name, id and status as OpenAI lists them: `active`, `archived`, or `deleted` when the list has "
-                    "the project no more. Read every quarter of an hour.",
+            table(
+                PanelText(
+                    "Selected projects",
+                    "Name, id and status as OpenAI lists them: `active`, `archived`, or `deleted` when it is no longer "
+                    "listed. Read every 15 minutes.",
                     "no project is known yet",
                 ),
-                Sheet(
+                TableSpec(
                     {
                         "project_name": "Project",
                         "project_id": "Id",
@@ -86,26 +91,37 @@ def _now() -> Row:
                     },
                     [Column("Known", f"max by ({LABELS}, project_name, status) ({info})", PLAIN)],
                     sort="Project",
-                    dropped=["Value"],
+                    dropped=["Known"],
                 ),
                 size=Size(24, 4),
             ),
-            amount("Today", "Costs of the current UTC day so far.", by("", costs())),
-            amount("Yesterday", "Costs of the last whole UTC day.", by("", window_costs("yesterday"))),
-            amount("Last 7 days", "Costs of seven UTC days, today so far included.", by("", window_costs("7d"))),
+            amount("Today, reported", "Costs of the current UTC day that OpenAI has reported.", by("", costs())),
             amount(
-                "Change against last week",
-                "Last 7 days less the 7 days before, as they stood a week ago at the same hour: needs a week of "
-                "history in Prometheus.",
-                by("", amounts.change(LABELS)),
-                nothing="needs a week",
+                "Today, estimated",
+                "Reported costs, plus usage that is not billed yet at the price last paid.",
+                money.estimated_costs(""),
+                no_value=money.NO_ESTIMATE,
             ),
-            amount("This month", "Costs of the UTC month to date.", by("", window_costs("month"))),
-            amount("Projected month", PROJECTION, projected_costs()),
-            _share_of("Of the budget", "Month to date as a share of the configured budget.", _BUDGET, NO_BUDGET),
+            amount("Yesterday", "Costs of the last full UTC day.", by("", window_costs("yesterday"))),
+            amount("Last 7 days", "Costs of seven UTC days, including today.", by("", window_costs("7d"))),
+            stat(
+                PanelText(
+                    "Change since last week",
+                    "Last 7 days less the 7 days before, at the same hour of the same weekday: needs a week of history "
+                    "in Prometheus.",
+                    "needs a week",
+                ),
+                by("", money.change(LABELS)),
+                unit=DOLLARS_SCALED,
+                size=Size(5, 3),
+                decimals=2,
+            ),
+            amount("Month to date", "Costs of the current UTC month.", by("", window_costs("month")), size=Size(5, 3)),
+            amount("Projected month", PROJECTION, projected_costs(), size=Size(5, 3)),
+            _share_of("Budget used", "Month to date as a share of the configured budget.", _BUDGET, NO_BUDGET),
             _share_of(
-                "Of OpenAI's limit",
-                "Month to date as a share of the project's spend limit at OpenAI, which is read if a setting says so.",
+                "OpenAI limit used",
+                "Month to date as a share of the project's spend limit at OpenAI (limits.projects).",
                 _LIMIT,
                 "none known",
             ),
@@ -120,39 +136,41 @@ def _costs() -> Row:
         "Costs",
         [
             daily_bars(
-                Words("Spend per day", f"Costs of each UTC day as last reported, by model. {amounts.LATE}", NOTHING),
+                PanelText("Spend per day", "Costs of each UTC day as last reported, by model.", NOTHING),
                 Query(daily_costs("model", model=True), "{{model}}"),
-                unit=DOLLARS,
+                unit=DOLLARS_SCALED,
                 size=Size(14, 9),
             ),
-            lines(
-                Words(
-                    "Month to date and its bounds",
+            timeseries(
+                PanelText(
+                    "Month to date, budget and limits",
                     "Month to date, the configured budget, the limit and the alert thresholds that are set at OpenAI. "
-                    f"All models, whichever are chosen. {amounts.LATE}",
+                    "Covers all models.",
                     NOTHING,
                 ),
                 Query(
-                    owned(named(_all_models("openai_window_cost_usd", 'window="month"'))),
+                    owned(named(by(LABELS, latest(_MONTH)))),
                     f"{PROJECT_NAME}: month to date",
                 ),
-                Query(owned(named(f"max by ({LABELS}) ({_BUDGET})")), f"{PROJECT_NAME}: budget"),
-                Query(owned(named(f"max by ({LABELS}) ({_LIMIT})")), f"{PROJECT_NAME}: limit at OpenAI"),
-                Query(owned(named(f"max by ({LABELS}, alert_id) ({_ALERT})")), f"{PROJECT_NAME}: alert at OpenAI"),
-                unit=DOLLARS,
+                Query(owned(named(f"max by ({LABELS}) ({latest(_BUDGET)})")), f"{PROJECT_NAME}: budget"),
+                Query(owned(named(f"max by ({LABELS}) ({latest(_LIMIT)})")), f"{PROJECT_NAME}: limit at OpenAI"),
+                Query(
+                    owned(named(f"max by ({LABELS}, alert_id) ({latest(_ALERT)})")), f"{PROJECT_NAME}: alert at OpenAI"
+                ),
+                unit=DOLLARS_SCALED,
                 size=Size(10, 9),
                 interval="1h",
-                styles={1: Style("orange"), 2: Style("red"), 3: Style("yellow")},
+                styles={1: SeriesStyle("orange"), 2: SeriesStyle("red"), 3: SeriesStyle("yellow")},
             ),
-            sheet(
-                Words("Line items", f"What the money went for. {amounts.LATE}", NOTHING),
-                Sheet(
+            table(
+                PanelText("Line items", "Costs by line item of the bill.", NOTHING),
+                TableSpec(
                     {"line_item": "Line item", "project_name": "Project", "organization": "Organization"},
                     [
                         Column("Last 7 days", named(week), DOLLARS),
                         Column("Today", named(by(labels, costs())), DOLLARS),
-                        Column("Week before", named(before), DOLLARS),
-                        Column("Change", named(f"({week} - {before})"), DOLLARS),
+                        Column("Previous week", named(before), DOLLARS),
+                        Column("Change", named(f"({week} - {before})"), DOLLARS_SCALED),
                         Column("Month to date", named(by(labels, window_costs("month"))), DOLLARS),
                     ],
                     sort="Last 7 days",
@@ -160,24 +178,25 @@ def _costs() -> Row:
                 ),
                 size=Size(16, 10),
             ),
-            ranking(
-                Words("Models, last 7 days", f"Costs by model, read from the line items. {amounts.LATE}", NOTHING),
+            bar_gauge(
+                PanelText("Models, last 7 days", "Costs by model, read from the line items.", NOTHING),
                 Query(f"topk(15, {by('model', with_model(window_costs('7d')))})", "{{model}}"),
                 unit=DOLLARS,
                 size=Size(8, 10),
             ),
-            sheet(
-                Words(
+            table(
+                PanelText(
                     "Budget and limits",
-                    "What is configured, and what is set at OpenAI. A limit that is enforced stops requests.",
+                    "Configured budgets, and limits set at OpenAI. An enforced limit blocks requests.",
                     NO_BUDGET,
                 ),
-                Sheet(
+                TableSpec(
                     {"project_name": "Project", "organization": "Organization"},
                     [
                         Column("Budget", named(f"max by ({LABELS}) ({_BUDGET})"), DOLLARS),
-                        Column("OpenAI's limit", named(f"max by ({LABELS}) ({_LIMIT})"), DOLLARS),
-                        Column("Limit is enforced", named(f"max by ({LABELS}) ({_ENFORCING})"), PLAIN, meanings=YES),
+                        Column("Budget left, days", named(f"max by ({LABELS}) ({_RUNWAY})"), PLAIN),
+                        Column("OpenAI limit", named(f"max by ({LABELS}) ({_LIMIT})"), DOLLARS),
+                        Column("Limit enforced", named(f"max by ({LABELS}) ({_ENFORCING})"), PLAIN, mappings=YES),
                         Column("First alert at", named(f"min by ({LABELS}) ({_ALERT})"), DOLLARS),
                     ],
                     sort="Budget",
@@ -193,15 +212,15 @@ def _usage() -> Row:
     return Row(
         "Usage",
         [
-            lines(
-                Words("Requests per minute", f"By endpoint, as they were reported. {LATE}", NOTHING),
+            timeseries(
+                PanelText("Requests per minute", "By endpoint, when it was reported.", NOTHING),
                 *calls(accrued, wrap=rate_per_minute),
                 unit=COUNT,
                 size=Size(12, 9),
                 interval="5m",
             ),
             daily_bars(
-                Words("Requests per day by model", f"To language models. {PER_DAY} {LATE}", NOTHING),
+                PanelText("Requests per day by model", f"To language models. {PER_DAY}", NOTHING),
                 Query(daily_usage("model", "completions_requests"), "{{model}}"),
                 unit=COUNT,
                 size=Size(12, 9),
@@ -209,19 +228,19 @@ def _usage() -> Row:
             tokens.per_minute("completions", "language models", Size(12, 9)),
             tokens.per_day("completions", "language models", Size(12, 9)),
             tokens.by_model("completions", "range", "Models in this time range", Size(24, 8)),
-            ranking(
-                Words("Today by endpoint", f"Calls on the current UTC day so far. {LATE}", NOTHING),
+            bar_gauge(
+                PanelText("Today by endpoint", "Calls on the current UTC day so far.", NOTHING),
                 *calls(usage),
                 unit=COUNT,
                 size=Size(12, 8),
             ),
-            lines(
-                Words(
+            timeseries(
+                PanelText(
                     "Stored in vector stores",
-                    "Bytes as of the newest day that OpenAI reports: a level, not a sum over days.",
+                    "Bytes as of the most recent day that OpenAI reports: a level, not a sum over days.",
                     NOTHING,
                 ),
-                Query(owned(named(by(LABELS, usage("vector_stores_usage_bytes", model=False)))), PROJECT_NAME),
+                Query(owned(named(by(LABELS, latest(usage("vector_stores_usage_bytes", model=False))))), PROJECT_NAME),
                 unit=BYTES,
                 size=Size(12, 8),
                 interval="1h",
@@ -230,12 +249,13 @@ def _usage() -> Row:
     )
 
 
-def board() -> Board:
+def dashboard() -> Dashboard:
     """Return the dashboard."""
-    return Board(
+    return Dashboard(
         "openai-project",
         "OpenAI / Project",
-        f"One project, or a few, in depth. {amounts.MIDNIGHT} {amounts.LATE}",
+        "One project, or a few, in detail.",
         [variables.source(), variables.organization(), variables.project(), variables.model_of_usage()],
-        [_now(), _costs(), _usage(), project_limits.rate_limits(), project_limits.keys()],
+        [getting_started(), _now(), _costs(), _usage(), project_limits.rate_limits(), project_limits.keys()],
+        annotations=[annotations.ALERTS, annotations.RESTARTS, annotations.new_line_items()],
     )

@@ -1,4 +1,4 @@
-"""The queries' building blocks: selectors by the dashboard's variables, names for ids, totals of counters, days."""
+"""The building blocks of queries: selectors by the dashboard's variables, names, growth of counters, days."""
 
 from typing import Final
 
@@ -10,8 +10,8 @@ LINE_ITEM: Final = 'line_item=~"(.+ [|] )?$model([ ,].*)?"'
 """The line items that name the chosen models: `gpt-x, input`, `batch | gpt-x, output`, `gpt-x audio, input`."""
 
 _MODEL_OF_LINE_ITEM: Final = "(?:.+ [|] )?([^ ,]+)[^,]*, .+"
-_PLACES: Final = "without (instance, pod)"
-"""Labels that change when the exporter moves: over a span of time one series becomes several that are the same."""
+_TARGET: Final = "without (instance, pod)"
+"""Labels that change when the exporter moves: over a time range one series becomes several."""
 
 
 def select(metric: str, *matchers: str) -> str:
@@ -59,23 +59,42 @@ def by(labels: str, expression: str) -> str:
     return f"sum by ({labels}) ({expression})" if labels else f"sum ({expression})"
 
 
+def project_names(info: str = "openai_project_info") -> str:
+    """Return 1 for every project by `organization`, `project_id` and `project_name`.
+
+    Where an organization has several projects of one name, the last characters of the id are part of the name.
+    """
+    labels, name = "organization, project_id, project_name", "organization, project_name"
+    shared = f"count by ({name}) (group by ({labels}) ({info})) > 1"
+    ambiguous = f'label_replace({info} and on ({name}) {shared}, "short_id", "$1", "project_id", ".*(.{{4}})")'
+    distinct = f'label_join({ambiguous}, "project_name", " …", "project_name", "short_id")'
+    return f"(group by ({labels}) ({distinct}) or on (organization, project_id) group by ({labels}) ({info}))"
+
+
 def named(expression: str) -> str:
-    """Give what has `organization` and `project_id` the project's name: the documented join."""
-    return (
-        f"{expression} * on (organization, project_id) group_left (project_name) "
-        "max by (organization, project_id, project_name) (openai_project_info)"
-    )
+    """Add the project's name to what has `organization` and `project_id`: the documented join."""
+    return f"{expression} * on (organization, project_id) group_left (project_name) {project_names()}"
+
+
+def with_column(expression: str, label: str, name: str) -> str:
+    """Add a label that names the column of a table."""
+    return f'label_replace({expression}, "{label}", "{name}", "", "")'
+
+
+def latest(selector: str) -> str:
+    """Return the last value of the step that begins at the evaluated time.
+
+    A step may be an hour: its first value would leave a chart empty for the first hour of a new Prometheus.
+    """
+    return f"max {_TARGET} (last_over_time({selector}[$__interval] offset -$__interval))"
 
 
 def named_daily(expression: str) -> str:
-    """Give the projects of a daily chart their names of today: a day may be older than a name, or than all names.
+    """Add today's names to the projects of a daily chart: a day may be older than a name, or than all names.
 
-    Of a project that was renamed today one name is taken; of one that is gone the name that it had.
+    A project that was renamed today gets one of its names; one that is gone the name that it had.
     """
-    now, then = (
-        f"max by (organization, project_id, project_name) (last_over_time(openai_project_info[2d]{at} offset -2d))"
-        for at in (" @ end()", "")
-    )
+    now, then = (project_names(f"last_over_time(openai_project_info[2d]{at} offset -2d)") for at in (" @ end()", ""))
     names = f"{now} or on (organization, project_id) {then}"
     return (
         f"({expression}) * on (organization, project_id) group_left (project_name) "
@@ -84,9 +103,9 @@ def named_daily(expression: str) -> str:
 
 
 def owned(expression: str) -> str:
-    """Give projects, or endpoints, the label `owner` for legends: of which organization they are, if there are several.
+    """Add the label `owner` to projects or endpoints: the organization, for legends.
 
-    The sole organization is called `default` unless the settings name it, and is not worth a word.
+    A sole organization is called `default` unless the settings name it, and is left out.
     """
     owner = f'label_replace({expression}, "owner", " · $1", "organization", "(.+)")'
     return f'label_replace({owner}, "owner", "", "organization", "default")'
@@ -98,7 +117,7 @@ def by_project(expression: str) -> str:
 
 
 def with_model(expression: str) -> str:
-    """Give costs the label `model`, read from the line item's name; tools and storage become `no model`."""
+    """Add the label `model` to costs, from the line item's text; tools and storage become `no model`."""
     blank = f'label_replace({expression}, "model", "no model", "model", "")'
     return f'label_replace({blank}, "model", "$1", "line_item", "{_MODEL_OF_LINE_ITEM}")'
 
@@ -106,9 +125,9 @@ def with_model(expression: str) -> str:
 def growth(counter: str) -> str:
     """Return by how much each counter grew over the dashboard's time range.
 
-    It is the counter's last value less the one that the range began with, or less the first that a series born inside
-    it had (which is 0). Nothing is extrapolated. Where the exporter lost its state the counter began anew, and only
-    `increase()` adds up the pieces.
+    It is the counter's last value less its value at the start of the range, or less the first value (0) of a series
+    that starts inside it. Nothing is extrapolated. Only where the counter was reset, because the exporter lost its
+    state, `increase()` is used instead.
     """
     return _growth(f"{counter}[$__range]", f"{counter} offset $__range")
 
@@ -126,10 +145,10 @@ def rate_per_minute(counter: str) -> str:
 def daily_costs(labels: str, *, model: bool = False) -> str:
     """Return by labels the costs of the day that begins at the evaluated midnight, as last reported.
 
-    The day after tells the whole day as `yesterday`, with what came late; until then there is today so far. Backfilled
+    The day after, `yesterday` is the whole day with what was reported late; before, there is today so far. Backfilled
     history has a sample of the day at its midnight.
     """
-    whole = f"max {_PLACES} (last_over_time({window_costs('yesterday')}[23h45m] offset -47h50m))"
+    whole = f"max {_TARGET} (last_over_time({window_costs('yesterday')}[23h45m] offset -47h50m))"
     parts = (whole, _last_of_day(costs()))
     return " or ".join(by(labels, with_model(part) if model else part) for part in parts)
 
@@ -137,16 +156,16 @@ def daily_costs(labels: str, *, model: bool = False) -> str:
 def daily_usage(labels: str, measure: str, *, model: bool = True) -> str:
     """Return by labels the usage that was reported on the day that begins at the evaluated midnight.
 
-    Days before the counters have their last gauge, if history was backfilled.
+    Days before the first counter have the last value of the gauge, if history was backfilled.
     """
     reported = by(labels, daily_growth(accrued(measure, model=model)))
     return f"{reported} or {by(labels, _last_of_day(usage(measure, model=model)))}"
 
 
 def projected_costs(labels: str = "") -> str:
-    """Return the month's costs at its end: to date, and for each day that is left the mean of the last six whole days.
+    """Return the month's costs at its end: to date, plus the mean of the last six full days for each remaining day.
 
-    The rest of today counts as the fraction of a day that it is.
+    The rest of today counts as a fraction of a day.
     """
     month, week, today = (by(labels, part) for part in (window_costs("month"), window_costs("7d"), costs()))
     return f"{month} + clamp_min({week} - {today}, 0) / 6 * {DAYS_LEFT}"
@@ -162,7 +181,7 @@ def _usage(metric: str, matchers: tuple[str, ...], *, model: bool) -> str:
 
 def _last_of_day(gauge: str) -> str:
     """Return the last value on the day that begins at the evaluated midnight, that midnight included."""
-    return f"max {_PLACES} (last_over_time({gauge}[23h55m1s] offset -23h55m))"
+    return f"max {_TARGET} (last_over_time({gauge}[23h55m1s] offset -23h55m))"
 
 
 def _growth(span: str, before: str) -> str:

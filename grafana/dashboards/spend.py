@@ -2,49 +2,54 @@
 
 from typing import Final
 
-from grafana.dashboards import breakdown, variables
-from grafana.dashboards.amounts import (
+from grafana.dashboards import annotations, spend_breakdown, variables
+from grafana.dashboards.endpoints import read_age
+from grafana.dashboards.guide import getting_started
+from grafana.dashboards.layout import Dashboard, Row
+from grafana.dashboards.model import (
+    DOLLARS,
+    DOLLARS_SCALED,
+    OF_BUDGET,
+    PLAIN,
+    PROJECT_NAME,
+    PROJECT_OF_SERIES,
+    SECONDS,
+    SHARE,
+    YES,
+    Column,
+    PanelText,
+    Query,
+    SeriesStyle,
+    Size,
+    TableSpec,
+)
+from grafana.dashboards.money import (
     FRESH,
-    LATE,
-    MIDNIGHT,
+    MODEL_FROM_LINE_ITEM,
     NO_BUDGET,
     NO_COSTS,
+    NO_ESTIMATE,
     PROJECTION,
     WHOLE,
-    against,
     amount,
+    estimated_costs,
     organization_costs,
+    organization_costs_over_time,
     organization_projection,
+    ratio,
 )
-from grafana.dashboards.board import Board, Row
-from grafana.dashboards.endpoints import read_age
-from grafana.dashboards.links import PROJECT_OF_SERIES
-from grafana.dashboards.panels import daily_bars, figure, lines, sheet
+from grafana.dashboards.panels import daily_bars, stat, table, timeseries
 from grafana.dashboards.promql import (
     ORGANIZATION,
     by,
     costs,
     daily_costs,
+    latest,
     named_daily,
     owned,
     projected_costs,
     select,
     window_costs,
-)
-from grafana.dashboards.vocabulary import (
-    DOLLARS,
-    OF_BUDGET,
-    PLAIN,
-    PROJECT_NAME,
-    SECONDS,
-    SHARE,
-    YES,
-    Column,
-    Query,
-    Sheet,
-    Size,
-    Style,
-    Words,
 )
 
 _NO_LIMIT: Final = "no limit set"
@@ -52,81 +57,93 @@ _BUDGET: Final = select("openai_organization_budget_usd", ORGANIZATION)
 _LIMIT: Final = select("openai_organization_spend_limit_usd", ORGANIZATION)
 _ALERT: Final = select("openai_organization_spend_alert_threshold_usd", ORGANIZATION)
 _ENFORCING: Final = select("openai_organization_spend_limit_enforcing", ORGANIZATION)
+_RUNWAY: Final = select("openai_organization_budget_runway_days", ORGANIZATION)
 
 
 def _now() -> Row:
+    wide, narrow = Size(6, 3), Size(5, 3)
     return Row(
         "Now",
         [
-            amount("Today", "Costs of the current UTC day so far.", by("", costs())),
-            amount("Yesterday", "Costs of the last whole UTC day.", by("", window_costs("yesterday"))),
-            amount("Last 7 days", "Costs of seven UTC days, today so far included.", by("", window_costs("7d"))),
-            amount("This month", "Costs of the UTC month to date.", by("", window_costs("month"))),
-            amount("Projected month", PROJECTION, projected_costs()),
-            figure(
-                Words("Of the budget", f"Month to date as a share of the configured budget. {WHOLE} {LATE}", NO_BUDGET),
-                Query(against(organization_costs("month"), _BUDGET), "{{organization}}"),
+            amount("Today, reported", "Costs of the current UTC day that OpenAI has reported.", by("", costs())),
+            amount(
+                "Today, estimated",
+                "Reported costs, plus usage that is not billed yet at the price last paid. An estimate: see the row "
+                "Estimate.",
+                estimated_costs(""),
+                no_value=NO_ESTIMATE,
+            ),
+            amount("Yesterday", "Costs of the last full UTC day.", by("", window_costs("yesterday"))),
+            amount("Last 7 days", "Costs of seven UTC days, including today.", by("", window_costs("7d")), size=wide),
+            amount("Month to date", "Costs of the current UTC month.", by("", window_costs("month")), size=narrow),
+            amount("Projected month", PROJECTION, projected_costs(), size=narrow),
+            stat(
+                PanelText("Budget used", f"Month to date as a share of the configured budget. {WHOLE}", NO_BUDGET),
+                Query(ratio(organization_costs("month"), _BUDGET), "{{organization}}"),
                 unit=SHARE,
-                size=Size(6, 3),
-                steps=OF_BUDGET,
+                size=narrow,
+                thresholds=OF_BUDGET,
                 decimals=0,
             ),
-            figure(
-                Words(
-                    "Of OpenAI's limit",
-                    f"Month to date as a share of the spend limit that is set at OpenAI. {WHOLE} {LATE}",
+            stat(
+                PanelText(
+                    "OpenAI limit used",
+                    f"Month to date as a share of the spend limit at OpenAI. {WHOLE}",
                     _NO_LIMIT,
                 ),
-                Query(against(organization_costs("month"), _LIMIT), "{{organization}}"),
+                Query(ratio(organization_costs("month"), _LIMIT), "{{organization}}"),
                 unit=SHARE,
-                size=Size(6, 3),
-                steps=OF_BUDGET,
+                size=narrow,
+                thresholds=OF_BUDGET,
                 decimals=0,
             ),
-            figure(
-                Words(
-                    "Costs were read",
-                    "Time since costs were last read from OpenAI, of the organization where it is longest. "
-                    "What was read may itself be hours behind.",
+            stat(
+                PanelText(
+                    "Last cost update",
+                    "Time since the exporter last read costs, of the organization where it is longest.",
                     "not read yet",
                 ),
                 read_age("costs"),
                 unit=SECONDS,
-                size=Size(6, 3),
-                steps=FRESH,
+                size=Size(4, 3),
+                thresholds=FRESH,
             ),
         ],
     )
 
 
 def _over_time() -> Row:
-    month = organization_costs("month")
     return Row(
         "Over time",
         [
             daily_bars(
-                Words("Spend per day", f"Costs of each UTC day as last reported, by project. {LATE}", NO_COSTS),
+                PanelText("Spend per day", "Costs of each UTC day as last reported, by project.", NO_COSTS),
                 Query(owned(named_daily(daily_costs("organization, project_id"))), PROJECT_NAME),
-                unit=DOLLARS,
+                unit=DOLLARS_SCALED,
                 size=Size(16, 10),
                 links=[PROJECT_OF_SERIES],
             ),
-            lines(
-                Words(
-                    "Month to date and its bounds",
+            timeseries(
+                PanelText(
+                    "Month to date, budget and limits",
                     "Month to date, the configured budget, OpenAI's limit, and the thresholds of OpenAI's alerts. "
-                    f"{WHOLE} {MIDNIGHT} {LATE}",
+                    f"{WHOLE}",
                     NO_COSTS,
                 ),
-                Query(month, "{{organization}}: month to date"),
-                Query(f"max by (organization) ({_BUDGET})", "{{organization}}: budget"),
-                Query(f"max by (organization) ({_LIMIT})", "{{organization}}: limit at OpenAI"),
-                Query(f"max by (organization, alert_id) ({_ALERT})", "{{organization}}: alert at OpenAI"),
-                Query(organization_costs("previous_month"), "{{organization}}: month before"),
-                unit=DOLLARS,
+                Query(organization_costs_over_time("month"), "{{organization}}: month to date"),
+                Query(f"max by (organization) ({latest(_BUDGET)})", "{{organization}}: budget"),
+                Query(f"max by (organization) ({latest(_LIMIT)})", "{{organization}}: limit at OpenAI"),
+                Query(f"max by (organization, alert_id) ({latest(_ALERT)})", "{{organization}}: alert at OpenAI"),
+                Query(organization_costs_over_time("previous_month"), "{{organization}}: previous month"),
+                unit=DOLLARS_SCALED,
                 size=Size(8, 10),
                 interval="1h",
-                styles={1: Style("orange"), 2: Style("red"), 3: Style("yellow"), 4: Style("text")},
+                styles={
+                    1: SeriesStyle("orange"),
+                    2: SeriesStyle("red"),
+                    3: SeriesStyle("yellow"),
+                    4: SeriesStyle("text"),
+                },
             ),
         ],
     )
@@ -137,23 +154,20 @@ def _organizations() -> Row:
     return Row(
         "Organizations",
         [
-            sheet(
-                Words(
-                    "Organizations, budgets and limits",
-                    f"Each organization's month against its bounds. {PROJECTION} {WHOLE} {LATE}",
-                    NO_COSTS,
-                ),
-                Sheet(
+            table(
+                PanelText("Organizations, budgets and limits", f"{PROJECTION} {WHOLE}", NO_COSTS),
+                TableSpec(
                     {"organization": "Organization"},
                     [
                         Column("Month to date", month, DOLLARS),
-                        Column("Month before", organization_costs("previous_month"), DOLLARS),
-                        Column("Projected", projected, DOLLARS),
+                        Column("Previous month", organization_costs("previous_month"), DOLLARS),
+                        Column("Projected month", projected, DOLLARS),
                         Column("Budget", f"max by (organization) ({_BUDGET})", DOLLARS),
-                        Column("Projected of budget", against(projected, _BUDGET), SHARE, OF_BUDGET),
-                        Column("OpenAI's limit", f"max by (organization) ({_LIMIT})", DOLLARS),
-                        Column("Projected of limit", against(projected, _LIMIT), SHARE, OF_BUDGET),
-                        Column("Limit is enforced", f"max by (organization) ({_ENFORCING})", PLAIN, meanings=YES),
+                        Column("Budget, projected", ratio(projected, _BUDGET), SHARE, OF_BUDGET),
+                        Column("Budget left, days", f"max by (organization) ({_RUNWAY})", PLAIN),
+                        Column("OpenAI limit", f"max by (organization) ({_LIMIT})", DOLLARS),
+                        Column("Limit, projected", ratio(projected, _LIMIT), SHARE, OF_BUDGET),
+                        Column("Limit enforced", f"max by (organization) ({_ENFORCING})", PLAIN, mappings=YES),
                         Column("First alert at", f"min by (organization) ({_ALERT})", DOLLARS),
                     ],
                     sort="Month to date",
@@ -164,21 +178,27 @@ def _organizations() -> Row:
     )
 
 
-def board() -> Board:
+def dashboard() -> Dashboard:
     """Return the dashboard."""
-    return Board(
+    return Dashboard(
         "openai-spend",
         "OpenAI / Spend",
-        f"What OpenAI costs, on what, and against which budget. {MIDNIGHT} {LATE}",
+        "What OpenAI costs, on what, and against which budget.",
         [variables.source(), variables.organization(), variables.project(), variables.model_of_costs()],
         [
+            getting_started(
+                MODEL_FROM_LINE_ITEM,
+                "Amounts in full, as `$1234.56`, compare with an invoice; axes and differences are rounded.",
+            ),
             _now(),
             _over_time(),
             _organizations(),
-            breakdown.where_it_goes(),
-            breakdown.movers(),
-            breakdown.unit_costs(),
-            breakdown.reported(),
-            breakdown.other_money(),
+            spend_breakdown.where_it_goes(),
+            spend_breakdown.movers(),
+            spend_breakdown.unit_costs(),
+            spend_breakdown.estimate(),
+            spend_breakdown.reported(),
+            spend_breakdown.other_money(),
         ],
+        annotations=[annotations.ALERTS, annotations.RESTARTS, annotations.new_line_items()],
     )

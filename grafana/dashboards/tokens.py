@@ -2,19 +2,17 @@
 
 from typing import Final
 
-from grafana.dashboards.board import Row
-from grafana.dashboards.links import PROJECT_OF_ROW
-from grafana.dashboards.panels import PanelBuilder, daily_bars, lines, sheet
+from grafana.dashboards.layout import Row
+from grafana.dashboards.model import COUNT, PROJECT_OF_ROW, SHARE, Column, PanelText, Query, Size, TableSpec
+from grafana.dashboards.panels import PanelBuilder, daily_bars, table, timeseries
 from grafana.dashboards.promql import accrued, by, daily_usage, growth, named, rate_per_minute, usage, window_usage
-from grafana.dashboards.vocabulary import COUNT, SHARE, Column, Query, Sheet, Size, Words
 
-LATE: Final = "OpenAI reports usage minutes late."
 IN_RANGE: Final = (
-    "What was reported in the time range of the dashboard, counted from the exporter's installation on; revisions "
-    "downwards are not taken off."
+    "What OpenAI reported during the time range of the dashboard, since the exporter was installed; downward revisions "
+    "are not subtracted."
 )
 PER_DAY: Final = (
-    "What was reported on each UTC day from the exporter's installation on; days before it as backfilled, if they were."
+    "What OpenAI reported on each UTC day since the exporter was installed; earlier days if they were backfilled."
 )
 NOTHING: Final = "nothing reported, or not enabled"
 
@@ -23,12 +21,12 @@ _SHARES: Final = "1h"
 
 
 def share(part: str, whole: str) -> str:
-    """Return a share; nothing where there is no whole."""
+    """Return a share; nothing where the whole is 0."""
     return f"{part} / ({whole} > 0)"
 
 
 def batch_share(labels: str) -> str:
-    """Return which share of the requests of 7 days came in batches; nothing where batches are not told apart."""
+    """Return the share of the requests of 7 days that were in batches; nothing without the label `batch`."""
 
     def week(batch: str) -> str:
         return by(labels, window_usage("completions_requests", f'batch=~"{batch}"'))
@@ -40,16 +38,15 @@ def per_minute(endpoint: str, what: str, size: Size) -> PanelBuilder:
     """Return a panel of tokens by kind."""
     kinds = (
         ("input_tokens", "input"),
-        ("input_cached_tokens", "input from the cache"),
+        ("input_cached_tokens", "cached input"),
         ("output_tokens", "output"),
         ("input_audio_tokens", "audio input, uncached"),
         ("output_audio_tokens", "audio output"),
     )
-    return lines(
-        Words(
+    return timeseries(
+        PanelText(
             f"Tokens per minute of {what}",
-            "By kind, as they were reported. Cached and audio tokens are parts of input and output, not beside them. "
-            f"{LATE}",
+            "By kind, when they were reported. Input includes cached and audio input; output includes audio output.",
             NOTHING,
         ),
         *(Query(by("", rate_per_minute(accrued(f"{endpoint}_{kind}"))), word) for kind, word in kinds),
@@ -65,25 +62,25 @@ def per_day(endpoint: str, what: str, size: Size) -> PanelBuilder:
         f"({daily_usage('model', f'{endpoint}_{direction}_tokens')})" for direction in ("input", "output")
     )
     return daily_bars(
-        Words(f"Tokens per day of {what}", f"Input and output together, by model. {PER_DAY} {LATE}", NOTHING),
+        PanelText(f"Tokens per day of {what}", f"Input and output together, by model. {PER_DAY}", NOTHING),
         Query(both, "{{model}}"),
         unit=COUNT,
         size=size,
     )
 
 
-def _columns(endpoint: str, face: str, labels: str) -> list[Column]:
-    """Return the columns of a table of tokens: `face` is `today` or `range`."""
+def _columns(endpoint: str, view: str, labels: str) -> list[Column]:
+    """Return the columns of a table of tokens: `view` is `today` or `range`."""
 
     def total(measure: str) -> str:
         name = f"{endpoint}_{measure}"
-        return by(labels, usage(name) if face == "today" else growth(accrued(name)))
+        return by(labels, usage(name) if view == "today" else growth(accrued(name)))
 
     return [
         Column("Requests", total("requests"), COUNT),
         Column("Input tokens", total("input_tokens"), COUNT),
         Column("Output tokens", total("output_tokens"), COUNT),
-        Column("From the cache", total("input_cached_tokens"), COUNT),
+        Column("Cached input", total("input_cached_tokens"), COUNT),
         Column("Cached share", share(total("input_cached_tokens"), total("input_tokens")), SHARE),
         Column("Audio input", total("input_audio_tokens"), COUNT),
         Column("Audio output", total("output_audio_tokens"), COUNT),
@@ -95,12 +92,12 @@ def _columns(endpoint: str, face: str, labels: str) -> list[Column]:
     ]
 
 
-def by_model(endpoint: str, face: str, title: str, size: Size) -> PanelBuilder:
-    """Return a table of tokens by model: `face` is `today` or `range`."""
-    when = "The current UTC day so far." if face == "today" else IN_RANGE
-    return sheet(
-        Words(title, f"{when} Cached and audio tokens are parts of input and output. {LATE}", NOTHING),
-        Sheet({"model": "Model"}, _columns(endpoint, face, "model"), sort="Requests"),
+def by_model(endpoint: str, view: str, title: str, size: Size) -> PanelBuilder:
+    """Return a table of tokens by model: `view` is `today` or `range`."""
+    when = "The current UTC day so far." if view == "today" else IN_RANGE
+    return table(
+        PanelText(title, f"{when} Input includes cached and audio input; output includes audio output.", NOTHING),
+        TableSpec({"model": "Model"}, _columns(endpoint, view, "model"), sort="Requests"),
         size=size,
     )
 
@@ -110,9 +107,9 @@ def _by_project(endpoint: str, title: str, size: Size) -> PanelBuilder:
         Column(column.name, named(f"({column.expression})"), column.unit)
         for column in _columns(endpoint, "range", "organization, project_id")
     ]
-    return sheet(
-        Words(title, f"{IN_RANGE} Cached and audio tokens are parts of input and output. {LATE}", NOTHING),
-        Sheet(
+    return table(
+        PanelText(title, f"{IN_RANGE} Input includes cached and audio input; output includes audio output.", NOTHING),
+        TableSpec(
             {"project_name": "Project", "organization": "Organization"},
             columns,
             sort="Requests",
@@ -124,7 +121,7 @@ def _by_project(endpoint: str, title: str, size: Size) -> PanelBuilder:
 
 
 def language_models() -> Row:
-    """Return the row of what Chat Completions and Responses used."""
+    """Return the row of Chat Completions and Responses."""
 
     def rate(measure: str, *matchers: str) -> str:
         return by("model", f"rate({accrued(f'completions_{measure}', *matchers)}[$__rate_interval])")
@@ -134,24 +131,24 @@ def language_models() -> Row:
         [
             per_minute("completions", "language models", Size(12, 9)),
             per_day("completions", "language models", Size(12, 9)),
-            lines(
-                Words("Cached share over time", f"Of input tokens, by model. {LATE}", NOTHING),
+            timeseries(
+                PanelText("Cached share over time", "Of input tokens, by model.", NOTHING),
                 Query(share(rate("input_cached_tokens"), rate("input_tokens")), "{{model}}"),
                 unit=SHARE,
                 size=Size(8, 8),
                 interval=_SHARES,
                 maximum=1,
             ),
-            lines(
-                Words("Batch share over time", f"Of the requests of 7 days, by model. {LATE}", NOTHING),
+            timeseries(
+                PanelText("Batch share over time", "Of the requests of 7 days, by model.", NOTHING),
                 Query(batch_share("model"), "{{model}}"),
                 unit=SHARE,
                 size=Size(8, 8),
                 interval=_SHARES,
                 maximum=1,
             ),
-            lines(
-                Words("Output tokens per request", f"By model. {LATE}", NOTHING),
+            timeseries(
+                PanelText("Output tokens per request", "By model.", NOTHING),
                 Query(share(rate("output_tokens"), rate("requests")), "{{model}}"),
                 unit=COUNT,
                 size=Size(8, 8),
@@ -165,7 +162,7 @@ def language_models() -> Row:
 
 
 def decisions() -> Row:
-    """Return the row of what decision models used."""
+    """Return the row of decision models."""
     return Row(
         "Decision models",
         [

@@ -1,9 +1,8 @@
-"""Usage: requests and tokens, by endpoint, model and project; images, audio, tools; keys and users."""
+"""Usage: requests and tokens by endpoint, model and project; images, audio, tools; keys, users and groups."""
 
 from typing import Final
 
-from grafana.dashboards import identities, media, tokens, variables
-from grafana.dashboards.board import Board, Row
+from grafana.dashboards import annotations, identities, media, tokens, variables
 from grafana.dashboards.endpoints import (
     CALLS,
     MODEL_REQUESTS,
@@ -13,8 +12,10 @@ from grafana.dashboards.endpoints import (
     has_windows,
     read_age,
 )
-from grafana.dashboards.links import PROJECT_OF_SERIES
-from grafana.dashboards.panels import PanelBuilder, daily_bars, figure, lines, ranking
+from grafana.dashboards.guide import getting_started
+from grafana.dashboards.layout import Dashboard, Row
+from grafana.dashboards.model import COUNT, PROJECT_NAME, PROJECT_OF_SERIES, SECONDS, SHARE, PanelText, Query, Size
+from grafana.dashboards.panels import PanelBuilder, bar_gauge, daily_bars, stat, timeseries
 from grafana.dashboards.promql import (
     accrued,
     across,
@@ -26,8 +27,7 @@ from grafana.dashboards.promql import (
     usage,
     window_usage,
 )
-from grafana.dashboards.tokens import IN_RANGE, LATE, NOTHING, PER_DAY, batch_share, share
-from grafana.dashboards.vocabulary import COUNT, PROJECT_NAME, SECONDS, SHARE, Query, Size, Words
+from grafana.dashboards.tokens import IN_RANGE, NOTHING, PER_DAY, batch_share, share
 
 _FRESH: Final = ((None, "green"), (300.0, "orange"), (1800.0, "red"))
 _NUMBER: Final = Size(6, 3)
@@ -35,7 +35,7 @@ _NUMBER: Final = Size(6, 3)
 
 def _now() -> Row:
     def number(title: str, description: str, expression: str, unit: str = COUNT) -> PanelBuilder:
-        return figure(Words(title, f"{description} {LATE}", "no usage"), expression, unit=unit, size=_NUMBER)
+        return stat(PanelText(title, f"{description}", "no usage"), expression, unit=unit, size=_NUMBER)
 
     week = across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"')
     language = "(completions|decisions|embeddings|moderations)"
@@ -60,7 +60,7 @@ def _now() -> Row:
             ),
             number(
                 "Cached share",
-                f"Input tokens of language models that came from the cache. {IN_RANGE}",
+                f"Share of the input tokens of language models that were read from the cache. {IN_RANGE}",
                 share(
                     by("", growth(accrued("completions_input_cached_tokens"))),
                     by("", growth(accrued("completions_input_tokens"))),
@@ -69,7 +69,7 @@ def _now() -> Row:
             ),
             number(
                 "Batch share",
-                "Requests to language models of 7 days that came in batches, which cost half.",
+                "Share of the requests to language models of 7 days that were in batches, which cost half.",
                 batch_share(""),
                 SHARE,
             ),
@@ -78,16 +78,16 @@ def _now() -> Row:
                 "Models with any request in 7 days.",
                 f"count({by('model', week)} > 0)",
             ),
-            figure(
-                Words(
-                    "Usage was read",
-                    "Time since usage was last read from OpenAI, of the endpoint where it is longest.",
+            stat(
+                PanelText(
+                    "Last usage update",
+                    "Time since the exporter last read usage, of the endpoint where it is longest.",
                     "not read yet",
                 ),
                 read_age(USAGE_RESOURCES),
                 unit=SECONDS,
                 size=_NUMBER,
-                steps=_FRESH,
+                thresholds=_FRESH,
             ),
         ],
     )
@@ -96,37 +96,37 @@ def _now() -> Row:
 def _requests() -> Row:
     windowed = [measure for measure, _ in CALLS if has_windows(measure)]
     week = across(f"openai_window_{MODEL_REQUESTS}_requests", 'window="7d"')
-    untold = "Endpoints that know no model are shown whichever models are chosen."
+    no_model = "Endpoints without models are shown regardless of the selected models."
     return Row(
         "Requests",
         [
-            lines(
-                Words("Requests per minute", f"By endpoint, as they were reported. {untold} {LATE}", NOTHING),
+            timeseries(
+                PanelText("Requests per minute", f"By endpoint, when it was reported. {no_model}", NOTHING),
                 *calls(accrued, wrap=rate_per_minute),
                 unit=COUNT,
                 size=Size(12, 9),
                 interval="5m",
             ),
             daily_bars(
-                Words("Requests per day", f"By endpoint. {PER_DAY} {untold} {LATE}", NOTHING),
+                PanelText("Requests per day", f"By endpoint. {PER_DAY} {no_model}", NOTHING),
                 *calls_per_day(),
                 unit=COUNT,
                 size=Size(12, 9),
             ),
-            ranking(
-                Words("Today by endpoint", f"Calls on the current UTC day so far. {untold} {LATE}", NOTHING),
+            bar_gauge(
+                PanelText("Today by endpoint", f"Calls on the current UTC day so far. {no_model}", NOTHING),
                 *calls(usage),
                 unit=COUNT,
                 size=Size(8, 9),
             ),
-            ranking(
-                Words("Last 7 days by endpoint", f"Calls on seven UTC days, today included. {untold} {LATE}", NOTHING),
+            bar_gauge(
+                PanelText("Last 7 days by endpoint", f"Calls on seven UTC days, today included. {no_model}", NOTHING),
                 *calls(window_usage, names=windowed),
                 unit=COUNT,
                 size=Size(8, 9),
             ),
-            ranking(
-                Words("Last 7 days by project", f"Requests to models of the fifteen busiest projects. {LATE}", NOTHING),
+            bar_gauge(
+                PanelText("Last 7 days by project", "Requests to models of the fifteen busiest projects.", NOTHING),
                 Query(owned(f"topk(15, {by_project(week)})"), PROJECT_NAME),
                 unit=COUNT,
                 size=Size(8, 9),
@@ -136,14 +136,17 @@ def _requests() -> Row:
     )
 
 
-def board() -> Board:
+def dashboard() -> Dashboard:
     """Return the dashboard."""
-    return Board(
+    return Dashboard(
         "openai-usage",
         "OpenAI / Usage",
-        f"What is used of OpenAI: requests, tokens, images, audio and tools. {LATE}",
+        "Requests, tokens, images, audio and tools that OpenAI reports.",
         [variables.source(), variables.organization(), variables.project(), variables.model_of_usage()],
         [
+            getting_started(
+                "Rates, totals of a time range and bars per day come from counters, which begin with the first scrape.",
+            ),
             _now(),
             _requests(),
             tokens.language_models(),
@@ -155,4 +158,5 @@ def board() -> Board:
             identities.who(),
         ],
         since="now-7d",
+        annotations=[annotations.ALERTS, annotations.RESTARTS],
     )

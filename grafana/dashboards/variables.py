@@ -1,4 +1,4 @@
-"""The variables at the top of a dashboard: each works with one value, with several and with All."""
+"""The variables at the top of a dashboard: each takes one value, several, or All."""
 
 from typing import Final
 
@@ -10,16 +10,16 @@ from grafana.dashboards import promql
 from grafana.dashboards.panels import SOURCE
 
 ALL: Final = ".*"
-"""What All stands for: also series that lack the label, because the settings group by something else."""
+"""The value of All: it also matches series without the label, when the settings group by something else."""
 
 _DEFAULT: Final = model.VariableOption(selected=True, text="default", value="default")
-"""The data source that Grafana takes where none is named."""
+"""The data source that Grafana uses by default."""
 
 _ALL_OPTION: Final = model.VariableOption(selected=True, text=["All"], value=["$__all"])
 
 
 def source() -> Builder[model.VariableModel]:
-    """Choose the Prometheus that is asked."""
+    """Choose the Prometheus server."""
     return build.DatasourceVariable("datasource").label("Data source").type("prometheus").current(_DEFAULT)
 
 
@@ -31,7 +31,7 @@ def organization() -> Builder[model.VariableModel]:
 def project() -> Builder[model.VariableModel]:
     """Choose projects by name; the value is the id, so that a renamed project stays chosen."""
     info = promql.select("openai_project_info", promql.ORGANIZATION)
-    query = f"query_result(max by (project_id, project_name) ({info}))"
+    query = f"query_result(max by (project_id, project_name) ({promql.project_names(info)}))"
     return _query("project", "Project", query, '/project_id="(?<value>[^"]+)",project_name="(?<text>.*)"\\}/')
 
 
@@ -42,7 +42,7 @@ def model_of_usage() -> Builder[model.VariableModel]:
 
 
 def model_of_costs() -> Builder[model.VariableModel]:
-    """Choose models that were billed: what stands before the comma of a line item."""
+    """Choose models that were billed: the part of a line item before the comma."""
     billed = promql.select("openai_cost_usd", promql.ORGANIZATION, promql.PROJECT, 'line_item=~".+, .+"')
     return _query("model", "Model", f"label_values({billed}, line_item)", "/^(?:.+ \\| )?([^ ,]+)/")
 

@@ -1,5 +1,6 @@
-"""The files load as they are: ids, grid, units, words, variables, and nothing that was edited by hand."""
+"""The files load as they are: ids, grid, units, texts, variables, annotations; provisioned and importable."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from grafana.dashboards.files import contents, drifted, write
+from grafana.dashboards.files import IMPORTABLE, PROVISIONED, contents, drifted, write
+from grafana.dashboards.guide import LATE
 from tests.support.dashboards import FOLDER, Dashboard, dashboards
 
 UIDS = ["openai-exporter", "openai-project", "openai-spend", "openai-usage"]
 BOARDS = pytest.mark.parametrize("board", dashboards(), ids=lambda board: board.uid)
 
-UNITS = {"currencyUSD", "short", "s", "suffix: h", "bytes", "percentunit", "none", "dateTimeFromNow"}
+UNITS = {"prefix:$", "currencyUSD", "short", "s", "suffix: h", "bytes", "percentunit", "none", "dateTimeFromNow"}
 
 
 def test_there_are_the_four_dashboards() -> None:
@@ -25,20 +27,21 @@ def test_there_are_the_four_dashboards() -> None:
 
 
 def test_the_files_are_what_the_code_makes() -> None:
-    """Nobody has edited a file by hand, or forgotten to make it anew."""
-    assert [] == drifted(FOLDER)
+    """No file was edited by hand, and none is out of date."""
+    assert [] == drifted(FOLDER.parent)
 
 
-def test_drift_is_told_by_name(tmp_path: Path) -> None:
-    """A changed file, a missing one and one that nothing makes are all found."""
+def test_drift_names_files(tmp_path: Path) -> None:
+    """A changed file, a missing one and one that the code does not make are all found."""
     first, *others = sorted(contents())
-    missing = [path.name for path in drifted(tmp_path)]
+    missing = drifted(tmp_path)
     write(tmp_path)
     (tmp_path / first).write_text("{}\n")
-    (tmp_path / "stray.json").write_text("{}\n")
+    stray = PROVISIONED / "stray.json"
+    (tmp_path / stray).write_text("{}\n")
 
     assert [first, *others] == missing
-    assert [first, "stray.json"] == [path.name for path in drifted(tmp_path)]
+    assert [first, stray] == drifted(tmp_path)
 
 
 @pytest.mark.slow
@@ -51,8 +54,8 @@ def test_the_command_checks() -> None:
 
 
 @BOARDS
-def test_what_every_dashboard_says_of_itself(board: Dashboard) -> None:
-    """UTC, not editable in the browser, tagged, described, and written in the schema of the oldest Grafana meant."""
+def test_properties_of_every_dashboard(board: Dashboard) -> None:
+    """UTC, not editable in the browser, tagged, described, and in the schema of the oldest supported Grafana."""
     assert "utc" == board.json["timezone"]
     assert board.json["editable"] is False
     assert 37 == board.json["schemaVersion"]
@@ -64,11 +67,12 @@ def test_what_every_dashboard_says_of_itself(board: Dashboard) -> None:
 
 @BOARDS
 def test_dashboards_lead_to_each_other(board: Dashboard) -> None:
-    """Every dashboard lists those of the same tag, and takes variables and times along."""
+    """Every dashboard has a dropdown of those with the same tag, which keeps variables and the time range."""
     (link,) = board.json["links"]
 
-    assert ("dashboards", ["openai-usage-exporter"], True, True) == (
+    assert ("dashboards", True, ["openai-usage-exporter"], True, True) == (
         link["type"],
+        link["asDropdown"],
         link["tags"],
         link["includeVars"],
         link["keepTime"],
@@ -77,7 +81,7 @@ def test_dashboards_lead_to_each_other(board: Dashboard) -> None:
 
 @BOARDS
 def test_ids_are_there_once(board: Dashboard) -> None:
-    """Panels have ids of their own, and the queries of a panel have letters of their own."""
+    """No two panels share an id, and no two queries of a panel share a letter."""
     ids = [panel["id"] for panel in board.everything]
 
     assert sorted(set(ids)) == ids
@@ -96,7 +100,7 @@ def test_titles_are_there_once(board: Dashboard) -> None:
 
 @BOARDS
 def test_the_grid_holds(board: Dashboard) -> None:
-    """Panels stay inside the 24 columns and lie beside, not over, each other."""
+    """Panels stay inside the 24 columns and do not overlap."""
     open_panels = board.json["panels"]
     folded = [panel["panels"] for panel in open_panels if panel.get("panels")]
     for panels in (open_panels, *folded):
@@ -109,7 +113,7 @@ def test_the_grid_holds(board: Dashboard) -> None:
 
 
 @BOARDS
-def test_rows_that_stand_open_hold_their_panels_below(board: Dashboard) -> None:
+def test_open_rows_have_their_panels_below_them(board: Dashboard) -> None:
     """Grafana drops panels inside a row that is not folded."""
     for row in board.everything:
         if row["type"] == "row":
@@ -117,8 +121,8 @@ def test_rows_that_stand_open_hold_their_panels_below(board: Dashboard) -> None:
 
 
 @BOARDS
-def test_panels_have_words_and_a_unit(board: Dashboard) -> None:
-    """Title, a description in sentences, a unit of the list, words for nothing, and the chosen data source."""
+def test_panels_have_texts_and_a_unit(board: Dashboard) -> None:
+    """Title, a description in sentences, a unit of the list, a text for no value, and the selected data source."""
     for panel in board.panels:
         assert panel["title"]
         assert panel["description"].endswith("."), panel["title"]
@@ -137,8 +141,8 @@ def test_titles_fit(board: Dashboard) -> None:
 
 
 @BOARDS
-def test_words_for_nothing_fit(board: Dashboard) -> None:
-    """In the place of a large number there is room for a few."""
+def test_texts_for_no_value_fit(board: Dashboard) -> None:
+    """A large number leaves room for a few words."""
     numbers = [panel for panel in board.panels if panel["type"] == "stat"]
 
     assert numbers
@@ -146,8 +150,8 @@ def test_words_for_nothing_fit(board: Dashboard) -> None:
 
 
 @BOARDS
-def test_charts_begin_at_nought(board: Dashboard) -> None:
-    """Half a bar is half the amount; what is below nought is still seen."""
+def test_charts_begin_at_zero(board: Dashboard) -> None:
+    """Half a bar is half the amount; negative values are still drawn."""
     charts = [panel for panel in board.panels if panel["type"] == "timeseries"]
 
     assert charts
@@ -156,7 +160,7 @@ def test_charts_begin_at_nought(board: Dashboard) -> None:
 
 @BOARDS
 def test_an_empty_cell_is_no_empty_table(board: Dashboard) -> None:
-    """The words for a table without rows would be wrong in a row that merely lacks a figure."""
+    """A cell without a value is a dash: the text for a table without rows would be wrong there."""
     tables = [panel for panel in board.panels if panel["type"] == "table"]
     overrides = [override["properties"] for panel in tables for override in panel["fieldConfig"]["overrides"]]
     figures = [{each["id"]: each["value"] for each in properties} for properties in overrides]
@@ -167,11 +171,11 @@ def test_an_empty_cell_is_no_empty_table(board: Dashboard) -> None:
 
 @BOARDS
 def test_money_is_in_dollars(board: Dashboard) -> None:
-    """What is asked of dollar metrics alone is shown in dollars, or as a share of dollars."""
+    """Values of dollar metrics are shown in dollars, or as a share of dollars."""
     for panel in board.panels:
         units = {panel["fieldConfig"]["defaults"]["unit"]} if panel["type"] != "table" else set()
         if units and all("_usd" in target["expr"] for target in panel["targets"]):
-            assert units <= {"currencyUSD", "percentunit"}, panel["title"]
+            assert units <= {"prefix:$", "currencyUSD", "percentunit"}, panel["title"]
 
 
 @BOARDS
@@ -185,7 +189,7 @@ def test_variables_are_defined_and_used(board: Dashboard) -> None:
 
 @BOARDS
 def test_variables_take_one_several_and_all(board: Dashboard) -> None:
-    """All but the data source are multiple, start at All, and are asked again when the time range changes."""
+    """All but the data source take several values, start at All, and are refreshed when the time range changes."""
     source, *others = board.variables
     assert ("datasource", "datasource", "prometheus") == (source.name, source.kind, source.query)
     for variable in others:
@@ -205,13 +209,27 @@ def test_tables_name_the_columns_that_they_format(board: Dashboard) -> None:
     for panel in board.panels:
         if panel["type"] != "table":
             continue
-        organize = panel["transformations"][1]["options"]
-        headings = set(organize["renameByName"].values())
+        organize = panel["transformations"][2]["options"]
+        columns = {_column(target["expr"]) for target in panel["targets"]}
+        headings = set(organize["renameByName"].values()) | columns
         hidden = {override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]} - headings
         assert hidden <= {"project_id", "organization"}, panel["title"]
         assert panel["options"]["sortBy"][0]["displayName"] in headings
-        letters = [target["refId"] for target in panel["targets"]]
-        assert {f"Value #{letter}" for letter in letters} <= set(organize["renameByName"])
+        assert len(panel["targets"]) == len(columns), panel["title"]
+        assert columns <= set(organize["indexByName"]), panel["title"]
+
+
+@BOARDS
+def test_empty_tables_show_their_text(board: Dashboard) -> None:
+    """Queries return time series without a range: a result without series has no fields, so that the text is shown."""
+    for panel in board.panels:
+        if panel["type"] == "table":
+            steps = [step["id"] for step in panel["transformations"]]
+            assert ["labelsToFields", "merge", "organize"] == steps
+            assert {"mode": "columns", "valueLabel": "column"} == panel["transformations"][0]["options"]
+            assert {(True, False, "time_series")} == {
+                (target["instant"], target["range"], target.get("format", "time_series")) for target in panel["targets"]
+            }
 
 
 @BOARDS
@@ -224,12 +242,46 @@ def test_projects_are_a_click_away(board: Dashboard) -> None:
 
 
 @BOARDS
-def test_descriptions_say_how_late_the_figures_are(board: Dashboard) -> None:
-    """Whoever reads a figure from OpenAI is told how long it may take to be there."""
-    for panel in board.panels:
-        queries = " ".join(target["expr"] for target in panel["targets"])
-        if re.search(r"openai_(window_|accrued_)?(cost|completions|decisions|embeddings|images|audio)", queries):
-            assert re.search(r"(hours|minutes) late|newest day", panel["description"]), panel["title"]
+def test_late_data_is_explained_once(board: Dashboard) -> None:
+    """The first row, which is folded, has the sentence about late data, and what to do when there is no data."""
+    row, *_ = board.everything
+    (guide,) = row["panels"]
+
+    assert row["collapsed"]
+    assert ("text", "markdown") == (guide["type"], guide["options"]["mode"])
+    assert "No data?" in guide["options"]["content"]
+    assert LATE in guide["options"]["content"]
+    assert 1 == str(board.json).count("hours late")
+
+
+@BOARDS
+def test_annotations_explain_jumps(board: Dashboard) -> None:
+    """Alerts that fired and restarts are marked everywhere, new line items where there are costs."""
+    annotations = {each["name"]: each for each in board.json["annotations"]["list"]}
+    costs = {"New line items"} if board.uid in {"openai-project", "openai-spend"} else set()
+
+    assert {"Alerts", "Exporter restarts"} | costs == set(annotations)
+    assert {"${datasource}"} == {each["datasource"]["uid"] for each in annotations.values()}
+    assert "on" == annotations["Exporter restarts"]["useValueForTime"]
+
+
+@pytest.mark.parametrize("uid", UIDS)
+def test_the_importable_file_asks_for_a_data_source(uid: str) -> None:
+    """It is the provisioned dashboard with an input for the data source, and with what it requires."""
+    provisioned = json.loads((FOLDER / f"{uid}.json").read_text())
+    imported = json.loads((FOLDER.parent / IMPORTABLE / f"{uid}.json").read_text())
+    ((name, kind, plugin),) = [(each["name"], each["type"], each["pluginId"]) for each in imported.pop("__inputs")]
+    required = {(each["type"], each["id"]) for each in imported.pop("__requires")}
+    panels = {panel["type"] for panel in Dashboard(uid, provisioned).everything} - {"row"}
+    (source,) = [each for each in imported["templating"]["list"] if "datasource" == each["type"]]
+    (original,) = [each for each in provisioned["templating"]["list"] if "datasource" == each["type"]]
+
+    assert ("DS_PROMETHEUS", "datasource", "prometheus") == (name, kind, plugin)
+    assert {("grafana", "grafana"), ("datasource", "prometheus"), *(("panel", panel) for panel in panels)} == required
+    assert ("${DS_PROMETHEUS}", "${DS_PROMETHEUS}") == (source["current"]["text"], source["current"]["value"])
+    assert ({}, None) == (imported.pop("__elements"), imported.pop("id"))
+    source["current"] = original["current"]
+    assert provisioned == imported
 
 
 def test_alerts_lead_to_dashboards_that_are_there() -> None:
@@ -255,11 +307,17 @@ def test_provisioning_loads_this_folder() -> None:
 
 
 def test_the_documentation_lists_the_dashboards() -> None:
-    """Title, uid and where it was last seen, for each."""
+    """Title, uid and the version it was last seen in, for each."""
     text = (FOLDER.parent / "docs/dashboards.md").read_text()
     listed = re.findall(r"^\| (OpenAI / \w+) \| `([a-z-]+)` \| .+ \| (\S.*) \|$", text, re.MULTILINE)
 
     assert {(board.json["title"], board.uid) for board in dashboards()} == {(title, uid) for title, uid, _ in listed}
+
+
+def _column(expr: str) -> str:
+    match = re.search(r'"column", "([^"]+)", "", ""\)$', expr)
+    assert match, expr
+    return match[1]
 
 
 def _yaml(path: str) -> dict[str, list[dict[str, Any]]]:

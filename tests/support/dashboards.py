@@ -25,7 +25,6 @@ class Target:
     ref: str
     expr: str
     instant: bool
-    table: bool
     legend: str
     interval: float
     """Seconds: the least step."""
@@ -34,7 +33,7 @@ class Target:
 
     @property
     def key(self) -> str:
-        """What names the query in a failure."""
+        """The name of the query in a failure message."""
         return f"{self.uid} / {self.panel} / {self.ref}"
 
 
@@ -58,8 +57,8 @@ class Dashboard:
 
     @property
     def panels(self) -> list[dict[str, Any]]:
-        """Every panel that asks something, those of folded rows included."""
-        return [panel for panel in self.everything if panel["type"] != "row"]
+        """Every panel with queries, including those of folded rows."""
+        return [panel for panel in self.everything if panel["type"] not in {"row", "text"}]
 
     @property
     def everything(self) -> list[dict[str, Any]]:
@@ -166,7 +165,6 @@ def _target(uid: str, panel: dict[str, Any], target: dict[str, Any]) -> Target:
         target["refId"],
         target["expr"],
         target["instant"],
-        target.get("format") == "table",
         target["legendFormat"],
         max(seconds(panel.get("interval", "")), seconds(target.get("interval", ""))),
         panel["type"],

@@ -26,6 +26,7 @@ SPAN: Final = 7 * DAY
 """Seconds of the dashboards' time range."""
 
 BUDGETS: Final = {"acme": 12_000.0, "globex": 8_000.0}
+PREPAID: Final = 50_000.0
 PROJECT: Final = "media-lab"
 PROJECT_BUDGET: Final = 1_000.0
 
@@ -50,6 +51,7 @@ def _weeks() -> Life:
     budgets: dict[str, dict[str, Any]] = {
         name: {"budgets": {"monthly_usd": dollars}} for name, dollars in BUDGETS.items()
     }
+    budgets["acme"]["prepaid"] = [{"balance_usd": PREPAID, "as_of": "2026-11-01T00:00:00Z"}]
     budgets["globex"]["resources"] = only("costs", "completions")
     return Life(
         NOW,
@@ -63,8 +65,9 @@ def _weeks() -> Life:
 
 
 def _without_decisions(simulator: Simulator, scrape: int) -> None:
-    """Let the host lack an endpoint."""
+    """Let the host lack an endpoint, and another one return rows that are odd."""
     if scrape == 0:
+        simulator.faults.add("odd_field", path="usage/moderations")
         simulator.faults.add("unsupported", path="usage/decisions")
 
 
@@ -77,7 +80,14 @@ def _with_legacy(simulator: Simulator, scrape: int) -> None:
 def _by_key_and_user() -> Life:
     everyone = ["project_id", "model", "batch", "api_key_id", "user_id"]
     settings = {
-        "names": {"admin_api_keys": True, "personal_data": True},
+        "names": {
+            "admin_api_keys": True,
+            "personal_data": True,
+            "groups": True,
+            "service_accounts": True,
+            "certificates": True,
+            "project_certificates": True,
+        },
         "resources": {
             "completions": {"group_by": everyone},
             "costs": {"group_by": ["project_id", "line_item", "api_key_id", "user_id"]},

@@ -143,6 +143,10 @@ def _of_call(node: promql.Call, families: Mapping[str, Labels]) -> Labels:
             target, _, source, _ = (str(argument.val) for argument in node.args[1:])
             _require({source} - {target, ""}, labels, node.prettify())
             return labels | {target}
+        case "label_join":
+            target, _, *sources = (str(argument.val) for argument in node.args[1:])
+            _require(set(sources), labels, node.prettify())
+            return labels | {target}
         case "histogram_quantile":
             _require({"le"}, labels, node.prettify())
             return labels - {"le"}

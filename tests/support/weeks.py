@@ -60,6 +60,7 @@ class Life:
     ) -> None:
         async with serve(simulator) as url:
             service = Service(load("run", *self._given(simulator, url, folder)), None, clock)
+            pollers: dict[int, Poller] = {}
             for number in range(self.scrapes):
                 clock.time = at = self.until - (self.scrapes - 1 - number) * self.interval
                 self.script(simulator, number)
@@ -67,7 +68,10 @@ class Life:
                     for job in organization.jobs:
                         if not job.affects_up and number % _SELDOM and number != self.scrapes - 1:
                             continue
-                        poller = Poller(organization.name, job, clock, service.telemetry, organization._show)
+                        poller = pollers.get(id(job)) or Poller(
+                            organization.name, job, clock, service.telemetry, organization._show
+                        )
+                        pollers[id(job)] = poller
                         await poller.poll(clock.monotonic())
                     organization._show()
                 clock.time = at

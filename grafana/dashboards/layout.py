@@ -1,4 +1,4 @@
-"""From rows of panels to a dashboard: the grid, the ids, and what every dashboard has."""
+"""A dashboard: its variables, links, annotations, and its rows of panels on the grid."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,18 +9,20 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
-from grafana.dashboards.links import TAG, to_others
 from grafana.dashboards.panels import PanelBuilder
 
 SCHEMA_VERSION: Final = 37
-"""Of Grafana 9.4, the oldest that is meant: newer ones bring a dashboard up to theirs, older ones cannot go down."""
+"""Of Grafana 9.4, the oldest supported version: newer ones migrate a dashboard when they load it."""
+
+TAG: Final = "openai-usage-exporter"
+"""The tag of all dashboards, by which the dropdown of links finds them."""
 
 _COLUMNS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels under a heading, from left to right and down. A folded row asks nothing before it is opened."""
+    """Panels under a heading, from left to right and down. A folded row runs no query until it is opened."""
 
     title: str
     panels: Sequence[PanelBuilder]
@@ -28,7 +30,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class Dashboard:
     """One dashboard."""
 
     uid: str
@@ -37,10 +39,11 @@ class Board:
     variables: Sequence[Builder[model.VariableModel]]
     rows: Sequence[Row]
     since: str = "now-30d"
+    annotations: Sequence[Builder[model.AnnotationQuery]] = ()
 
     def build(self) -> model.Dashboard:
         """Return the dashboard as Grafana's model."""
-        board = (
+        dashboard = (
             build.Dashboard(self.title)
             .uid(self.uid)
             .description(self.description)
@@ -51,13 +54,25 @@ class Board:
             .refresh("5m")
             .tooltip(model.DashboardCursorSync.CROSSHAIR)
             .variables(list(self.variables))
-            .annotations([])
-            .links([to_others()])
+            .annotations(list(self.annotations))
+            .links([_to_the_others()])
             .build()
         )
-        board.schema_version = SCHEMA_VERSION
-        board.panels = list(_laid_out(self.rows))
-        return board
+        dashboard.schema_version = SCHEMA_VERSION
+        dashboard.panels = list(_laid_out(self.rows))
+        return dashboard
+
+
+def _to_the_others() -> build.DashboardLink:
+    """Return a dropdown of the other dashboards, which keeps variables and the time range."""
+    return (
+        build.DashboardLink("OpenAI dashboards")
+        .type(model.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .as_dropdown(as_dropdown=True)
+        .include_vars(include_vars=True)
+        .keep_time(keep_time=True)
+    )
 
 
 def _laid_out(rows: Sequence[Row]) -> Iterator[model.Panel | model.RowPanel]:
@@ -65,7 +80,7 @@ def _laid_out(rows: Sequence[Row]) -> Iterator[model.Panel | model.RowPanel]:
     for row in rows:
         heading = build.Row(row.title).id(next(ids)).collapsed(row.folded).build()
         heading.grid_pos = model.GridPos(x=0, y=y, w=_COLUMNS, h=1)
-        panels = list(_placed(row.panels, y + 1, ids))
+        panels = list(_positioned(row.panels, y + 1, ids))
         if row.folded:
             heading.panels = panels
             y += 1
@@ -76,7 +91,7 @@ def _laid_out(rows: Sequence[Row]) -> Iterator[model.Panel | model.RowPanel]:
             yield from panels
 
 
-def _placed(builders: Sequence[PanelBuilder], top: int, ids: Iterator[int]) -> Iterator[model.Panel]:
+def _positioned(builders: Sequence[PanelBuilder], top: int, ids: Iterator[int]) -> Iterator[model.Panel]:
     x, y, height = 0, top, 0
     for builder in builders:
         panel = builder.build()
