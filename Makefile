@@ -94,7 +94,7 @@ docs: $(VENV)/.run ## regenerate docs/metrics.md and docs/settings.md from the c
 manifests: $(VENV)/.run ## render deploy/kubernetes and the README of the chart from the chart; needs helm
 	@PATH="$$(deploy/install/go.sh):$$PATH" $(BIN)/python -m deploy.chart
 
-dashboards: $(VENV)/.dev ## regenerate grafana/*.json from grafana/dashboards
+dashboards: $(VENV)/.dev ## write grafana/*.json and deploy/grafana-import/*.json from grafana/dashboards
 	@$(BIN)/python -m grafana.dashboards
 
 release: $(VENV)/.dev ## build sdist, wheel, SBOM, release notes and checksums into dist/

@@ -5,6 +5,7 @@ import pytest
 from tests.support.user_visible_strings import Visible, user_visible_strings
 
 _AREAS = (
+    "dashboards",
     "help",
     "settings",
     "messages/catalog",

@@ -67,7 +67,7 @@ def _weeks() -> Life:
 def _without_decisions(simulator: Simulator, scrape: int) -> None:
     """Let the host lack an endpoint, and another one return rows that are odd."""
     if scrape == 0:
-        simulator.faults.add("odd_field", path="usage/moderations")
+        simulator.faults.add("odd_row", path="usage/moderations")
         simulator.faults.add("unsupported", path="usage/decisions")
 
 
