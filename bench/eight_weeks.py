@@ -15,8 +15,7 @@ from exporter.cli.service import Service
 from exporter.collector import Poller
 from exporter.exposition import Format, render
 from exporter.settings import load
-from exporter.simulator import Shape, Simulator, keys
-from exporter.simulator.server import serve
+from exporter.simulator import Shape, Simulator, keys, serve
 from exporter.store import Store
 from tests.support.clock import LeapingClock
 
@@ -127,7 +126,7 @@ class Life:
         clock = LeapingClock(START)
         simulator = Simulator(11, clock, shape=Shape(projects=4, activity=30), delays=_DELAYS)
         simulator.scenario.set_spend_limit(None)
-        self.projects = [project.id for project in simulator.worlds[0].organization.projects]
+        self.projects = [project.id for project in simulator.tenants[0].organization.projects]
         async with serve(simulator) as url:
             service: Service | None = None
             started = 0.0

@@ -19,11 +19,10 @@ from exporter.catalog import CATALOG, DAY, HOUR, QUANTA, ApiFamily, Bucket, Plan
 from exporter.estimate import ESTIMATED_COST, Estimator, with_inputs
 from exporter.ledger import Ledger
 from exporter.simulator import Policy, Scenario, Shape
-from exporter.simulator.forms import form_of
 from exporter.simulator.prices import DOLLAR, QUANTUM
 from exporter.simulator.reports import Selection
-from exporter.simulator.workloads import Dimension
-from exporter.simulator.world import World
+from exporter.simulator.scenario import Tenant
+from exporter.simulator.workloads import Dimension, row_layout
 
 _START: Final = 1_790_553_600
 """2026-09-28 00:00 UTC, a Monday."""
@@ -93,8 +92,8 @@ class Trial:
         self.now = float(_START)
         self._random = Random(f"bench/{seed}")
         shape = Shape(projects=self._random.randint(3, 8), mixed=True)
-        self._world = World(seed, 0, shape, {}, Policy())
-        self._scenario = Scenario(self._world, lambda: self.now)
+        self._tenant = Tenant(seed, 0, shape, {}, Policy())
+        self._scenario = Scenario(self._tenant, lambda: self.now)
         for row in CATALOG:
             usage = row.branch is ApiFamily.USAGE
             self._scenario.delay(row.name, 300 if usage else 6 * HOUR, late_percent=10 * usage, late_seconds=900)
@@ -143,7 +142,7 @@ class Trial:
             delay = self._random.uniform(3, 19) * HOUR
             events.append((_START + day * DAY + 2.0, lambda d=delay: self._scenario.delay("costs", d)))  # type: ignore[misc]
         for day in range(days):
-            for project in range(len(self._world.organization.projects)):
+            for project in range(len(self._tenant.organization.projects)):
                 at = day + self._random.random()
                 pace = self._random.uniform(0.5, 1.8) * (5 if self._random.random() < _SPIKES else 1)
                 events.append((_START + at * DAY, lambda f=pace, n=project: self._scenario.spike(f, n)))  # type: ignore[misc]
@@ -170,7 +169,7 @@ class Trial:
         return Judgement(self.profile.name, hour, changed, *errors)
 
     def _truth(self, day: int, hour: int) -> float:
-        rows = self._world.books.rows("costs", day, day + hour * HOUR, _FINAL)
+        rows = self._tenant.usage_log.rows("costs", day, day + hour * HOUR, _FINAL)
         return sum(amount for amount, _ in rows.values()) / DOLLAR
 
     def _poll_all(self, now: float, days: int) -> None:
@@ -187,16 +186,16 @@ class Trial:
     def _rows(self, plan: Plan, start: int) -> tuple[Sequence[Row], ...]:
         row = plan.resource
         end = min(start + DAY, int(self.now))
-        finest = self._world.books.rows(row.name, start, end, self.now)
+        finest = self._tenant.usage_log.rows(row.name, start, end, self.now)
         rows = Selection(plan.group_by, ()).regroup(row, finest)
         places = [row.dimensions.index(label) for label in plan.label_groups[0].labels]
         if row.branch is ApiFamily.COSTS:
             return self._costs(rows, places)
         fields = [measure.field for measure in plan.label_groups[0].measures]
-        form = form_of(row)
+        layout = row_layout(row)
         return (
             [
-                (tuple(_label(key[place]) for place in places), tuple(map(form.figures(values).get, fields)))
+                (tuple(_label(key[place]) for place in places), tuple(map(layout.field_values(values).get, fields)))
                 for key, values in rows.items()
             ],
         )
@@ -210,7 +209,7 @@ class Trial:
             labels = tuple(_label(key[place]) for place in places)
             money.append((labels, (amount * (QUANTA // DOLLAR),)))
             if self.profile.quantities and quantity:
-                unit = self._world.books.units.get(labels[-1]) or "unknown"
+                unit = self._tenant.usage_log.units.get(labels[-1]) or "unknown"
                 quantities.append(((*labels, unit), (quantity * (QUANTA // QUANTUM),)))
         return money, [], quantities
 

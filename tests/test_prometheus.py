@@ -9,8 +9,7 @@ import pytest
 
 from exporter.catalog import CATALOG, Kind, accrued_name, day_of, today_name
 from exporter.clock import SystemClock
-from exporter.simulator import keys
-from exporter.simulator.server import serving
+from exporter.simulator import keys, serving
 from tests.support.processes import Child, exporter, free_port, until
 from tests.support.prometheus import Labels, Prometheus, scraping
 from tests.support.scripted import add, scripted

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.clock import SystemClock
-from exporter.simulator import keys
-from exporter.simulator.server import serving
+from exporter.simulator import keys, serving
 from tests.support.exposed import Exposed
 from tests.support.processes import exporter, free_port, until
 from tests.support.prometheus import Prometheus, running

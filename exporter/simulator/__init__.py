@@ -1,11 +1,10 @@
-"""A simulated OpenAI Admin API with a believable organization behind it: late data, revisions, faults on demand."""
+"""A simulated OpenAI Admin API with realistic data: late usage, revisions, and faults on demand."""
 
 from exporter.simulator import keys
-from exporter.simulator.app import LoggedRequest, Simulator
+from exporter.simulator.app import REALISTIC_DELAYS, LoggedRequest, Simulator, serve, serving
 from exporter.simulator.organization import Shape
 from exporter.simulator.policy import Policy
 from exporter.simulator.scenario import Scenario
-from exporter.simulator.server import REALISTIC_DELAYS, serve, serving
 
 __all__ = [
     "REALISTIC_DELAYS",

@@ -1,7 +1,7 @@
-"""How busy a project is: its activity, summed from its first second to any other, in whole numbers.
+"""Activity of a project, accumulated from its first second, in whole numbers.
 
-Everything that the organization uses is a multiple of this sum, rounded down, so buckets of every width and any
-grouping add up to the same totals. A change of pace is from now on, so what was reported stays as it was.
+All usage is a multiple of this sum, rounded down, so that buckets of every width and grouping add up to the same
+totals. A new multiplier applies from now on, so that reported values stay as they were.
 """
 
 from bisect import bisect_right
@@ -14,7 +14,7 @@ from typing import Final
 from exporter.catalog import DAY, HOUR
 
 NOMINAL: Final = 100**4
-"""Activity of one second at ordinary pace: growth, day, hour and multiplier are hundredths each."""
+"""Activity of one second at the normal rate: growth, day, hour and multiplier are hundredths each."""
 
 _CYCLE_DAYS: Final = 13 * 7
 _CYCLE: Final = _CYCLE_DAYS * DAY
@@ -27,17 +27,17 @@ _HOURS: Final = {
     "evening": "70 50 34 24 20 20 28 44 60 74 86 96 108 104 102 108 120 138 158 178 190 182 150 106",
     "night": "260 300 320 310 240 150 70 30 20 20 20 22 24 24 24 24 24 26 30 44 70 110 160 208",
 }
-"""Hundredths of the ordinary pace for each hour of the day, UTC."""
+"""Hundredths of the normal rate for each hour of the day, UTC."""
 _WEEKEND: Final = {"office": 28, "evening": 125, "night": 100}
 
 RHYTHMS: Final = tuple(_HOURS)
 
 
 class Rhythm:
-    """The days and weeks of one kind of work in one project, growing slowly."""
+    """The daily and weekly pattern of one kind of work in one project, growing slowly."""
 
     def __init__(self, random: Random, name: str, founded: int) -> None:
-        """Take the name (one of RHYTHMS) and the Monday on which everything began (Unix seconds)."""
+        """Take the name (one of RHYTHMS) and the Monday on which the organization was founded (Unix seconds)."""
         hours = tuple(int(weight) for weight in _HOURS[name].split())
         weekend = _WEEKEND[name]
         days = [random.randint(84, 116) * (weekend if day % 7 > 4 else 100) // 100 for day in range(_CYCLE_DAYS)]  # noqa: PLR2004 -- Saturday and Sunday
@@ -62,13 +62,13 @@ class Rhythm:
 
 
 @dataclass(slots=True)
-class Activity:
-    """The multiplier of a project's activity as it changed over time: hundredths, from a moment on."""
+class Multiplier:
+    """A multiplier of activity or prices over time: hundredths, each with the time from which it holds."""
 
     changes: list[tuple[int, int]] = field(default_factory=lambda: [(0, 100)])
 
     def change(self, time: int, hundredths: int) -> None:
-        """Go on at another multiple from `time` (Unix seconds) on; what came before stays."""
+        """Set the multiplier from `time` (Unix seconds) on; earlier values stay."""
         while self.changes and self.changes[-1][0] >= time:
             self.changes.pop()
         self.changes.append((time, hundredths))
@@ -78,12 +78,12 @@ class Activity:
         index = bisect_right(self.changes, time, key=lambda change: change[0])
         return self.changes[index - 1][1] if index else 0
 
-    def inside(self, start: int, end: int) -> list[int]:
-        """Return when the multiplier changes inside a span."""
+    def changes_between(self, start: int, end: int) -> list[int]:
+        """Return the times between `start` and `end` at which the multiplier changes."""
         return [time for time, _ in self.changes if start < time < end]
 
     def accrue(self, total: Callable[[int], int], until: int) -> int:
-        """Return what has accrued by `until`, where `total` gives the plain sum up to a time."""
+        """Return the multiplied sum up to `until`; `total` gives the sum without multiplier up to a time."""
         ends = [time for time, _ in self.changes[1:]]
         ends.append(until)
         return sum(

@@ -1,4 +1,4 @@
-"""The simulator's own endpoints under `/simulator`: scripts, faults, switches, the request log and the truth."""
+"""The control API under `/simulator`: scenario actions, faults, policy, request log and reported totals."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from exporter.simulator.answers import Answer, ApiError, Json, json_answer
-from exporter.simulator.faults import KINDS, Fault
-from exporter.simulator.query import Query
-from exporter.simulator.request import Request
+from exporter.simulator.faults import FAULT_KINDS, Fault
+from exporter.simulator.request import Query, Request
+from exporter.simulator.responses import ApiError, Json, Response, json_response
 from exporter.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -40,30 +39,30 @@ ACTIONS: Final = (
 _LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
 
 
-def control(simulator: "Simulator", call: Request) -> Answer:
-    """Answer a request to `/simulator...`: 400 says what was wrong with it."""
-    if not call.client.startswith(_LOOPBACK) or "origin" in call.headers:
-        return json_answer({"error": "the simulator is controlled from this machine only, and by no browser"}, 403)
+def control(simulator: "Simulator", request: Request) -> Response:
+    """Return the response to a request below `/simulator`; status 400 has the reason in its body."""
+    if not request.client.startswith(_LOOPBACK) or "origin" in request.headers:
+        return json_response({"error": "the control API is for this machine only, and not for browsers"}, 403)
     try:
-        content = _content(simulator, call)
+        content = _content(simulator, request)
     except (ApiError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
-        return json_answer({"error": str(error)}, 400)
+        return json_response({"error": str(error)}, 400)
     if content is None:
-        return json_answer({"error": f"nothing at {call.method} {call.path}"}, 404)
-    return json_answer(content)
+        return json_response({"error": f"no endpoint {request.method} {request.path}"}, 404)
+    return json_response(content)
 
 
-def _content(simulator: "Simulator", call: Request) -> Json | None:
-    given = msgspec.json.decode(call.body) if call.body else {}
-    query = call.query
+def _content(simulator: "Simulator", request: Request) -> Json | None:
+    given = msgspec.json.decode(request.body) if request.body else {}
+    query = request.query
     scenario = simulator.scenarios[query.whole("organization") or 0]
-    match call.method, call.parts[1:]:
+    match request.method, request.parts[1:]:
         case "POST", ["scenario", name] if name in ACTIONS:
             return {"result": getattr(scenario, name)(**given)}
         case "GET", ["truth"]:
             return _truth(scenario, query)
         case _, [name]:
-            handler = _HANDLERS.get((call.method, name))
+            handler = _HANDLERS.get((request.method, name))
             return handler(simulator, given) if handler else None
         case "GET", []:
             return _overview(simulator)
@@ -90,11 +89,11 @@ def _forget_requests(simulator: "Simulator", _given: Json) -> Json:
 
 
 def _faults(simulator: "Simulator", _given: Json) -> Json:
-    return [_shown(fault) for fault in simulator.faults.active]
+    return [_fault_content(fault) for fault in simulator.faults.active]
 
 
 def _add_fault(simulator: "Simulator", given: Json) -> Json:
-    return _shown(simulator.faults.add(**given))
+    return _fault_content(simulator.faults.add(**given))
 
 
 def _clear_faults(simulator: "Simulator", _given: Json) -> Json:
@@ -122,21 +121,21 @@ def _overview(simulator: "Simulator") -> Json:
     return {
         "organizations": [
             {
-                "id": world.organization.id,
-                "name": world.organization.name,
+                "id": tenant.organization.id,
+                "name": tenant.organization.name,
                 "projects": [
                     {"id": project.id, "name": project.name, "status": project.status, "deleted": project.deleted}
-                    for project in world.organization.projects
+                    for project in tenant.organization.projects
                 ],
             }
-            for world in simulator.worlds
+            for tenant in simulator.tenants
         ],
         "now": simulator.now(),
         "scenario": ACTIONS,
-        "faults": sorted(KINDS),
+        "faults": sorted(FAULT_KINDS),
         "policy": asdict(simulator.policy),
     }
 
 
-def _shown(fault: Fault) -> Json:
+def _fault_content(fault: Fault) -> Json:
     return {field.name: getattr(fault, field.name) for field in fields(fault) if field.init}

@@ -1,13 +1,13 @@
-"""Pages that are wrong, odd or merely unusual: changes to the content of a bucket endpoint's answer."""
+"""Faults in the content of bucket pages: invalid, unexpected or unusual values."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
 
-from exporter.simulator.answers import Json
 from exporter.simulator.paging import Cursor
-from exporter.simulator.query import Query
+from exporter.simulator.request import Query
+from exporter.simulator.responses import Json
 
 _SPARSE: Final = frozenset(
     {
@@ -25,26 +25,26 @@ _SPARSE: Final = frozenset(
         "output_audio_tokens",
     }
 )
-"""What a completions row of early 2025 had."""
+"""The fields of a completions row in early 2025."""
 
 
 _ABSENT: Final = object()
 
 
-class Flaw(Protocol):
-    """What a spoiler is told of a fault."""
+class FaultOptions(Protocol):
+    """The kind and the options of a fault."""
 
     kind: str
 
     def option(self, name: str, default: Any) -> Any:  # noqa: ANN401 -- an option is any JSON value
-        """Return an option, or what stands for it."""
+        """Return an option, or the default."""
         ...
 
 
-def corrupt(page: Json, flaw: Flaw, query: Query) -> Json:
-    """Return the page with the flaw in it; kinds that are no business of pages change nothing."""
-    if change := CORRUPTIONS.get(flaw.kind):
-        change(page, flaw, query)
+def corrupt(page: Json, fault: FaultOptions, query: Query) -> Json:
+    """Return the page with the fault applied; kinds that do not concern pages change nothing."""
+    if change := CORRUPTIONS.get(fault.kind):
+        change(page, fault, query)
     return page
 
 
@@ -53,101 +53,101 @@ def _rows(page: Json) -> Iterator[dict[str, Json]]:
         yield from bucket["results"]
 
 
-def _more_without_cursor(page: Json, _flaw: Flaw, _query: Query) -> None:
+def _more_without_cursor(page: Json, _fault: FaultOptions, _query: Query) -> None:
     page["has_more"], page["next_page"] = True, None
 
 
-def _repeated_cursor(page: Json, _flaw: Flaw, query: Query) -> None:
+def _repeated_cursor(page: Json, _fault: FaultOptions, query: Query) -> None:
     page["has_more"] = True
     page["next_page"] = query.text("page") or page["next_page"] or "page_AAAA="
 
 
-def _endless(page: Json, _flaw: Flaw, query: Query) -> None:
-    """Never say that this is the last page: every cursor is new."""
+def _endless(page: Json, _fault: FaultOptions, query: Query) -> None:
+    """Return a new cursor on every page, so that pagination never ends."""
     if not page["has_more"]:
         page["has_more"], page["next_page"] = True, _longer_cursor(query)
 
 
 def _longer_cursor(query: Query) -> str:
-    """Return a cursor that differs from the one that came, and still leads to an answer."""
+    """Return a valid cursor that differs from that of the request."""
     page = query.text("page")
     cursor = Cursor.parse(page) if page else Cursor(0.0, 0)
     return str(Cursor(cursor.instant, cursor.start + 1))
 
 
-def _missing_bucket(page: Json, flaw: Flaw, _query: Query) -> None:
-    """Leave a bucket out: the one at `index` (default 1; negative ones count from the end)."""
-    index = flaw.option("index", 1)
+def _missing_bucket(page: Json, fault: FaultOptions, _query: Query) -> None:
+    """Omit a bucket: the one at `index` (default 1; negative ones count from the end)."""
+    index = fault.option("index", 1)
     if -len(page["data"]) <= index < len(page["data"]):
         del page["data"][index]
 
 
-def _odd_field(page: Json, flaw: Flaw, _query: Query) -> None:
+def _odd_field(page: Json, fault: FaultOptions, _query: Query) -> None:
     """Change one field of a row of the newest bucket.
 
     `row` is its index (default 0), `field` a dotted path; `value` any JSON, `literal` JSON as text, neither: absent.
     """
     rows = page["data"][-1]["results"] if page["data"] else []
-    index = flaw.option("row", 0)
+    index = fault.option("row", 0)
     if not -len(rows) <= index < len(rows):
         return
-    *path, name = flaw.option("field", "project_id").split(".")
+    *path, name = fault.option("field", "project_id").split(".")
     target = rows[index]
     for part in path:
         target = target[part]
-    if literal := flaw.option("literal", None):
+    if literal := fault.option("literal", None):
         target[name] = msgspec.Raw(literal.encode())
-    elif (value := flaw.option("value", _ABSENT)) is _ABSENT:
+    elif (value := fault.option("value", _ABSENT)) is _ABSENT:
         target.pop(name, None)
     else:
         target[name] = value
 
 
-def _odd_row(page: Json, flaw: Flaw, _query: Query) -> None:
+def _odd_row(page: Json, fault: FaultOptions, _query: Query) -> None:
     """Add `value` (default null) to the rows of the newest bucket."""
     if page["data"]:
-        page["data"][-1]["results"].append(flaw.option("value", None))
+        page["data"][-1]["results"].append(fault.option("value", None))
 
 
-def _odd_bucket(page: Json, flaw: Flaw, _query: Query) -> None:
+def _odd_bucket(page: Json, fault: FaultOptions, _query: Query) -> None:
     """Add a bucket: a copy of the newest one with `fields` replaced, or `value` instead of a bucket."""
     if page["data"]:
-        replaced = {**page["data"][-1], **flaw.option("fields", {})}
-        page["data"].append(flaw.option("value", replaced))
+        replaced = {**page["data"][-1], **fault.option("fields", {})}
+        page["data"].append(fault.option("value", replaced))
 
 
-def _duplicate_bucket(page: Json, flaw: Flaw, _query: Query) -> None:
+def _duplicate_bucket(page: Json, fault: FaultOptions, _query: Query) -> None:
     """Send a bucket twice: the one at `index` (default 0)."""
-    index = flaw.option("index", 0)
+    index = fault.option("index", 0)
     page["data"][index:index] = page["data"][index : index + 1]
 
 
-def _foreign_row(page: Json, flaw: Flaw, _query: Query) -> None:
-    """Let the first row be one of another endpoint: `object`."""
+def _foreign_row(page: Json, fault: FaultOptions, _query: Query) -> None:
+    """Set `object` of the first row to that of another endpoint."""
     for row in _rows(page):
-        row["object"] = flaw.option("object", "organization.usage.elsewhere.result")
+        row["object"] = fault.option("object", "organization.usage.elsewhere.result")
         break
 
 
-def _literal(text: str) -> Callable[[Json, Flaw, Query], None]:
-    def change(page: Json, _flaw: Flaw, _query: Query) -> None:
+def _literal(text: str) -> Callable[[Json, FaultOptions, Query], None]:
+    def change(page: Json, _fault: FaultOptions, _query: Query) -> None:
         for row in _rows(page):
             if "amount" in row:
                 row["amount"]["value"] = msgspec.Raw(text.encode())
             else:
-                row[_first_figure(row)] = msgspec.Raw(text.encode())
+                row[_first_number(row)] = msgspec.Raw(text.encode())
             break
 
     return change
 
 
-def _first_figure(row: dict[str, Json]) -> str:
+def _first_number(row: dict[str, Json]) -> str:
     return next(name for name, value in row.items() if isinstance(value, int))
 
 
-def _amount_string(page: Json, flaw: Flaw, _query: Query) -> None:
+def _amount_string(page: Json, fault: FaultOptions, _query: Query) -> None:
     """Send amounts as text with `decimals` digits (default 33), zero as 0E-6176."""
-    decimals = flaw.option("decimals", 33)
+    decimals = fault.option("decimals", 33)
     for row in _rows(page):
         if value := (row.get("amount") or {}).get("value"):
             text = bytes(value).decode()
@@ -155,26 +155,26 @@ def _amount_string(page: Json, flaw: Flaw, _query: Query) -> None:
             row["amount"]["value"] = "0E-6176" if text == "0" else f"{whole}.{parts:0<{decimals}}"
 
 
-def _amount_zero_exponent(page: Json, _flaw: Flaw, _query: Query) -> None:
+def _amount_zero_exponent(page: Json, _fault: FaultOptions, _query: Query) -> None:
     """Send amounts of zero as the number 0E-6176."""
     for row in _rows(page):
         if "amount" in row and bytes(row["amount"]["value"]) == b"0":
             row["amount"]["value"] = msgspec.Raw(b"0E-6176")
 
 
-def _amount_absent(page: Json, flaw: Flaw, _query: Query) -> None:
-    """Leave the amount out of the first row, or with `null` send it as null."""
+def _amount_absent(page: Json, fault: FaultOptions, _query: Query) -> None:
+    """Omit the amount of the first row, or with `null` send null."""
     for row in _rows(page):
-        if flaw.option("null", default=False):
+        if fault.option("null", default=False):
             row["amount"] = None
         else:
             row.pop("amount", None)
         break
 
 
-def _dimension(value: str | None) -> Callable[[Json, Flaw, Query], None]:
-    def change(page: Json, flaw: Flaw, _query: Query) -> None:
-        name = flaw.option("dimension", "project_id")
+def _dimension(value: str | None) -> Callable[[Json, FaultOptions, Query], None]:
+    def change(page: Json, fault: FaultOptions, _query: Query) -> None:
+        name = fault.option("dimension", "project_id")
         for row in _rows(page):
             if name in row:
                 row[name] = value
@@ -182,22 +182,22 @@ def _dimension(value: str | None) -> Callable[[Json, Flaw, Query], None]:
     return change
 
 
-def _duplicate_rows(page: Json, _flaw: Flaw, _query: Query) -> None:
-    """Report every row of usage as two with the same dimensions that add up to it."""
+def _duplicate_rows(page: Json, _fault: FaultOptions, _query: Query) -> None:
+    """Split every row of usage into two rows with the same dimensions and the same total."""
     for bucket in page["data"]:
         bucket["results"] = [half for row in bucket["results"] for half in _halves(row)]
 
 
 def _halves(row: dict[str, Json]) -> tuple[dict[str, Json], ...]:
-    figures = {name: value for name, value in row.items() if isinstance(value, int) and not isinstance(value, bool)}
-    if not figures:
+    numbers = {name: value for name, value in row.items() if isinstance(value, int) and not isinstance(value, bool)}
+    if not numbers:
         return (row, row | {"amount": {**row["amount"], "value": 0}, "quantity": row["quantity"] and 0})
-    smaller = {name: value // 3 for name, value in figures.items()}
-    return (row | smaller, row | {name: value - smaller[name] for name, value in figures.items()})
+    smaller = {name: value // 3 for name, value in numbers.items()}
+    return (row | smaller, row | {name: value - smaller[name] for name, value in numbers.items()})
 
 
-def _sparse(page: Json, _flaw: Flaw, _query: Query) -> None:
-    """Send completions' rows as they were in early 2025."""
+def _sparse(page: Json, _fault: FaultOptions, _query: Query) -> None:
+    """Send completions rows with the fields of early 2025 only."""
     for bucket in page["data"]:
         bucket["results"] = [
             {name: value for name, value in row.items() if name in _SPARSE} if "input_text_tokens" in row else row
@@ -205,8 +205,8 @@ def _sparse(page: Json, _flaw: Flaw, _query: Query) -> None:
         ]
 
 
-def _unknown_fields(page: Json, _flaw: Flaw, _query: Query) -> None:
-    """Add fields that nobody has heard of, at every level."""
+def _unknown_fields(page: Json, _fault: FaultOptions, _query: Query) -> None:
+    """Add unknown fields at every level."""
     page["served_from"] = {"region": "mars", "hops": [1, 2, None]}
     for bucket in page["data"]:
         bucket["revision"] = 7
@@ -214,8 +214,8 @@ def _unknown_fields(page: Json, _flaw: Flaw, _query: Query) -> None:
         row |= {"output_smell_tokens": 3, "mood": None, "organization_name": "Northwind Robotics"}
 
 
-def _unknown_values(page: Json, _flaw: Flaw, _query: Query) -> None:
-    """Use values that no enumeration lists."""
+def _unknown_values(page: Json, _fault: FaultOptions, _query: Query) -> None:
+    """Use undocumented values of enumerations."""
     novel = {
         "service_tier": "hyper",
         "api_source": "carrier_pigeon",
@@ -226,22 +226,22 @@ def _unknown_values(page: Json, _flaw: Flaw, _query: Query) -> None:
         row |= {name: value for name, value in novel.items() if row.get(name) is not None}
 
 
-def _second_currency(page: Json, flaw: Flaw, _query: Query) -> None:
+def _second_currency(page: Json, fault: FaultOptions, _query: Query) -> None:
     """Add to every bucket of costs a copy of its first row in `currency` (default eur)."""
     for bucket in page["data"]:
         for row in bucket["results"][:1]:
-            amount = {**row["amount"], "currency": flaw.option("currency", "eur")}
+            amount = {**row["amount"], "currency": fault.option("currency", "eur")}
             bucket["results"].append({**row, "amount": amount})
 
 
-def _currency(page: Json, flaw: Flaw, _query: Query) -> None:
-    """Let every amount be in `currency` (default null)."""
+def _currency(page: Json, fault: FaultOptions, _query: Query) -> None:
+    """Set the currency of every amount to `currency` (default null)."""
     for row in _rows(page):
         if row.get("amount"):
-            row["amount"]["currency"] = flaw.option("currency", None)
+            row["amount"]["currency"] = fault.option("currency", None)
 
 
-CORRUPTIONS: Final[Mapping[str, Callable[[Json, Flaw, Query], None]]] = {
+CORRUPTIONS: Final[Mapping[str, Callable[[Json, FaultOptions, Query], None]]] = {
     "more_without_cursor": _more_without_cursor,
     "repeated_cursor": _repeated_cursor,
     "endless": _endless,
@@ -265,4 +265,4 @@ CORRUPTIONS: Final[Mapping[str, Callable[[Json, Flaw, Query], None]]] = {
     "second_currency": _second_currency,
     "currency": _currency,
 }
-"""Every change by the name of its fault."""
+"""Every corruption by the kind of its fault."""

@@ -1,14 +1,14 @@
-"""The endpoints that turn ids into names and tell limits: `/organization/projects`, `users`, keys and the like."""
+"""Metadata endpoints: projects, users, keys, groups, certificates and limits."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from exporter.catalog import DAY, HOUR, METADATA, MetadataResource, Pagination
-from exporter.simulator.answers import ApiError, Json
 from exporter.simulator.limits import Limits
 from exporter.simulator.organization import AdminKey, ApiKey, Organization, Project, ServiceAccount, User
 from exporter.simulator.paging import list_by_last_id, list_by_last_row, list_by_next
-from exporter.simulator.query import Query
+from exporter.simulator.request import Query
+from exporter.simulator.responses import ApiError, Json
 
 _ACCESS: Final = ("active", "inactive", "any")
 _ORDERS: Final = ("asc", "desc")
@@ -16,10 +16,10 @@ _GROUPS: Final = ("everyone", "finance", "research")
 
 
 class Directory:
-    """Answers the directory of one organization."""
+    """The metadata endpoints of one organization."""
 
     def __init__(self, organization: Organization, limits: Limits) -> None:
-        """Take who is there and what limits them."""
+        """Take the organization and its limits."""
         self._organization = organization
         self._limits = limits
         self._lists: Mapping[str, Callable[[Query, float], Json]] = {
@@ -30,9 +30,9 @@ class Directory:
             "spend_alerts": lambda query, _now: self._spend_alerts("", "organization", query),
             "groups": _groups,
             "roles": _roles,
-            "invites": _nobody,
+            "invites": _empty_list,
             "certificates": lambda query, now: _certificates("organization", 2, query, now),
-            "audit_logs": _nobody,
+            "audit_logs": _empty_list,
             "data_retention": lambda _query, _now: _retention("organization"),
         }
         self._single: Mapping[str, Callable[[str, float], Json]] = {
@@ -55,7 +55,7 @@ class Directory:
         }
 
     def content(self, parts: list[str], query: Query, now: float) -> Json | None:
-        """Return what is at a path below `/organization/`, None where nothing is. Raises ApiError."""
+        """Return the content at a path below `/organization/`, None for an unknown path. Raises ApiError."""
         match parts:
             case [name] if name in self._lists:
                 return self._lists[name](query, now)
@@ -65,30 +65,30 @@ class Directory:
                 return self._of_project[name](self._project(key), query, now)
             case ["projects", key, "api_keys", api_key]:
                 project = self._project(key)
-                return next((_api_key(found, now) for found in project.api_keys if found.id == api_key), None) or _gone(
-                    "API key", api_key
-                )
+                return next(
+                    (_api_key(found, now) for found in project.api_keys if found.id == api_key), None
+                ) or _not_found("API key", api_key)
             case ["groups", key, "users"]:
                 return self._group_users(key, query)
         row = next((row for row in METADATA if _matches(row, ["organization", *parts])), None)
-        return _invented(row, query) if row else None
+        return _generic(row, query) if row else None
 
     def _group_users(self, key: str, query: Query) -> Json:
         if key not in _group_ids():
-            _gone("group", key)
+            _not_found("group", key)
         people = [user for user in self._organization.users if not user.service_account]
         members = people[_group_ids().index(key) :]
         return list_by_next(query, [{"id": user.id, "name": user.name, "email": user.email} for user in members])
 
     def _project(self, key: str) -> Project:
-        return self._organization.project(key) or _gone("project", key)
+        return self._organization.project(key) or _not_found("project", key)
 
     def _projects(self, query: Query, _now: float) -> Json:
-        archived_too = query.flag("include_archived") or False
+        include_archived = query.flag("include_archived") or False
         rows = [
             _project(project)
             for project in self._organization.projects
-            if not project.deleted and (archived_too or project.archived_at is None)
+            if not project.deleted and (include_archived or project.archived_at is None)
         ]
         return list_by_last_id(query, rows)
 
@@ -99,7 +99,7 @@ class Directory:
 
     def _user(self, key: str, now: float) -> Json:
         found = next((user for user in self._organization.users if user.id == key), None)
-        return _user(found, now) if found else _gone("user", key)
+        return _user(found, now) if found else _not_found("user", key)
 
     def _admin_keys(self, query: Query, now: float) -> Json:
         rows = [_admin_key(key, now) for key in self._organization.admin_keys]
@@ -109,11 +109,11 @@ class Directory:
 
     def _admin_key(self, key: str, now: float) -> Json:
         found = next((row for row in self._organization.admin_keys if row.id == key), None)
-        return _admin_key(found, now) if found else _gone("admin API key", key)
+        return _admin_key(found, now) if found else _not_found("admin API key", key)
 
     def _spend_limit(self, owner: str, scope: str) -> Json:
         limit = self._limits.spend.get(owner)
-        return limit.content(scope) if limit else _gone("spend limit", scope)
+        return limit.content(scope) if limit else _not_found("spend limit", scope)
 
     def _spend_alerts(self, owner: str, scope: str, query: Query) -> Json:
         rows = [alert.content(scope) for alert in self._limits.alerts.get(owner, ())]
@@ -140,7 +140,7 @@ def _retention(scope: str) -> Json:
     }
 
 
-def _nobody(query: Query, _now: float) -> Json:
+def _empty_list(query: Query, _now: float) -> Json:
     return list_by_last_id(query, [])
 
 
@@ -189,27 +189,27 @@ def _matches(row: MetadataResource, parts: list[str]) -> bool:
     )
 
 
-def _invented(row: MetadataResource, query: Query) -> Json:
-    """Return what a row of the table has that nothing is known of: each field with a value of its kind."""
+def _generic(row: MetadataResource, query: Query) -> Json:
+    """Return made-up content for any row of the catalog: each field with a value of its type."""
     if row.pagination is None:
-        return _invented_entry(row, 0)
+        return _generic_entry(row, 0)
     paged = {
         Pagination.LAST_ID: list_by_last_id,
         Pagination.LAST_ROW: list_by_last_row,
         Pagination.NEXT: list_by_next,
     }[row.pagination]
-    return paged(query, [_invented_entry(row, number) for number in range(2)])
+    return paged(query, [_generic_entry(row, number) for number in range(2)])
 
 
-def _invented_entry(row: MetadataResource, number: int) -> Json:
+def _generic_entry(row: MetadataResource, number: int) -> Json:
     entry: dict[str, Json] = {"id": f"{row.name}_{number}"}
     texts = {name: f"{name.replace('.', ' ')} {number}" for name in (row.id_field, *row.text_fields) if name != "id"}
     for name, value in {**texts, **dict.fromkeys(row.number_fields, 100 + number)}.items():
         *outer, last = name.split(".")
-        place = entry
+        target = entry
         for part in outer:
-            place = place.setdefault(part, {})
-        place[last] = value
+            target = target.setdefault(part, {})
+        target[last] = value
     return entry
 
 
@@ -229,7 +229,7 @@ def _roles(query: Query, _now: float) -> Json:
     return list_by_next(query, rows)
 
 
-def _gone(what: str, key: str) -> Json:
+def _not_found(what: str, key: str) -> Json:
     raise ApiError(404, f"No such {what}: {key}", code="not_found")
 
 
@@ -299,7 +299,7 @@ def _api_keys(project: Project, query: Query, now: float) -> Json:
 
 
 def _service_accounts(project: Project, query: Query, _now: float) -> Json:
-    _refuse_archived(project)
+    _reject_archived(project)
     rows = [
         {
             "object": "organization.project.service_account",
@@ -314,7 +314,7 @@ def _service_accounts(project: Project, query: Query, _now: float) -> Json:
 
 
 def _members(project: Project, query: Query, _now: float) -> Json:
-    _refuse_archived(project)
+    _reject_archived(project)
     rows = [
         {
             "object": "organization.project.user",
@@ -329,7 +329,7 @@ def _members(project: Project, query: Query, _now: float) -> Json:
     return list_by_last_id(query, rows)
 
 
-def _refuse_archived(project: Project) -> None:
+def _reject_archived(project: Project) -> None:
     if project.archived_at is not None:
         raise ApiError(400, f"Project {project.id} is archived.", code="project_archived")
 

@@ -1,4 +1,4 @@
-"""What can go wrong on demand: which request a fault hits, and the answers that are wrong as a whole."""
+"""Faults on demand: which requests a fault applies to, and the responses that it sends or changes."""
 
 import gzip
 from collections.abc import Callable, Mapping
@@ -8,8 +8,8 @@ from random import Random
 from re import search
 from typing import Any, Final
 
-from exporter.simulator.answers import Answer, ApiError, Delivery, html_answer, json_answer
 from exporter.simulator.corruption import CORRUPTIONS
+from exporter.simulator.responses import ApiError, Delivery, Response, html_response, json_response
 
 _BILLING_CODES: Final = (
     "insufficient_quota",
@@ -22,30 +22,30 @@ _BILLING_CODES: Final = (
 
 @dataclass(slots=True)
 class Fault:
-    """One fault and when it strikes."""
+    """One fault and the requests that it applies to."""
 
     kind: str
     path: str = ""
-    """A regular expression that is searched for in the path and query (`usage/`, `costs`, `page=`); empty is all."""
+    """A regular expression to search for in path and query (`usage/`, `costs`, `page=`); empty matches all."""
     count: int | None = None
-    """How many requests it still hits; None is all."""
+    """Number of requests it applies to; None is no limit."""
     probability: float = 1.0
     seed: int = 0
     skip: int = 0
-    """Matching requests that are let through first."""
+    """Matching requests that pass first."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What the kind needs: see the functions of this module and of `spoil`."""
+    """Options of the kind: see the functions of this module and of `corruption`."""
     hits: int = 0
     _random: Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a kind that does not exist: ValueError."""
-        if self.kind not in KINDS:
-            raise ValueError(f"no fault {self.kind!r}: there are {', '.join(sorted(KINDS))}")
+        """Raise ValueError for an unknown kind."""
+        if self.kind not in FAULT_KINDS:
+            raise ValueError(f"no fault {self.kind!r}: there are {', '.join(sorted(FAULT_KINDS))}")
         self._random = Random(self.seed)
 
-    def strikes(self, target: str) -> bool:
-        """Decide about one request, and count it."""
+    def matches(self, target: str) -> bool:
+        """Return whether the fault applies to a request, and count it."""
         if self.count is not None and self.hits >= self.count:
             return False
         if self.path and not search(self.path, target):
@@ -59,19 +59,19 @@ class Fault:
         return True
 
     def option(self, name: str, default: Any) -> Any:  # noqa: ANN401 -- an option is any JSON value
-        """Return an option, or what stands for it."""
+        """Return an option, or the default."""
         return self.options.get(name, default)
 
 
 class Faults:
-    """The faults that are switched on."""
+    """The active faults."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start with none."""
         self.active: list[Fault] = []
 
     def add(self, kind: str, **settings: Any) -> Fault:  # noqa: ANN401 -- options are any JSON value
-        """Switch a fault on; what is no field of Fault is one of its options. Raises ValueError."""
+        """Activate a fault; settings that are not fields of Fault become its options. Raises ValueError."""
         own = {
             name: settings.pop(name) for name in ("path", "count", "probability", "seed", "skip") if name in settings
         }
@@ -80,43 +80,43 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Switch all off."""
+        """Remove all faults."""
         self.active.clear()
 
-    def striking(self, target: str) -> list[Fault]:
-        """Return the faults that hit this request."""
-        return [fault for fault in list(self.active) if fault.strikes(target)]
+    def matching(self, target: str) -> list[Fault]:
+        """Return the faults that apply to this request."""
+        return [fault for fault in list(self.active) if fault.matches(target)]
 
 
-def replacement(fault: Fault, now: float) -> Answer | None:
-    """Return the answer that is sent instead of the real one; None when the fault leaves that to others."""
-    make = _REPLACING.get(fault.kind)
+def replacement(fault: Fault, now: float) -> Response | None:
+    """Return the response that replaces the real one; None if the fault replaces none."""
+    make = _REPLACEMENTS.get(fault.kind)
     return make(fault, now) if make else None
 
 
-def alter(answer: Answer, fault: Fault, now: float, *, gzip_accepted: bool = True) -> None:
-    """Change a finished answer: its headers, its body's bytes, or how it is delivered."""
-    change = _ALTERING.get(fault.kind)
+def alter(response: Response, fault: Fault, now: float, *, gzip_accepted: bool = True) -> None:
+    """Change a finished response: its headers, its body, or its delivery."""
+    change = _ALTERATIONS.get(fault.kind)
     if change is None or (fault.kind == "gzip" and not gzip_accepted):
         return
-    change(answer, fault, now)
+    change(response, fault, now)
 
 
-def rate_limited(fault: Fault, now: float) -> Answer:
+def rate_limited(fault: Fault, now: float) -> Response:
     """429. `retry_after`: a number of seconds (default 1), null for no header, or any text.
 
     `form`: `seconds`, `date`, or `ms` (both `retry-after` and `retry-after-ms`).
     """
     seconds = fault.option("retry_after", 1)
     wait = f" Please try again in {seconds}s." if seconds is not None else ""
-    answer = ApiError(
+    response = ApiError(
         429,
         f"Rate limit reached for organization on admin requests per min.{wait}",
         kind="requests",
         code="rate_limit_exceeded",
-    ).answer()
-    answer.headers |= retry_headers(seconds, fault.option("form", "seconds"), now)
-    return answer
+    ).response()
+    response.headers |= retry_headers(seconds, fault.option("form", "seconds"), now)
+    return response
 
 
 def retry_headers(seconds: float | str | None, form: str, now: float) -> dict[str, str]:
@@ -131,123 +131,125 @@ def retry_headers(seconds: float | str | None, form: str, now: float) -> dict[st
     return plain | {"retry-after-ms": f"{seconds * 1000:.0f}"} if form == "ms" else plain
 
 
-def _billing(fault: Fault, _now: float) -> Answer:
-    """429 that a person has to clear. `code`: one of the documented ones."""
+def _billing(fault: Fault, _now: float) -> Response:
+    """429 that lasts until somebody pays or raises a limit. `code`: one of the documented ones."""
     code = fault.option("code", _BILLING_CODES[0])
     return ApiError(
         429, "You exceeded your current quota, please check your plan and billing details.", kind=code, code=code
-    ).answer()
+    ).response()
 
 
-def _slow_down(fault: Fault, now: float) -> Answer:
-    answer = ApiError(429, "You are ramping up too fast.", kind="rate_limit_error", code="slow_down").answer()
-    answer.headers |= retry_headers(fault.option("retry_after", None), "seconds", now)
-    return answer
+def _slow_down(fault: Fault, now: float) -> Response:
+    response = ApiError(429, "You are ramping up too fast.", kind="rate_limit_error", code="slow_down").response()
+    response.headers |= retry_headers(fault.option("retry_after", None), "seconds", now)
+    return response
 
 
-def _server_error(_fault: Fault, _now: float) -> Answer:
-    return ApiError(500, "The server had an error while processing your request. Sorry!", kind="server_error").answer()
+def _server_error(_fault: Fault, _now: float) -> Response:
+    return ApiError(
+        500, "The server had an error while processing your request. Sorry!", kind="server_error"
+    ).response()
 
 
-def _bad_gateway(_fault: Fault, _now: float) -> Answer:
-    return html_answer(502, "Bad Gateway")
+def _bad_gateway(_fault: Fault, _now: float) -> Response:
+    return html_response(502, "Bad Gateway")
 
 
-def _unavailable(fault: Fault, now: float) -> Answer:
+def _unavailable(fault: Fault, now: float) -> Response:
     """503. `retry_after`: seconds (default: no header)."""
-    answer = ApiError(
+    response = ApiError(
         503,
         "The server is currently overloaded. Please try again later.",
         kind="service_unavailable_error",
         code="server_is_overloaded",
-    ).answer()
-    answer.headers |= retry_headers(fault.option("retry_after", None), fault.option("form", "seconds"), now)
-    return answer
+    ).response()
+    response.headers |= retry_headers(fault.option("retry_after", None), fault.option("form", "seconds"), now)
+    return response
 
 
-def _status(fault: Fault, _now: float) -> Answer:
+def _status(fault: Fault, _now: float) -> Response:
     """Any status. `status`, `body`: `json` (default), `html`, `text` or `empty`; `message`, `type`, `param`, `code`."""
     status = fault.option("status", 400)
     message = fault.option("message", "Something is wrong with the request.")
     match fault.option("body", "json"):
         case "html":
-            return html_answer(status, message)
+            return html_response(status, message)
         case "text":
-            return Answer(status, message.encode(), {"content-type": "text/plain"})
+            return Response(status, message.encode(), {"content-type": "text/plain"})
         case "empty":
-            return Answer(status, b"")
+            return Response(status, b"")
     return ApiError(
         status,
         message,
         kind=fault.option("type", "invalid_request_error"),
         param=fault.option("param", None),
         code=fault.option("code", None),
-    ).answer()
+    ).response()
 
 
-def _redirect(fault: Fault, _now: float) -> Answer:
+def _redirect(fault: Fault, _now: float) -> Response:
     """302. `location`."""
-    return Answer(302, b"", {"location": fault.option("location", "http://127.0.0.1:9/elsewhere")})
+    return Response(302, b"", {"location": fault.option("location", "http://127.0.0.1:9/elsewhere")})
 
 
-def _not_json(_fault: Fault, _now: float) -> Answer:
-    return Answer(200, b"<!doctype html><title>Welcome</title>", {"content-type": "text/html"})
+def _not_json(_fault: Fault, _now: float) -> Response:
+    return Response(200, b"<!doctype html><title>Welcome</title>", {"content-type": "text/html"})
 
 
-def _nested(fault: Fault, _now: float) -> Answer:
+def _nested(fault: Fault, _now: float) -> Response:
     """JSON as deep as `depth` (default 100,000)."""
     depth = fault.option("depth", 100_000)
-    return Answer(200, b"[" * depth + b"]" * depth, {"content-type": "application/json"})
+    return Response(200, b"[" * depth + b"]" * depth, {"content-type": "application/json"})
 
 
-def _never(_fault: Fault, _now: float) -> Answer:
-    answer = json_answer(None)
-    answer.delivery = Delivery(never=True)
-    return answer
+def _never(_fault: Fault, _now: float) -> Response:
+    response = json_response(None)
+    response.delivery = Delivery(never=True)
+    return response
 
 
-def _slow(answer: Answer, fault: Fault, _now: float) -> None:
+def _slow(response: Response, fault: Fault, _now: float) -> None:
     """Send the body in pieces. `pause` seconds (default 0.05) after each `piece` bytes (default 64)."""
-    answer.delivery.pause = fault.option("pause", 0.05)
-    answer.delivery.piece = fault.option("piece", 64)
+    response.delivery.pause = fault.option("pause", 0.05)
+    response.delivery.piece = fault.option("piece", 64)
 
 
-def _reset(answer: Answer, fault: Fault, _now: float) -> None:
+def _reset(response: Response, fault: Fault, _now: float) -> None:
     """Reset the connection after `bytes` of the body (default: half of it)."""
-    answer.delivery.reset_after = fault.option("bytes", len(answer.body) // 2)
+    response.delivery.reset_after = fault.option("bytes", len(response.body) // 2)
 
 
-def _truncated(answer: Answer, fault: Fault, _now: float) -> None:
+def _truncated(response: Response, fault: Fault, _now: float) -> None:
     """End the JSON early: after `bytes` (default: half of it)."""
-    answer.body = answer.body[: fault.option("bytes", len(answer.body) // 2)]
+    response.body = response.body[: fault.option("bytes", len(response.body) // 2)]
 
 
-def _huge(answer: Answer, fault: Fault, _now: float) -> None:
+def _huge(response: Response, fault: Fault, _now: float) -> None:
     """Precede the JSON with white space: `bytes` of it (default 64 MiB)."""
-    answer.delivery.filler = fault.option("bytes", 64 * 2**20)
+    response.delivery.filler = fault.option("bytes", 64 * 2**20)
 
 
-def _organization(answer: Answer, fault: Fault, _now: float) -> None:
-    """Name another organization in the header: `id`."""
-    answer.headers["openai-organization"] = fault.option("id", "org-another")
+def _organization(response: Response, fault: Fault, _now: float) -> None:
+    """Send another organization in the header: `id`."""
+    response.headers["openai-organization"] = fault.option("id", "org-another")
 
 
-def _clock_skew(answer: Answer, fault: Fault, now: float) -> None:
-    """Let the header `date` be off by `seconds` (default 3600)."""
-    answer.headers["date"] = formatdate(now + fault.option("seconds", 3600), usegmt=True)
+def _clock_skew(response: Response, fault: Fault, now: float) -> None:
+    """Shift the header `date` by `seconds` (default 3600)."""
+    response.headers["date"] = formatdate(now + fault.option("seconds", 3600), usegmt=True)
 
 
-def _gzip(answer: Answer, _fault: Fault, _now: float) -> None:
-    answer.body = gzip.compress(answer.body, mtime=0)
-    answer.headers["content-encoding"] = "gzip"
+def _gzip(response: Response, _fault: Fault, _now: float) -> None:
+    response.body = gzip.compress(response.body, mtime=0)
+    response.headers["content-encoding"] = "gzip"
 
 
-def _header(answer: Answer, fault: Fault, _now: float) -> None:
-    """Send further headers: `headers`."""
-    answer.headers |= {str(name).lower(): str(value) for name, value in fault.option("headers", {}).items()}
+def _header(response: Response, fault: Fault, _now: float) -> None:
+    """Send additional headers: `headers`."""
+    response.headers |= {str(name).lower(): str(value) for name, value in fault.option("headers", {}).items()}
 
 
-_REPLACING: Final[Mapping[str, Callable[[Fault, float], Answer]]] = {
+_REPLACEMENTS: Final[Mapping[str, Callable[[Fault, float], Response]]] = {
     "rate_limited": rate_limited,
     "billing": _billing,
     "slow_down": _slow_down,
@@ -261,7 +263,7 @@ _REPLACING: Final[Mapping[str, Callable[[Fault, float], Answer]]] = {
     "never": _never,
 }
 
-_ALTERING: Final[Mapping[str, Callable[[Answer, Fault, float], None]]] = {
+_ALTERATIONS: Final[Mapping[str, Callable[[Response, Fault, float], None]]] = {
     "slow": _slow,
     "reset": _reset,
     "truncated": _truncated,
@@ -273,7 +275,7 @@ _ALTERING: Final[Mapping[str, Callable[[Answer, Fault, float], None]]] = {
 }
 
 UNSUPPORTED: Final = "unsupported"
-"""The path is answered as one that does not exist."""
+"""Respond as if the path did not exist."""
 
-KINDS: Final = frozenset({*_REPLACING, *_ALTERING, *CORRUPTIONS, UNSUPPORTED})
-"""Every kind of fault there is."""
+FAULT_KINDS: Final = frozenset({*_REPLACEMENTS, *_ALTERATIONS, *CORRUPTIONS, UNSUPPORTED})
+"""Every kind of fault."""

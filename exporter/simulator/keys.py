@@ -1,4 +1,4 @@
-"""The keys that the simulated API knows, and what each may do."""
+"""The keys of the simulated API and their scopes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ USAGE_ONLY: Final = "sk-admin-simulated-usage-3kLp"
 MANAGEMENT_ONLY: Final = "sk-admin-simulated-management-9xZr"
 """A restricted admin key: names and limits, no usage."""
 ORDINARY: Final = "sk-proj-simulated-ordinary-0QqR"
-"""A project's key, as applications use it: no admin endpoint answers it."""
+"""A project's key, as applications use it: admin endpoints refuse it."""
 OTHER_ORGANIZATION: Final = "sk-admin-simulated-other-5vNb"
 """An admin key that may read everything of the second organization."""
 SESSION: Final = "sess-simulated-browser-2wEd"
@@ -22,10 +22,10 @@ SESSION: Final = "sess-simulated-browser-2wEd"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What one key stands for."""
+    """Organization and scopes of a key."""
 
     kind: str
-    """How the request log and fault filters name it."""
+    """Its name in the request log."""
     organization: int
     """0 for the first organization, 1 for the second."""
     scopes: frozenset[str] = frozenset()
@@ -42,5 +42,5 @@ CREDENTIALS: Final = {
 
 
 def redacted(key: str) -> str:
-    """Return the key as error messages show it: its ends, nothing between."""
+    """Return the key as error messages show it: only its first and last characters."""
     return f"{key[:8]}{'*' * 5}{key[-4:]}" if len(key) > 16 else "*****"  # noqa: PLR2004 -- shorter is all ends

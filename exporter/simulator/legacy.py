@@ -1,15 +1,14 @@
-"""The billing endpoints of before 2024: they refuse every key but a browser's, unless the policy lets them answer."""
+"""The legacy billing endpoints: they refuse every key except a browser session, unless the policy allows it."""
 
 from datetime import UTC, datetime
 from typing import Final
 
 from exporter.catalog import CATALOG, DAY, ApiFamily, day_of
-from exporter.simulator.answers import ApiError, Json
 from exporter.simulator.keys import Credential
 from exporter.simulator.policy import Policy
 from exporter.simulator.prices import DOLLAR
-from exporter.simulator.query import Query
-from exporter.simulator.request import Request
+from exporter.simulator.request import Query, Request
+from exporter.simulator.responses import ApiError, Json
 from exporter.simulator.usage_log import UsageLog
 
 GRANTED: Final = 100_000
@@ -27,33 +26,33 @@ _EMPTY_LISTS: Final = (
 
 
 class Legacy:
-    """Answers the legacy endpoints of one organization."""
+    """The legacy endpoints of one organization."""
 
-    def __init__(self, books: UsageLog, policy: Policy) -> None:
-        """Take the books and the switches."""
-        self._books = books
+    def __init__(self, usage_log: UsageLog, policy: Policy) -> None:
+        """Take the usage log and the policy."""
+        self._usage_log = usage_log
         self._policy = policy
 
-    def content(self, parts: list[str], call: Request, now: float, credential: Credential) -> Json | None:
-        """Return what is at a path, None where nothing is. Raises ApiError."""
+    def content(self, parts: list[str], request: Request, now: float, credential: Credential) -> Json | None:
+        """Return the content at a path, None for an unknown path. Raises ApiError."""
         match parts:
             case ["dashboard", "billing", ("credit_grants" | "usage" | "subscription") as name]:
-                self._check_session(credential, call.path)
+                self._check_session(credential, request.path)
                 return {"credit_grants": self._grants, "usage": self._costs, "subscription": self._subscription}[name](
-                    call.query, now
+                    request.query, now
                 )
             case ["usage"]:
-                return self._usage(call.query, now)
+                return self._usage(request.query, now)
             case ["organizations", key]:
-                self._check_session(credential, call.path)
+                self._check_session(credential, request.path)
                 return self._organization(key)
         return None
 
-    def _answers(self, credential: Credential | None = None) -> bool:
+    def _is_allowed(self, credential: Credential | None = None) -> bool:
         return self._policy.legacy == "answer" or (credential is not None and credential.kind == "session")
 
     def _check_session(self, credential: Credential, path: str) -> None:
-        if not self._answers(credential):
+        if not self._is_allowed(credential):
             raise ApiError(
                 403,
                 f"Your request to GET {path} must be made with a session key (that is, it can only be made from the "
@@ -64,7 +63,7 @@ class Legacy:
     def spent(self, day: int, as_of: float) -> dict[str, int]:
         """Return the picodollars of each line item on a day."""
         spent: dict[str, int] = {}
-        for key, (amount, _quantity) in self._books.rows("costs", day, day + DAY, as_of).items():
+        for key, (amount, _quantity) in self._usage_log.rows("costs", day, day + DAY, as_of).items():
             item = str(key[2])
             spent[item] = spent.get(item, 0) + amount
         return spent
@@ -116,15 +115,15 @@ class Legacy:
 
     def _usage(self, query: Query, now: float) -> Json:
         day = _date(query, "date")
-        rows = self._usage_rows(day, now) if self._answers() else []
+        rows = self._usage_rows(day, now) if self._is_allowed() else []
         return {"object": "list", "data": rows, **{name: [] for name in _EMPTY_LISTS}, "current_usage_usd": 0.0}
 
     def _usage_rows(self, day: int, now: float) -> list[Json]:
-        organization = self._books.organization
+        organization = self._usage_log.organization
         row = next(row for row in CATALOG if row.branch is ApiFamily.USAGE and "batch" in row.dimensions)
         names = {project.id: project.name for project in organization.projects}
         rows = []
-        for key, values in self._books.rows(row.name, day, day + DAY, now).items():
+        for key, values in self._usage_log.rows(row.name, day, day + DAY, now).items():
             dimensions = dict(zip(row.dimensions, key, strict=True))
             cached, fresh, written = sum(values[3:6]), sum(values[0:3]), sum(values[6:8])
             rows.append(
@@ -151,7 +150,7 @@ class Legacy:
         return rows
 
     def _organization(self, key: str) -> Json:
-        organization = self._books.organization
+        organization = self._usage_log.organization
         if key != organization.id:
             raise ApiError(404, f"No such organization: {key}", code="not_found")
         return {

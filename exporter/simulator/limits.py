@@ -1,19 +1,19 @@
-"""Money limits and rate limits: what may be spent, from where on people are told, how fast projects may ask."""
+"""Spend limits, spend alerts and rate limits of an organization and its projects."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from exporter.simulator.answers import Json
 from exporter.simulator.organization import Organization
+from exporter.simulator.responses import Json
 
 NO_LIMIT: Final = 2**31 - 1
-"""What a rate limit says that does not limit."""
+"""The value of a rate limit that does not apply."""
 
 
 @dataclass(slots=True)
 class SpendLimit:
-    """A hard limit of a month's spend."""
+    """A hard monthly spend limit."""
 
     cents: int
     enforcing: bool = False
@@ -31,7 +31,7 @@ class SpendLimit:
 
 @dataclass(slots=True)
 class SpendAlert:
-    """A month's spend from which on people are told."""
+    """A monthly spend above which recipients are notified."""
 
     id: str
     cents: int
@@ -51,12 +51,12 @@ class SpendAlert:
 
 @dataclass(slots=True)
 class RateLimit:
-    """How fast a project may ask one model."""
+    """A project's rate limits for one model."""
 
     model: str
     requests_per_minute: int
     tokens_per_minute: int
-    others: dict[str, int] = field(default_factory=dict)
+    other_limits: dict[str, int] = field(default_factory=dict)
 
     def content(self) -> Json:
         """Return the API's object."""
@@ -66,7 +66,7 @@ class RateLimit:
             "model": self.model,
             "max_requests_per_1_minute": self.requests_per_minute,
             "max_tokens_per_1_minute": self.tokens_per_minute,
-            **self.others,
+            **self.other_limits,
         }
 
 
@@ -74,7 +74,7 @@ class Limits:
     """The limits of an organization (the owner "") and of its projects (their ids)."""
 
     def __init__(self, organization: Organization) -> None:
-        """Set what every organization begins with."""
+        """Set the initial limits."""
         self.spend: dict[str, SpendLimit] = {"": SpendLimit(5_000_000)}
         self.alerts: dict[str, list[SpendAlert]] = {"": [SpendAlert("alert_8f20c1", 4_000_000)]}
         self.rates: dict[str, list[RateLimit]] = {}

@@ -1,4 +1,4 @@
-"""Who is there: projects, people, service accounts and keys of one simulated organization."""
+"""Projects, users, service accounts and keys of one simulated organization."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from string import ascii_letters, digits
 from typing import Final
 
 from exporter.catalog import DAY
-from exporter.simulator.activity import RHYTHMS, Activity, Rhythm
+from exporter.simulator.activity import RHYTHMS, Multiplier, Rhythm
 
 FOUNDED: Final = 1672617600
 """Monday 2023-01-02, the first day of every simulated organization (Unix seconds)."""
 
 GHOST_KEY: Final = "ghost"
-"""The role of the key that appears in usage but that no list returns."""
+"""The name of the key that appears in usage but that no list returns."""
 
 _NAMES: Final = (
     "checkout-assistant",
@@ -42,20 +42,20 @@ _REMEMBERED: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large the organization is."""
+    """The size of an organization."""
 
     projects: int = _FIRST_NAMED
     models: int = 0
-    """Language models beyond the named ones; with any, every project uses all of them."""
+    """Made-up language models instead of the real ones; every project uses all of them."""
     activity: float = 1.0
-    """Multiple of the ordinary request rate, to two decimals: 0 is an organization without usage of its own."""
+    """Multiple of the normal request rate, to two decimals: 0 is an organization without generated usage."""
     mixed: bool = False
-    """Whether every stream of usage has its own hours and proportions, so that what a request costs varies in a day."""
+    """Whether streams of usage differ in hours and proportions, so that the cost of a request varies in a day."""
 
 
 @dataclass(slots=True)
 class User:
-    """A member of the organization, or the user that stands for a service account."""
+    """A member of the organization, or the user of a service account."""
 
     id: str
     name: str
@@ -90,13 +90,13 @@ class ApiKey:
 
     @property
     def user(self) -> User:
-        """Whom usage with this key is attributed to."""
+        """The user to whom usage with this key is attributed."""
         return self.owner.user if isinstance(self.owner, ServiceAccount) else self.owner
 
 
 @dataclass(slots=True)
 class Project:
-    """A project with its keys, its pace and what it pays."""
+    """A project with its keys, activity and prices."""
 
     id: str
     name: str
@@ -109,8 +109,8 @@ class Project:
     api_keys: list[ApiKey] = field(default_factory=list)
     vector_stores: list[str] = field(default_factory=list)
     rhythms: dict[str, Rhythm] = field(default_factory=dict)
-    pace: Activity = field(default_factory=Activity)
-    premium: Activity = field(default_factory=Activity)
+    activity_multiplier: Multiplier = field(default_factory=Multiplier)
+    price_multiplier: Multiplier = field(default_factory=Multiplier)
     """Multiple of the list price that the project pays."""
     _known: dict[tuple[str, int], int] = field(default_factory=dict, repr=False)
 
@@ -120,30 +120,32 @@ class Project:
         return "archived" if self.archived_at is not None else "active"
 
     @property
-    def alive(self) -> bool:
+    def in_use(self) -> bool:
         """Whether the project is still used."""
         return self.archived_at is None and not self.deleted
 
     def activity(self, rhythm: str, time: int) -> int:
-        """Return the activity up to `time`, in hundredths of NOMINAL seconds times the pace."""
+        """Return the activity up to `time`, in hundredths of NOMINAL seconds, multiplied."""
         key = (rhythm, time)
         if (known := self._known.get(key)) is None:
             plain = self.rhythms[rhythm].until
-            born = plain(self.created_at)
+            initial = plain(self.created_at)
             if len(self._known) > _REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = self.pace.accrue(lambda moment: max(plain(moment) - born, 0), time)
+            known = self._known[key] = self.activity_multiplier.accrue(
+                lambda moment: max(plain(moment) - initial, 0), time
+            )
         return known
 
-    def change_pace(self, time: int, hundredths: int) -> None:
-        """Be busier or less busy from `time` on."""
-        self.pace.change(time, hundredths)
+    def change_activity(self, time: int, hundredths: int) -> None:
+        """Set the activity multiplier from `time` on."""
+        self.activity_multiplier.change(time, hundredths)
         self._known.clear()
 
 
 @dataclass(slots=True)
 class AdminKey:
-    """An admin key, as the directory lists it."""
+    """An admin key, as the API lists it."""
 
     id: str
     name: str | None
@@ -154,7 +156,7 @@ class AdminKey:
 
 
 class Organization:
-    """Everything that a seed decides, and what control calls changed since."""
+    """An organization generated from a seed, with later changes by control requests."""
 
     def __init__(self, seed: int, shape: Shape, index: int = 0) -> None:
         """Build organization number `index` (0 or 1) of this seed."""
@@ -177,21 +179,21 @@ class Organization:
         ]
         self.users += [account.user for project in self.projects for account in project.service_accounts]
         self.admin_keys = list(self._admin_keys(random))
-        self._list_prices: dict[str | None, Activity] = {}
+        self._list_prices: dict[str | None, Multiplier] = {}
 
     def random(self, purpose: str) -> Random:
-        """Return a generator that gives the same numbers whenever seed and purpose are the same."""
+        """Return a generator whose numbers depend on seed and purpose only."""
         return Random(f"{self.seed}/{purpose}")
 
-    def list_price(self, model: str | None) -> Activity:
-        """Return the multiple of a model's first list price, as it changed over time."""
-        return self._list_prices.setdefault(model, Activity())
+    def list_price(self, model: str | None) -> Multiplier:
+        """Return the multiplier of a model's first list price."""
+        return self._list_prices.setdefault(model, Multiplier())
 
     def project(self, key: str) -> Project | None:
-        """Return the project of this id; None when there is none or it was deleted."""
+        """Return the project of this id; None if it does not exist or was deleted."""
         return next((project for project in self.projects if project.id == key and not project.deleted), None)
 
-    def found(self, name: str, time: int) -> Project:
+    def add_project(self, name: str, time: int) -> Project:
         """Add a project whose usage begins at `time`, and return it."""
         project = self._project(len(self.projects), name, time)
         self.users += [account.user for account in project.service_accounts]
@@ -199,15 +201,15 @@ class Organization:
         return project
 
     def archive(self, project: Project, time: int) -> None:
-        """Archive a project: its usage stops, its past stays."""
+        """Archive a project: its usage stops, past usage remains."""
         project.archived_at = time
-        project.change_pace(time, 0)
+        project.change_activity(time, 0)
 
     def _project(self, number: int, name: str, created: int) -> Project:
         random = self.random(f"project {number}")
         project = Project(_id(random, "proj_"), name, created, _RESIDENCIES[number % len(_RESIDENCIES)])
         project.rhythms = {rhythm: Rhythm(random, rhythm, FOUNDED) for rhythm in RHYTHMS}
-        project.change_pace(FOUNDED, round(self.shape.activity * 100))
+        project.change_activity(FOUNDED, round(self.shape.activity * 100))
         first, second = (self.users[(number + step) % len(_PEOPLE)] for step in range(2))
         project.users = [first, second]
         machine = User(

@@ -1,4 +1,4 @@
-"""Pages: of buckets, with a cursor that is pinned to the first request's instant, and of lists, in three styles."""
+"""Pagination of buckets, with a cursor that holds the time of the first request, and of lists, in three styles."""
 
 import binascii
 import struct
@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Final
 
 from exporter.catalog import MINUTE, WIDTHS
-from exporter.simulator.answers import ApiError, Json
-from exporter.simulator.query import Query
+from exporter.simulator.request import Query
+from exporter.simulator.responses import ApiError, Json
 
 _CURSOR: Final = struct.Struct(">QIQ")
 _PREFIX: Final = "page_"
@@ -19,7 +19,7 @@ _BILLION: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a chain of pages goes on, and the instant that all of its pages show."""
+    """The position of the next page, and the time as of which all pages of a response are."""
 
     instant: float
     """Unix seconds."""
@@ -55,7 +55,7 @@ class BucketPage:
 def bucket_page(
     query: Query, now: float, width: str, maximum: int, default: int, *, clamp: bool, keep_future: bool
 ) -> BucketPage:
-    """Return which buckets a request asks for. Raises ApiError."""
+    """Return the requested buckets. Raises ApiError."""
     limit = query.limit(default, maximum, clamp=clamp)
     start = query.whole("start_time")
     if start is None:
@@ -81,46 +81,46 @@ def bucket_page(
     return BucketPage(cursor.instant, tuple(spans), following)
 
 
-def _pick(
+def _slice(
     query: Query, rows: Sequence[Json], name: Callable[[Json], str], *, default: int, maximum: int, lowest: int
 ) -> tuple[list[Json], bool]:
     limit = query.limit(default, maximum, minimum=lowest)
     names = [name(row) for row in rows]
     first = 0
     for parameter, step in (("after", 1), ("before", -1)):
-        if mark := query.text(parameter):
-            if mark not in names:
+        if anchor := query.text(parameter):
+            if anchor not in names:
                 raise ApiError(400, f"Invalid '{parameter}': no such object.", param=parameter, code="invalid_value")
-            place = names.index(mark)
+            position = names.index(anchor)
             if step > 0:
-                first = place + 1
+                first = position + 1
             else:
-                return list(rows[max(place - limit, 0) : place]), place > limit
+                return list(rows[max(position - limit, 0) : position]), position > limit
     return list(rows[first : first + limit]), first + limit < len(rows)
 
 
 def opaque(key: str) -> str:
-    """Return how `first_id` and `last_id` spell a row's id: not as the row does."""
+    """Return a row's id as in `first_id` and `last_id`, which differs from that in the row."""
     return key.replace("_", "-").replace("proj-", "project-").swapcase()
 
 
 def list_by_last_id(
     query: Query, rows: Sequence[Json], *, default: int = 20, maximum: int = 100, lowest: int = 1
 ) -> Json:
-    """Return a page that goes on with `after=<last_id>`."""
-    chosen, more = _pick(query, rows, lambda row: opaque(row["id"]), default=default, maximum=maximum, lowest=lowest)
+    """Return a page that continues with `after=<last_id>`."""
+    chosen, more = _slice(query, rows, lambda row: opaque(row["id"]), default=default, maximum=maximum, lowest=lowest)
     return _envelope(chosen, more=more)
 
 
 def list_by_last_row(query: Query, rows: Sequence[Json], *, default: int = 20, maximum: int = 100) -> Json:
-    """Return a page that goes on with `after=<id of the last row>`."""
-    chosen, more = _pick(query, rows, lambda row: str(row["id"]), default=default, maximum=maximum, lowest=1)
+    """Return a page that continues with `after=<id of the last row>`."""
+    chosen, more = _slice(query, rows, lambda row: str(row["id"]), default=default, maximum=maximum, lowest=1)
     return _envelope(chosen, more=more)
 
 
 def list_by_next(query: Query, rows: Sequence[Json], *, default: int = 100, maximum: int = 1000) -> Json:
-    """Return a page that goes on with `after=<next>`."""
-    chosen, more = _pick(query, rows, lambda row: opaque(row["id"]), default=default, maximum=maximum, lowest=0)
+    """Return a page that continues with `after=<next>`."""
+    chosen, more = _slice(query, rows, lambda row: opaque(row["id"]), default=default, maximum=maximum, lowest=0)
     return {
         "object": "list",
         "data": chosen,

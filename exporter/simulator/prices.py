@@ -1,4 +1,4 @@
-"""What things cost: the line items that one request of a kind leads to, in picodollars."""
+"""Prices: the line items that usage is billed as, in picodollars."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ QUANTUM: Final = 10**6
 
 @dataclass(frozen=True, slots=True)
 class LineItem:
-    """One line of the bill: what it is called and how it follows from usage."""
+    """One line item of the bill and the usage that it is calculated from."""
 
     name: str
     unit: str | None
@@ -20,7 +20,7 @@ class LineItem:
     components: tuple[str, ...]
     """The components of usage whose sum is billed."""
     price: int
-    """Picodollars for one; a multiple of 100."""
+    """Picodollars per unit; a multiple of 100."""
 
 
 _MILLIONTH: Final = DOLLAR // 10**6
@@ -57,11 +57,11 @@ _SINGLE: Final = {
 }
 
 STORAGE: Final = LineItem("Vector storage", "gibibyte_hours", (), 4_000 * _MILLIONTH)
-"""The line item of what is stored, for a gibibyte-hour."""
+"""The line item of vector storage, per gibibyte-hour."""
 
 
 def line_items(resource: str, model: str | None, tier: str | None, *, batch: bool) -> tuple[LineItem, ...]:
-    """Return what usage of a resource leads to; batch jobs and the flex tier cost half, priority double."""
+    """Return the line items of a resource's usage; batch jobs and the flex tier cost half, priority double."""
     if resource in _SINGLE:
         name, unit, component, price = _SINGLE[resource]
         return (LineItem(name.format(model=model), unit, (component,), price),)

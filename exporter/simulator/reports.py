@@ -1,4 +1,4 @@
-"""The endpoints that answer with buckets: usage and costs."""
+"""Bucket endpoints: usage and costs."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -9,58 +9,57 @@ from typing import Final
 import msgspec
 
 from exporter.catalog import ApiFamily, Resource
-from exporter.simulator.answers import Answer, ApiError, Json, number
 from exporter.simulator.corruption import corrupt
 from exporter.simulator.demand import Values
 from exporter.simulator.faults import Fault
-from exporter.simulator.forms import Form, form_of
 from exporter.simulator.paging import BucketPage, bucket_page
 from exporter.simulator.policy import Policy
 from exporter.simulator.prices import DOLLAR, QUANTUM
-from exporter.simulator.query import Query
+from exporter.simulator.request import Query
+from exporter.simulator.responses import ApiError, Json, Response, number
 from exporter.simulator.usage_log import Key, Rows, UsageLog
-from exporter.simulator.workloads import Dimension
+from exporter.simulator.workloads import Dimension, RowLayout, row_layout
 
 _DEFAULT_LIMITS: Final = {"1d": 7, "1h": 24, "1m": 60}
-_KEPT_BYTES: Final = 64 * 2**20
+_CACHED_BYTES: Final = 64 * 2**20
 _FLAGS: Final = frozenset({"batch"})
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a request wants to see of a bucket's rows."""
+    """Grouping and filters of a request."""
 
     group_by: tuple[str, ...]
     filters: tuple[tuple[str, tuple[Dimension, ...]], ...]
-    """Dimensions with the values that are let through."""
+    """Dimensions with their accepted values."""
 
     def regroup(self, resource: Resource, rows: Rows) -> Rows:
-        """Return the rows that pass the filters, summed over what is not grouped by (which becomes null)."""
+        """Return the rows that pass the filters, summed over the other dimensions, which become null."""
         names = resource.dimensions
-        form = form_of(resource)
-        admitted = [(names.index(name), frozenset(values)) for name, values in self.filters]
-        places = [place if name in self.group_by else None for place, name in enumerate(names)]
-        places += range(len(names), len(names) + len(form.extras))
+        layout = row_layout(resource)
+        filters = [(names.index(name), frozenset(values)) for name, values in self.filters]
+        indexes = [index if name in self.group_by else None for index, name in enumerate(names)]
+        indexes += range(len(names), len(names) + len(layout.extra_dimensions))
         summed: Rows = {}
         for key, values in rows.items():
-            if all(key[place] in values_let_through for place, values_let_through in admitted):
-                group = tuple(None if place is None else key[place] for place in places)
+            if all(key[index] in accepted for index, accepted in filters):
+                group = tuple(None if index is None else key[index] for index in indexes)
                 held = summed.get(group)
                 summed[group] = values if held is None else [a + b for a, b in zip(held, values, strict=True)]
         return summed
 
 
 class Reports:
-    """Answers the bucket endpoints of one organization from its books."""
+    """The bucket endpoints of one organization."""
 
-    def __init__(self, books: UsageLog, policy: Policy) -> None:
-        """Take the books and the switches."""
-        self._books = books
+    def __init__(self, usage_log: UsageLog, policy: Policy) -> None:
+        """Take the usage log and the policy."""
+        self._usage_log = usage_log
         self._policy = policy
         self._encoded: OrderedDict[object, bytes] = OrderedDict()
         self._encoded_bytes = 0
 
-    def answer(self, resource: Resource, query: Query, now: float, faults: Sequence[Fault] = ()) -> Answer:
+    def response(self, resource: Resource, query: Query, now: float, faults: Sequence[Fault] = ()) -> Response:
         """Return one page. Raises ApiError for a request that the API refuses."""
         width = query.choice("bucket_width", tuple(resource.widths), "1d")
         selection = self._selection(resource, query)
@@ -76,7 +75,7 @@ class Reports:
         )
         headers = {"content-type": "application/json"}
         if not faults:
-            return Answer(200, self._encode(resource, selection, page), headers)
+            return Response(200, self._encode(resource, selection, page), headers)
         content = {
             "object": "page",
             "data": [self.bucket(resource, selection, span, page.instant) for span in page.spans],
@@ -85,18 +84,20 @@ class Reports:
         }
         for fault in faults:
             content = corrupt(content, fault, query)
-        return Answer(200, msgspec.json.encode(content), headers)
+        return Response(200, msgspec.json.encode(content), headers)
 
     def bucket(self, resource: Resource, selection: Selection, span: tuple[int, int], as_of: float) -> Json:
         """Return one bucket as the API shows it at `as_of`."""
         start, end = span
-        summed = selection.regroup(resource, self._books.rows(resource.name, start, end, as_of))
+        summed = selection.regroup(resource, self._usage_log.rows(resource.name, start, end, as_of))
         bucket: dict[str, Json] = {"object": "bucket", "start_time": start, "end_time": end}
         if self._policy.iso_times:
             bucket["start_time_iso"] = datetime.fromtimestamp(start, UTC).isoformat()
             bucket["end_time_iso"] = datetime.fromtimestamp(end, UTC).isoformat()
-        shape, form = _cost_row if resource.branch is ApiFamily.COSTS else _usage_row, form_of(resource)
-        bucket["results"] = [shape(resource, form, key, values, self._books.units) for key, values in summed.items()]
+        make_row, layout = _cost_row if resource.branch is ApiFamily.COSTS else _usage_row, row_layout(resource)
+        bucket["results"] = [
+            make_row(resource, layout, key, values, self._usage_log.units) for key, values in summed.items()
+        ]
         return bucket
 
     def _encode(self, resource: Resource, selection: Selection, page: BucketPage) -> bytes:
@@ -107,22 +108,22 @@ class Reports:
 
     def _encoded_bucket(self, resource: Resource, selection: Selection, span: tuple[int, int], as_of: float) -> bytes:
         name = resource.name
-        place = (
+        cache_key = (
             name,
             selection,
             span,
-            self._books.cuts(name, *span, as_of),
-            tuple(id(note) for note in self._books.notes(name, *span, as_of)),
+            self._usage_log.visible_until(name, *span, as_of),
+            tuple(id(correction) for correction in self._usage_log.corrections(name, *span, as_of)),
             self._policy.iso_times,
-            tuple(self._books.allowances.items()),
+            tuple(self._usage_log.allowances.items()),
         )
-        if (encoded := self._encoded.get(place)) is None:
-            encoded = self._encoded[place] = msgspec.json.encode(self.bucket(resource, selection, span, as_of))
+        if (encoded := self._encoded.get(cache_key)) is None:
+            encoded = self._encoded[cache_key] = msgspec.json.encode(self.bucket(resource, selection, span, as_of))
             self._encoded_bytes += len(encoded)
-            while self._encoded_bytes > _KEPT_BYTES:
+            while self._encoded_bytes > _CACHED_BYTES:
                 self._encoded_bytes -= len(self._encoded.popitem(last=False)[1])
         else:
-            self._encoded.move_to_end(place)
+            self._encoded.move_to_end(cache_key)
         return encoded
 
     def _selection(self, resource: Resource, query: Query) -> Selection:
@@ -159,17 +160,17 @@ class Reports:
 
 
 def _usage_row(
-    resource: Resource, form: Form, key: Key, values: Values, _units: Mapping[str, str | None]
+    resource: Resource, layout: RowLayout, key: Key, values: Values, _units: Mapping[str, str | None]
 ) -> dict[str, Json]:
     return {
         "object": resource.object,
-        **form.figures(values),
+        **layout.field_values(values),
         **dict(zip(resource.dimensions, key, strict=True)),
     }
 
 
 def _cost_row(
-    resource: Resource, _form: Form, key: Key, values: Values, units: Mapping[str, str | None]
+    resource: Resource, _layout: RowLayout, key: Key, values: Values, units: Mapping[str, str | None]
 ) -> dict[str, Json]:
     *dimensions, currency = key
     amount, quantity = values

@@ -1,9 +1,10 @@
-"""The books: what is reported now of what was used, late data and later corrections included.
+"""The usage log: usage as it is reported now, with late data and corrections.
 
-A figure is the demand of its bucket as far as it is visible, plus entries made by hand, plus revisions. A revision
-takes back, or reports twice, a part of the bucket's time, so that minutes, hours and days keep agreeing.
+A value is the demand of its bucket as far as it is visible, plus entries, plus revisions. A revision removes or repeats
+a part of the bucket's time, so that minutes, hours and days still agree.
 """
 
+from bisect import insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,24 +12,67 @@ from itertools import groupby, pairwise
 from typing import Final
 
 from exporter.catalog import CATALOG, DAY, ApiFamily, day_of, resource
-from exporter.simulator.delays import Delays
 from exporter.simulator.demand import Stream, Values, launch, storage_items, streams, usage_resources
-from exporter.simulator.forms import form_of
 from exporter.simulator.organization import Organization, Project
 from exporter.simulator.prices import QUANTUM
-from exporter.simulator.workloads import Dimension
+from exporter.simulator.workloads import Dimension, row_layout
+
+_ALWAYS: Final = float("-inf")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Delay:
+    """A reporting lag and the time from which it applies."""
+
+    since: float
+    seconds: float
+    """Seconds between usage and its report."""
+    late_percent: int = 0
+    """Percentage of streams that are reported later."""
+    late_seconds: float = 0.0
+    """Additional seconds of those."""
+
+
+class Delays:
+    """The delays of one resource over time. Visible usage stays visible."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        """Take the initial delay."""
+        self._history = [Delay(_ALWAYS, seconds)]
+
+    def change(self, delay: Delay) -> None:
+        """Apply another delay from `delay.since` on."""
+        insort(self._history, delay)
+
+    def horizons(self, as_of: float) -> tuple[int, int]:
+        """Return the times (Unix seconds) up to which usage is visible at `as_of`: of prompt and of late streams."""
+        prompt = late = _ALWAYS
+        ends = [delay.since for delay in self._history[1:]]
+        for delay, until in zip(self._history, [*ends, as_of], strict=True):
+            if delay.since <= as_of:
+                seen = min(until, as_of) - delay.seconds
+                prompt = max(prompt, seen)
+                late = max(late, seen - delay.late_seconds)
+        return int(prompt), int(late)
+
+    def late_percent(self, as_of: float) -> int:
+        """Return the percentage of late streams at `as_of`."""
+        return max(
+            (delay for delay in self._history if delay.since <= as_of), key=lambda delay: delay.since
+        ).late_percent
+
 
 Key = tuple[Dimension, ...]
-"""The dimensions of a resource in the order of the table, then the form's extras (the currency of costs)."""
+"""The dimensions of a resource in their order, then the extra dimensions of its layout (the currency of costs)."""
 
 Rows = dict[Key, Values]
 
-_KEPT_ROWS: Final = 400_000
+_CACHED_ROWS: Final = 400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Figures that were added, or with a minus taken away, by hand."""
+    """Values added by a script; negative ones are subtracted."""
 
     resource: str
     time: int
@@ -37,13 +81,13 @@ class Entry:
     visible_from: float
 
     def overlaps(self, start: int, end: int) -> bool:
-        """Tell whether the entry belongs into a bucket."""
+        """Return whether the entry is in a bucket."""
         return start <= self.time < end
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A span of time whose usage is reported `weight` times more often: -1 takes it back, 1 doubles it."""
+    """A time span whose usage is added `weight` more times: -1 removes it, 1 doubles it."""
 
     resource: str
     start: int
@@ -53,11 +97,11 @@ class Revision:
     visible_from: float
 
     def overlaps(self, start: int, end: int) -> bool:
-        """Tell whether the revision touches a bucket."""
+        """Return whether the revision concerns a bucket."""
         return self.start < end and start < self.end
 
 
-Note = Entry | Revision
+Correction = Entry | Revision
 
 
 _Usage = Callable[[Stream, int, int], Iterator[tuple[Key, Values]]]
@@ -65,7 +109,7 @@ _Usage = Callable[[Stream, int, int], Iterator[tuple[Key, Values]]]
 
 
 class UsageLog:
-    """The reported figures of one organization."""
+    """The reported usage and costs of one organization."""
 
     def __init__(self, organization: Organization, delays: Mapping[str, float] | None = None) -> None:
         """Take the organization and the delay of each resource in seconds (default: none)."""
@@ -74,109 +118,115 @@ class UsageLog:
         self.units: dict[str, str | None] = {}
         """The `quantity_unit` of every line item."""
         self.allowances: dict[str, int] = {}
-        """Of line items, how many millionths of the quantity of a UTC day are free."""
-        self._notes: dict[tuple[str, int], list[Note]] = {}
+        """Free quantity of line items on each UTC day, in millionths."""
+        self._corrections: dict[tuple[str, int], list[Correction]] = {}
         self._streams: dict[str, tuple[Stream, ...]] = {row.name: () for row in usage_resources()}
-        self._levels = {row.name for row in usage_resources() if form_of(row).level}
+        self._levels = {row.name for row in usage_resources() if row_layout(row).level}
         self.units |= {item.name: item.unit for item in _STORAGE}
-        self.welcome(organization.projects)
-        self._kept: OrderedDict[tuple[str, int, int, int, int], Rows] = OrderedDict()
-        self._kept_rows = 0
+        self.add_projects(organization.projects)
+        self._cache: OrderedDict[tuple[str, int, int, int, int], Rows] = OrderedDict()
+        self._cached_rows = 0
 
-    def welcome(self, projects: Sequence[Project]) -> None:
-        """Let projects begin to use what there is."""
+    def add_projects(self, projects: Sequence[Project]) -> None:
+        """Start the usage of projects."""
         for row in usage_resources():
             new = streams(self.organization, row, projects)
             self._streams[row.name] += new
             self.units |= {item.name: item.unit for stream in new for item, _ in stream.items}
 
     def launch(self, name: str, model: str, since: int) -> None:
-        """Let every project use another language model from `since` (Unix seconds) on."""
+        """Start usage of a new language model in every project at `since` (Unix seconds)."""
         new = launch(self.organization, resource(name), model, since)
         self._streams[name] += new
         self.units |= {item.name: item.unit for stream in new for item, _ in stream.items}
-        self._kept.clear()
-        self._kept_rows = 0
+        self._cache.clear()
+        self._cached_rows = 0
 
     def demand(self, name: str, start: int, end: int, as_of: float, match: Mapping[str, Dimension]) -> Values:
-        """Return the sums of what matching streams used and is visible at `as_of`, corrections left out."""
-        sums = [0] * len(form_of(resource(name)).components)
-        for key, values in self._filled(name, start, self.cuts(name, start, end, as_of)):
+        """Return the sums of matching usage that is visible at `as_of`, without corrections."""
+        sums = [0] * len(row_layout(resource(name)).components)
+        for key, values in self._visible_usage(name, start, self.visible_until(name, start, end, as_of)):
             if self.matches(name, key, match):
                 sums = [a + b for a, b in zip(sums, values, strict=True)]
         return sums
 
-    def note(self, note: Note) -> None:
-        """Enter a correction into the books."""
-        first, last = (note.time, note.time) if isinstance(note, Entry) else (note.start, note.end - 1)
+    def add_correction(self, correction: Correction) -> None:
+        """Record a correction."""
+        first, last = (
+            (correction.time, correction.time)
+            if isinstance(correction, Entry)
+            else (correction.start, correction.end - 1)
+        )
         for day in range(day_of(first), last + 1, DAY):
-            self._notes.setdefault((note.resource, day), []).append(note)
+            self._corrections.setdefault((correction.resource, day), []).append(correction)
 
-    def notes(self, name: str, start: int, end: int, as_of: float) -> tuple[Note, ...]:
+    def corrections(self, name: str, start: int, end: int, as_of: float) -> tuple[Correction, ...]:
         """Return the corrections of a bucket that are visible at `as_of`."""
         found = (
-            note
+            correction
             for day in range(day_of(start), end, DAY)
-            for note in self._notes.get((name, day), ())
-            if note.visible_from <= as_of and note.overlaps(start, end)
+            for correction in self._corrections.get((name, day), ())
+            if correction.visible_from <= as_of and correction.overlaps(start, end)
         )
-        return tuple(note for note, _ in groupby(found, key=lambda note: note))
+        return tuple(correction for correction, _ in groupby(found, key=lambda correction: correction))
 
-    def cuts(self, name: str, start: int, end: int, as_of: float) -> tuple[int, int, int]:
-        """Return up to when a bucket is filled at `as_of`: prompt streams, late ones; and the share of late ones."""
+    def visible_until(self, name: str, start: int, end: int, as_of: float) -> tuple[int, int, int]:
+        """Return up to when a bucket has data at `as_of`, of prompt and of late streams, and the late percentage."""
         prompt, late = (max(min(end, horizon), start) for horizon in self.delays[name].horizons(as_of))
         return prompt, late, self.delays[name].late_percent(as_of) if late < prompt else 0
 
     def rows(self, name: str, start: int, end: int, as_of: float) -> Rows:
-        """Return what is reported at `as_of` of the bucket from start to end, at the finest grouping."""
-        cuts = self.cuts(name, start, end, as_of)
-        notes = self.notes(name, start, end, as_of)
-        plain = self._plain(name, start, cuts)
+        """Return the rows of a bucket as reported at `as_of`, grouped by every dimension."""
+        visible_until = self.visible_until(name, start, end, as_of)
+        corrections = self.corrections(name, start, end, as_of)
+        plain = self._uncorrected(name, start, visible_until)
         if self.allowances and resource(name).branch is ApiFamily.COSTS:
-            plain = self._allowed(plain)
-        if not notes:
+            plain = self._less_allowances(plain)
+        if not corrections:
             return plain
         rows = {key: list(values) for key, values in plain.items()}
-        for note in notes:
-            if isinstance(note, Entry):
-                _add(rows, note.key, note.values)
+        for correction in corrections:
+            if isinstance(correction, Entry):
+                _add(rows, correction.key, correction.values)
             else:
-                span = max(note.start, start), min(note.end, end)
-                for key, values in self._filled(name, span[0], self.cuts(name, *span, as_of)):
-                    if self.matches(name, key, note.match):
-                        _add(rows, key, [note.weight * value for value in values])
+                span = max(correction.start, start), min(correction.end, end)
+                for key, values in self._visible_usage(name, span[0], self.visible_until(name, *span, as_of)):
+                    if self.matches(name, key, correction.match):
+                        _add(rows, key, [correction.weight * value for value in values])
         return {key: values for key, values in rows.items() if any(values)}
 
-    def _allowed(self, rows: Rows) -> Rows:
-        """Return the rows of a day's costs, of which everybody's share of the allowances is free."""
-        place = resource("costs").dimensions.index("line_item")
-        wholes: dict[Dimension, int] = {}
+    def _less_allowances(self, rows: Rows) -> Rows:
+        """Return a day's costs without each row's share of the allowances."""
+        index = resource("costs").dimensions.index("line_item")
+        totals: dict[Dimension, int] = {}
         for key, (_, quantity) in rows.items():
-            wholes[key[place]] = wholes.get(key[place], 0) + quantity
-        beyond = {item: max(wholes.get(item, 0) - allowance, 0) for item, allowance in self.allowances.items()}
+            totals[key[index]] = totals.get(key[index], 0) + quantity
+        billed = {item: max(totals.get(item, 0) - allowance, 0) for item, allowance in self.allowances.items()}
         return {
-            key: [amount * beyond[item] // wholes[item], quantity]
-            if (item := key[place]) in beyond
+            key: [amount * billed[item] // totals[item], quantity]
+            if (item := key[index]) in billed
             else [amount, quantity]
             for key, (amount, quantity) in rows.items()
         }
 
-    def _plain(self, name: str, start: int, cuts: tuple[int, int, int]) -> Rows:
-        place = (name, start, *cuts)
-        if (rows := self._kept.get(place)) is not None:
-            self._kept.move_to_end(place)
+    def _uncorrected(self, name: str, start: int, visible_until: tuple[int, int, int]) -> Rows:
+        cache_key = (name, start, *visible_until)
+        if (rows := self._cache.get(cache_key)) is not None:
+            self._cache.move_to_end(cache_key)
             return rows
         rows = {}
-        for key, values in self._filled(name, start, cuts):
+        for key, values in self._visible_usage(name, start, visible_until):
             _add(rows, key, values)
-        self._kept[place] = rows
-        self._kept_rows += len(rows) + 1
-        while self._kept_rows > _KEPT_ROWS and len(self._kept) > 1:
-            self._kept_rows -= len(self._kept.popitem(last=False)[1]) + 1
+        self._cache[cache_key] = rows
+        self._cached_rows += len(rows) + 1
+        while self._cached_rows > _CACHED_ROWS and len(self._cache) > 1:
+            self._cached_rows -= len(self._cache.popitem(last=False)[1]) + 1
         return rows
 
-    def _filled(self, name: str, start: int, cuts: tuple[int, int, int]) -> Iterator[tuple[Key, Values]]:
-        prompt, late, late_percent = cuts
+    def _visible_usage(
+        self, name: str, start: int, visible_until: tuple[int, int, int]
+    ) -> Iterator[tuple[Key, Values]]:
+        prompt, late, late_percent = visible_until
         for source, usage in self._sources(name):
             for stream in source:
                 end = late if stream.late < late_percent else prompt
@@ -194,8 +244,8 @@ class UsageLog:
 
     @staticmethod
     def matches(name: str, key: Key, match: Mapping[str, Dimension]) -> bool:
-        """Tell whether a row has all of these dimensions."""
-        names = (*resource(name).dimensions, *form_of(resource(name)).extras)
+        """Return whether a row has all of these dimensions."""
+        names = (*resource(name).dimensions, *row_layout(resource(name)).extra_dimensions)
         return all(key[names.index(dimension)] == value for dimension, value in match.items())
 
 
@@ -217,21 +267,21 @@ def _level(stream: Stream, _start: int, end: int) -> Iterator[tuple[Key, Values]
 def _cost(stream: Stream, start: int, end: int) -> Iterator[tuple[Key, Values]]:
     if (used := stream.used(start, end)) is None:
         return
-    premium, listed = stream.project.premium, stream.list_price
-    changes = sorted({*premium.inside(start, end), *listed.inside(start, end)})
-    for item, places in stream.items:
-        if quantity := sum(used[place] for place in places):
-            dearer, before = 0, 0
+    price_multiplier, listed = stream.project.price_multiplier, stream.list_price
+    changes = sorted({*price_multiplier.changes_between(start, end), *listed.changes_between(start, end)})
+    for item, indexes in stream.items:
+        if quantity := sum(used[index] for index in indexes):
+            weighted, before = 0, 0
             for since, until in pairwise((start, *changes, end)):
-                billed = _billed(stream, places, start, until) if until < end else quantity
-                dearer += (billed - before) * premium.at(since) * listed.at(since)
+                billed = _billed(stream, indexes, start, until) if until < end else quantity
+                weighted += (billed - before) * price_multiplier.at(since) * listed.at(since)
                 before = billed
-            yield _payer(stream, item.name), [item.price * dearer // 100**2, quantity * QUANTUM]
+            yield _payer(stream, item.name), [item.price * weighted // 100**2, quantity * QUANTUM]
 
 
-def _billed(stream: Stream, places: tuple[int, ...], start: int, end: int) -> int:
+def _billed(stream: Stream, indexes: tuple[int, ...], start: int, end: int) -> int:
     used = stream.used(start, end)
-    return sum(used[place] for place in places) if used else 0
+    return sum(used[index] for index in indexes) if used else 0
 
 
 def _storage_cost(stream: Stream, start: int, end: int) -> Iterator[tuple[Key, Values]]:

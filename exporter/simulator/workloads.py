@@ -1,11 +1,90 @@
-"""How each resource is used: the table behind the demand."""
+"""How each resource is used, and the components from which its rows are made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
-from exporter.catalog import Resource
-from exporter.simulator.forms import form_of
+from exporter.catalog import ApiFamily, Kind, Resource
+
+_MODALITIES: Final = ("text", "audio", "image")
+_UNCACHED: Final = tuple(f"input_{modality}_tokens" for modality in _MODALITIES)
+_CACHED: Final = tuple(f"input_cached_{modality}_tokens" for modality in _MODALITIES)
+_WRITES: Final = ("input_cache_write_30m_tokens", "input_cache_write_12h_tokens")
+_OUTPUT: Final = tuple(f"output_{modality}_tokens" for modality in _MODALITIES)
+_LANGUAGE: Final = (*_UNCACHED, *_CACHED, *_WRITES, *_OUTPUT, "num_model_requests")
+
+_SUMS: Final = {
+    "input_tokens": (*_CACHED, *_WRITES, *_UNCACHED),
+    "input_cached_tokens": _CACHED,
+    "input_cache_write_tokens": _WRITES,
+    "input_uncached_tokens": _UNCACHED,
+    "output_tokens": _OUTPUT,
+}
+"""The sums in a language model's row, and their components."""
+
+_REMAINDERS: Final = (
+    ("input_cached_tokens", "input_cached_text_tokens"),
+    ("input_cache_write_tokens", "input_cache_write_30m_tokens"),
+    ("input_uncached_tokens", "input_text_tokens"),
+    ("input_tokens", "input_text_tokens"),
+    ("output_tokens", "output_text_tokens"),
+)
+"""The component that gets the remainder of a sum given by a script."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """The fields of a resource's rows and the components that they are calculated from."""
+
+    components: tuple[str, ...]
+    fields: tuple[str, ...]
+    """Fields of a row, as the API names them."""
+    sums: Mapping[str, tuple[int, ...]]
+    """Fields that are sums, with the indexes of their components."""
+    level: bool = False
+    extra_dimensions: tuple[str, ...] = ()
+    """Part of a row's key in addition to the dimensions."""
+
+    def field_values(self, values: Sequence[int]) -> dict[str, int]:
+        """Return the fields of a row from the values of its components."""
+        if not self.sums:
+            return dict(zip(self.fields, values, strict=True))
+        named = dict(zip(self.components, values, strict=True))
+        return {
+            field: sum(values[index] for index in self.sums[field]) if field in self.sums else named[field]
+            for field in self.fields
+        }
+
+    def components_of(self, given: Mapping[str, int]) -> list[int]:
+        """Return the components of given fields; a sum may be given without its components.
+
+        Raises ValueError for a field that the resource does not have.
+        """
+        if unknown := set(given) - set(self.fields):
+            raise ValueError(f"no field {', '.join(sorted(unknown))}: there are {', '.join(self.fields)}")
+        values = {component: given.get(component, 0) for component in self.components}
+        for name, rest in _REMAINDERS:
+            if name in self.sums and name in given:
+                values[rest] += given[name] - sum(values[self.components[index]] for index in self.sums[name])
+        return [values[component] for component in self.components]
+
+
+@cache
+def _layout(fields: tuple[str, ...], branch: ApiFamily, *, level: bool) -> RowLayout:
+    if branch is ApiFamily.COSTS:
+        return RowLayout(("amount", "quantity"), ("amount", "quantity"), {}, extra_dimensions=("currency",))
+    if set(_LANGUAGE) <= set(fields):
+        sums = {name: tuple(_LANGUAGE.index(part) for part in parts) for name, parts in _SUMS.items()}
+        return RowLayout(_LANGUAGE, fields, sums)
+    return RowLayout(fields, fields, {}, level=level)
+
+
+def row_layout(resource: Resource) -> RowLayout:
+    """Return the layout of a resource's rows."""
+    fields = tuple(dict.fromkeys(measure.field for measure in resource.measures))
+    return _layout(fields, resource.branch, level=any(measure.kind is Kind.LEVEL for measure in resource.measures))
+
 
 Dimension = str | bool | None
 """The value of one dimension."""
@@ -13,16 +92,16 @@ Dimension = str | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """How a resource is used: models, the rhythm, and averages for one request."""
+    """One kind of usage of a resource: models, rhythm, and averages per request."""
 
     models: tuple[str | None, ...]
     rhythm: str
     rate: int
     averages: Mapping[str, float]
     choices: Mapping[str, tuple[Dimension, ...]]
-    """Dimensions that only this resource has, with the values that occur."""
+    """Further dimensions with their values."""
     projects: int = 10**6
-    """Of the projects, how many use it."""
+    """Number of projects that use it."""
 
 
 _CHAT: Final = {
@@ -122,15 +201,15 @@ _WORKLOADS: Final[Mapping[str, tuple[Workload, ...]]] = {
 
 
 def chat(model: str) -> Workload:
-    """Return how a language model is used."""
+    """Return the workload of a language model."""
     return Workload((model,), "office", 12_000, _CHAT, {"service_tier": ("default",)})
 
 
 def workloads(resource: Resource, models: int) -> Iterator[Workload]:
-    """Yield how a resource is used; with `models`, language models are so many made-up ones, used by everybody."""
+    """Yield the workloads of a resource; with `models`, that many made-up language models replace the real ones."""
     known = _WORKLOADS.get(resource.name)
     if known is None:
-        fields = form_of(resource).components
+        fields = row_layout(resource).components
         yield Workload((None,), "office", 2_000, dict.fromkeys(fields, 1.0), {}, 3)
     elif models and known[0].averages is _CHAT:
         names = tuple(f"gpt-simulated-{number:04}" for number in range(models))

@@ -353,7 +353,7 @@ def test_every_lookup() -> None:
         checked.run()
 
         assert checked.simulator
-        project = next(each for each in checked.simulator.scenario._world.organization.projects)
+        project = next(each for each in checked.simulator.scenario._tenant.organization.projects)
         paths = [row.path.removeprefix("organization/") for row in checked.lookups]
         found = [path.format(project_id=project.id, group_id="group_everyone") for path in paths]
 

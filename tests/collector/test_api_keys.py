@@ -131,7 +131,7 @@ def test_keys_without_a_project_are_searched_for_everywhere_once() -> None:
                 await acme.poll("completions", "moderations", "projects", "api_keys")
                 infos = acme.labels(INFO, "api_key_id")
                 first = len(acme.asked("/api_keys"))
-                active = [project for project in sim.simulator.worlds[0].organization.projects if project.alive]
+                active = [project for project in sim.simulator.tenants[0].organization.projects if project.in_use]
 
                 assert first >= len(active)
                 assert _keys_of(sim, 0) == {id_: infos[id_]["api_key_name"] for id_ in _keys_of(sim, 0)}
@@ -191,7 +191,7 @@ def test_a_project_that_refuses_does_not_stop_the_others() -> None:
 def test_admin_keys_have_names_and_times() -> None:
     """They page by the last row's id; one without a name is called by its id."""
     with simulation() as sim:
-        organization = sim.simulator.worlds[0].organization
+        organization = sim.simulator.tenants[0].organization
 
         async def story() -> None:
             async with house(sim, metadata("admin_api_keys")) as acme:
@@ -214,7 +214,7 @@ def test_admin_keys_have_names_and_times() -> None:
 def test_users_have_roles_and_only_on_request_names(personal: bool) -> None:  # noqa: FBT001 -- a parameter of the test
     """Every user that is listed or shown has one series, without personal data unless it is switched on."""
     with simulation() as sim:
-        users = sim.simulator.worlds[0].organization.users
+        users = sim.simulator.tenants[0].organization.users
         by_user = plan("completions", group_by=["user_id"])
 
         async def story() -> None:
@@ -266,7 +266,7 @@ def test_a_name_of_an_unexpected_type_is_the_id(job: str) -> None:
         "users": ("openai_user_info", "user_id"),
     }[job]
     with simulation() as sim:
-        organization = sim.simulator.worlds[0].organization
+        organization = sim.simulator.tenants[0].organization
         project = organization.projects[0]
         organization.admin_keys[1].name = "another"
         odds: dict[str, Any] = {

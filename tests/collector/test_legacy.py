@@ -272,7 +272,7 @@ def test_endpoints_that_are_gone_are_closed(status: int, up: bool) -> None:  # n
 def test_the_title_is_told_with_the_warning(organization_id: str | None) -> None:
     """One line says what an ordinary key costs, and of which organization, as far as that can be had."""
     with simulation(policy=ANSWERING) as sim:
-        organization = sim.simulator.worlds[0].organization
+        organization = sim.simulator.tenants[0].organization
         given = organization.id if organization_id is None else organization_id
 
         async def story() -> None:

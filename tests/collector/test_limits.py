@@ -99,7 +99,7 @@ class _InEuros(SpendLimit):
 def test_other_currencies_are_told_once_and_not_exported() -> None:
     """What is not US dollars never goes into a metric that says it is."""
     with simulation() as sim:
-        sim.simulator.worlds[0].limits.spend[""] = _InEuros(5_000_000)
+        sim.simulator.tenants[0].limits.spend[""] = _InEuros(5_000_000)
 
         async def story() -> None:
             async with house(sim, OWN) as acme:

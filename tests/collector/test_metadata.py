@@ -12,7 +12,7 @@ from tests.support.simulation import simulation
 def test_every_member_of_a_group_has_a_series() -> None:
     """By ids and the group's name, without any person's; a member who leaves loses the series."""
     with simulation() as sim:
-        organization = sim.simulator.worlds[0].organization
+        organization = sim.simulator.tenants[0].organization
         people = [user.id for user in organization.users if not user.service_account]
 
         async def story() -> None:
@@ -55,7 +55,7 @@ def test_members_wait_for_the_groups() -> None:
 def test_service_accounts_of_projects_in_use_have_names_and_roles() -> None:
     """An archived project refuses with 400, which is no failure."""
     with simulation(shape=Shape(projects=6)) as sim:
-        projects = sim.simulator.worlds[0].organization.projects
+        projects = sim.simulator.tenants[0].organization.projects
 
         async def story() -> None:
             async with house(sim, metadata("projects", "service_accounts"), [plan("completions")]) as acme:

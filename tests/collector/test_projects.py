@@ -34,7 +34,7 @@ def test_every_project_has_its_name() -> None:
         async def story() -> None:
             async with house(sim, PROJECTS) as acme:
                 status = await acme.poll("projects")
-                projects = sim.simulator.worlds[0].organization.projects
+                projects = sim.simulator.tenants[0].organization.projects
 
                 assert {project.id: (project.name, project.status) for project in projects} == {
                     id_: (labels["project_name"], labels["status"])

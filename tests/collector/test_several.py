@@ -9,8 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from exporter.simulator import Simulator, keys
-from exporter.simulator.server import serve
+from exporter.simulator import Simulator, keys, serve
 from tests.support.clock import ManualClock
 from tests.support.exporter_harness import NOW, Stage, run, simulated, stage
 

@@ -51,7 +51,7 @@ MODELS: Final = ("gpt-5.5-2026-04-23", "gpt-5-mini-2025-08-07")
 
 def choices(lives: Lives, how_many: str) -> dict[str, tuple[str, ...]]:
     """Return what is chosen: one value of each variable, two, or nothing, which is All."""
-    first, second = (simulator.organization.projects for simulator in lives.simulators["weeks"].worlds)
+    first, second = (simulator.organization.projects for simulator in lives.simulators["weeks"].tenants)
     projects = [
         project.id for project in (*first, *second) if project.name in {PROJECT, 'Ünïcode "quoted" \\ 🚀 prototypes'}
     ]
@@ -172,7 +172,7 @@ def test_projects_are_chosen_by_name(lives: Lives, uid: str) -> None:
     reply = lives.prometheus.instant(Asking({"organization": ("acme",)}).fill(inner), NOW)
     pattern = re.compile(variable.regex[1:-1].replace("(?<", "(?P<"))
     found = [pattern.search(_as_grafana_writes(labels)) for labels, _ in reply.series]
-    projects = lives.simulators["weeks"].worlds[0].organization.projects
+    projects = lives.simulators["weeks"].tenants[0].organization.projects
 
     names = [project.name for project in projects]
     shown = {

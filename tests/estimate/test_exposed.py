@@ -18,7 +18,7 @@ def test_the_estimate_is_ahead_of_the_costs() -> None:
         clock = ManualClock(NOW)
         async with stage(simulated(clock, delays={"costs": 10 * HOUR}), clock) as on:
             exposed = await on.scrape()
-            truth = on.simulator.worlds[0].books.rows("costs", int(NOW // 86400) * 86400, int(NOW), NOW + 1e6)
+            truth = on.simulator.tenants[0].usage_log.rows("costs", int(NOW // 86400) * 86400, int(NOW), NOW + 1e6)
             final = sum(amount for amount, _ in truth.values()) / 10**12
 
             assert 0.7 * final > exposed.sum("openai_cost_usd")

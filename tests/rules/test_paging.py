@@ -153,7 +153,7 @@ def _requests(simulator: Simulator, organization: int, project: str, since: floa
 
 def _paces(simulator: Simulator, organization: int) -> dict[str, float]:
     """Return how busy each project that is used is at this time of the day: multiples of its mean hour."""
-    projects = [project.id for project in simulator.worlds[organization].organization.projects if project.alive]
+    projects = [project.id for project in simulator.tenants[organization].organization.projects if project.in_use]
     paces = {project: _pace(simulator, organization, project) for project in projects}
     return {project: pace for project, pace in paces.items() if pace}
 
@@ -169,8 +169,8 @@ def _pace(simulator: Simulator, organization: int, project: str) -> float:
 def test_a_spike_pages_once_and_resolves(tmp_path: Path) -> None:
     """One notification for the one project that spikes, one when it is over; none for the quiet organization."""
     simulator = Simulator(3, shape=Shape(projects=2, activity=20), delays={"*": 0.0, "costs": 6.0 * HOUR})
-    spiking = simulator.worlds[0].organization.projects[0].id
-    paces = [_paces(simulator, number) for number in range(len(simulator.worlds))]
+    spiking = simulator.tenants[0].organization.projects[0].id
+    paces = [_paces(simulator, number) for number in range(len(simulator.tenants))]
     for number, scenario in enumerate(simulator.scenarios):
         scenario.set_spend_limit(None)
         for project, pace in paces[number].items():

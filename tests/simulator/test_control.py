@@ -121,8 +121,8 @@ def test_the_request_log_tells_who_asked_what_when(fresh: Simulation) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "content", "expected"),
     [
-        ("GET", "nothing", {}, (404, "nothing at GET /simulator/nothing")),
-        ("POST", "scenario/burn", {}, (404, "nothing at")),
+        ("GET", "nothing", {}, (404, "no endpoint GET /simulator/nothing")),
+        ("POST", "scenario/burn", {}, (404, "no endpoint")),
         ("GET", "truth?resource=chats", {}, (400, "no resource")),
         ("GET", "truth?resource=costs&since=soon", {}, (400, "since")),
         ("GET", "truth?resource=costs&organization=7", {}, (400, "index")),

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from exporter.simulator import Policy, keys
-from exporter.simulator.faults import KINDS
+from exporter.simulator.faults import FAULT_KINDS
 from tests.support.simulation import DAY, NOW, TODAY, Json, Simulation, simulation
 
 PROJECTS = "organization/projects"
@@ -371,7 +371,7 @@ def test_other_currencies(fresh: Simulation) -> None:
 def test_pages_for_others_are_left_alone(fresh: Simulation) -> None:
     """A flaw of bucket pages changes nothing in a list of projects."""
     expected = fresh.get(PROJECTS).json()
-    for kind in KINDS - {"never", "reset"}:
+    for kind in FAULT_KINDS - {"never", "reset"}:
         if kind in {"missing_bucket", "endless", "sparse", "nan", "duplicate_rows"}:
             fresh.simulator.faults.add(kind)
 

@@ -54,7 +54,7 @@ def test_the_second_organization_is_another_one(steady: Simulation) -> None:
     ours, theirs = (steady.get(PROJECTS, key=key) for key in (keys.FULL, keys.OTHER_ORGANIZATION))
     headers = {response.headers["openai-organization"] for response in (ours, theirs)}
 
-    assert [world.organization.id for world in steady.simulator.worlds] == [
+    assert [tenant.organization.id for tenant in steady.simulator.tenants] == [
         response.headers["openai-organization"] for response in (ours, theirs)
     ]
     assert 2 == len(headers)

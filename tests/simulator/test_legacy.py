@@ -81,7 +81,7 @@ def test_old_usage_can_be_answered() -> None:
 def test_the_organization_and_the_subscription_can_be_answered() -> None:
     """With the policy to answer there are an organization by its id, and a plan."""
     with simulation(policy=Policy(legacy="answer")) as running:
-        key = running.simulator.worlds[0].organization.id
+        key = running.simulator.tenants[0].organization.id
         organization = running.get(f"organizations/{key}", key=keys.ORDINARY).json()
         other = running.get("organizations/org-nobody", key=keys.ORDINARY).status_code
         plan = running.get("dashboard/billing/subscription", key=keys.ORDINARY).json()["plan"]

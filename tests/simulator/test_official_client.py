@@ -56,7 +56,7 @@ def test_grouped_dimensions_are_told_and_others_are_null(steady: Simulation, row
 
 def test_filters_of_the_official_client_are_understood(steady: Simulation) -> None:
     """The client's bracketed filters let only matching rows through."""
-    project = steady.simulator.worlds[0].organization.projects[0].id
+    project = steady.simulator.tenants[0].organization.projects[0].id
     page = steady.official().admin.organization.usage.completions(
         start_time=TODAY - DAY,
         limit=1,
@@ -102,7 +102,7 @@ def test_pages_of_buckets_lead_to_the_end(steady: Simulation) -> None:
 def test_lists_page_themselves(steady: Simulation) -> None:
     """The client's automatic paging meets every project, user, key, account and limit once."""
     admin = steady.official().admin.organization
-    organization = steady.simulator.worlds[0].organization
+    organization = steady.simulator.tenants[0].organization
     projects = [project.id for project in admin.projects.list(limit=2, include_archived=True)]
     users = [user.id for user in admin.users.list(limit=3)]
     admin_keys = [key.id for key in admin.admin_api_keys.list(limit=1)]
@@ -120,13 +120,13 @@ def test_lists_page_themselves(steady: Simulation) -> None:
     assert [key.id for key in first.api_keys if key.listed] == api_keys
     assert [account.id for account in first.service_accounts] == accounts
     assert [user.id for user in first.users] == members
-    assert [limit.model for limit in steady.simulator.worlds[0].limits.rates[first.id]] == limits
+    assert [limit.model for limit in steady.simulator.tenants[0].limits.rates[first.id]] == limits
 
 
 def test_objects_of_the_directory_validate(steady: Simulation) -> None:
     """Everything that the directory lists validates strictly as the official client's type, with no unknown field."""
     admin = steady.official().admin.organization
-    first = steady.simulator.worlds[0].organization.projects[0].id
+    first = steady.simulator.tenants[0].organization.projects[0].id
     found: list[Json] = [
         *admin.projects.list(include_archived=True),
         *admin.users.list(),

@@ -7,7 +7,7 @@ import pytest
 from exporter.catalog import DAY, HOUR
 from exporter.simulator import Policy, Scenario, Shape
 from exporter.simulator.prices import DOLLAR, QUANTUM
-from exporter.simulator.world import World
+from exporter.simulator.scenario import Tenant
 
 TODAY = 1_794_960_000
 MODEL = "gpt-5.5-2026-04-23"
@@ -19,8 +19,8 @@ class _Bill:
 
     def __init__(self, shape: Shape | None = None) -> None:
         self.now = float(TODAY)
-        self.world = World(7, 0, shape or Shape(projects=2), {}, Policy())
-        self.scenario = Scenario(self.world, lambda: self.now)
+        self.tenant = Tenant(7, 0, shape or Shape(projects=2), {}, Policy())
+        self.scenario = Scenario(self.tenant, lambda: self.now)
 
     def of(self, item: str, start: int, end: int) -> tuple[float, float]:
         """Return US dollars and quantity of a line item."""
@@ -32,7 +32,7 @@ class _Bill:
         return sum(sum(values) for key, values in self._rows("completions", start, end).items() if key[3] == model)
 
     def _rows(self, name: str, start: int, end: int) -> Mapping[tuple[str | bool | None, ...], list[int]]:
-        return self.world.books.rows(name, start, end, float(end))
+        return self.tenant.usage_log.rows(name, start, end, float(end))
 
 
 def test_a_changed_price_is_that_of_usage_from_then_on() -> None:

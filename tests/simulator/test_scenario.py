@@ -43,7 +43,7 @@ def test_usage_by_hand_lands_in_its_bucket(still: Simulation) -> None:
         width: still.rows("usage/completions", **ask | {"bucket_width": width, "limit": limit})
         for width, limit in (("1d", 1), ("1h", 24), ("1m", 1440))
     }
-    project = still.simulator.worlds[0].organization.projects[0].id
+    project = still.simulator.tenants[0].organization.projects[0].id
 
     assert {"1d": [TODAY], "1h": [TODAY + HOUR], "1m": [TODAY + HOUR + 60]} == {
         width: [row["start_time"] for row in rows] for width, rows in found.items()

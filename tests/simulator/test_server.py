@@ -10,9 +10,8 @@ import httpx
 import pytest
 
 from exporter.simulator import Simulator, keys, serve, serving
-from exporter.simulator.answers import json_answer
-from exporter.simulator.delivery import Delivering, Message
 from exporter.simulator.faults import Fault, alter
+from exporter.simulator.responses import Message, ResponseSender, json_response
 from tests.support.simulation import NOW, TODAY
 
 HEADERS = {"Authorization": f"Bearer {keys.FULL}"}
@@ -70,7 +69,7 @@ def test_ipv6_addresses_are_in_brackets() -> None:
 
 def test_other_servers_cannot_reset_connections() -> None:
     """A server that does not hand out its transport gets an exception where a reset was asked for."""
-    answer = json_answer({})
+    answer = json_response({})
     alter(answer, Fault("reset"), NOW)
 
     async def receive() -> Message:
@@ -80,7 +79,7 @@ def test_other_servers_cannot_reset_connections() -> None:
         pass
 
     with pytest.raises(ConnectionResetError):
-        asyncio.run(Delivering().deliver(answer, receive, send, bodyless=False))
+        asyncio.run(ResponseSender().deliver(answer, receive, send, bodyless=False))
 
 
 def test_bodies_of_requests_are_ignored() -> None:

@@ -15,8 +15,7 @@ from exporter.cli.service import Service
 from exporter.clock import Clock
 from exporter.collector import Organization
 from exporter.settings import load
-from exporter.simulator import Shape, Simulator, keys
-from exporter.simulator.server import serve
+from exporter.simulator import Shape, Simulator, keys, serve
 from exporter.store import Store
 from tests.support.clock import ManualClock
 from tests.support.exposed import Exposed

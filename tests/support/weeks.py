@@ -14,8 +14,7 @@ from exporter.cli.service import Service
 from exporter.collector import Poller
 from exporter.exposition import Format
 from exporter.settings import load
-from exporter.simulator import Simulator, keys
-from exporter.simulator.server import serve
+from exporter.simulator import Simulator, keys, serve
 from tests.support.bodies import inflate
 from tests.support.clock import LeapingClock
 
@@ -83,7 +82,7 @@ class Life:
             service._worker.stop()
 
     def _given(self, simulator: Simulator, url: str, folder: Path) -> tuple[list[str], dict[str, str]]:
-        ids = {project.name: project.id for project in simulator.worlds[0].organization.projects}
+        ids = {project.name: project.id for project in simulator.tenants[0].organization.projects}
         environ = {f"KEY_OF_{name.upper()}": key for name, key in _KEYS.items()}
         document: dict[str, Any] = {
             "api": {"requests_per_minute": 600_000},
