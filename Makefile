@@ -48,8 +48,9 @@ bench-organizations: $(VENV)/.dev ## memory, publishes, scrapes and CPU at 1, 50
 bench-requests: $(VENV)/.dev ## requests an hour of small and large organizations
 	@$(BIN)/python -m bench.requests_per_hour
 
-bench-alerts: $(VENV)/.dev ## alerts over eight simulated weeks: detections and false positives; in about ten minutes
-	@$(BIN)/python -m bench.replay_alerts
+bench-alerts: $(VENV)/.dev ## eight weeks of ten kinds of projects through the alerts: found, missed, false, delay
+	@deploy/install/debian.sh
+	@$(BIN)/python -m bench.replay_alerts $(ARGS)
 
 bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 and 1,000,000 samples
 	@deploy/install/debian.sh
@@ -90,6 +91,9 @@ endif
 docs: $(VENV)/.run ## regenerate docs/metrics.md and docs/settings.md from the code
 	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
 	@$(BIN)/python -m exporter.settings >docs/settings.md
+
+rules: $(VENV)/.run ## generate the rule files that follow from the table and from thresholds.yml
+	@$(BIN)/python -m alerting
 
 manifests: $(VENV)/.run ## render deploy/kubernetes and the README of the chart from the chart; needs helm
 	@PATH="$$(deploy/install/go.sh):$$PATH" $(BIN)/python -m deploy.chart

@@ -1,142 +1,164 @@
-"""`make bench-alerts`: eight weeks through the real exporter and the bundled rules; how often they page in vain.
+"""`make bench-alerts`: eight weeks of organizations with different habits, through the bundled rules.
 
-A simulated organization with the rhythm of days and weeks grows by 2 % a week. Spikes are planted, the exporter goes
-down, OpenAI is unreachable, and usage and costs come late. The exporter polls every ten minutes, Prometheus' rules are
-evaluated as often by promtool. Printed is which alerts fired, beside what was planted.
+Each organization (a seed) has a project of every profile, and an exporter that polls every minute, is down three times
+and misses polls. The series that Prometheus would store are written for promtool, whose engine evaluates all rules each
+minute. Printed is what was found, missed, and reported without a cause, with the delay since the usage could be read.
 """
 
-import logging
+import argparse
+import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import structlog
+import numpy as np
 
-from bench.eight_weeks import DOWN, LATE, SCRAPES, SPIKES, STEP, UNREACHABLE, WEEKS, Life, Span, Spike
-from exporter.catalog import DAY
-from tests.support.promtool import RULES, Replay, alert_names
+from bench.alert_profiles import DAY, PROFILES, Habit, Polls, Spike, habit, polls
+from tests.support.promtool import RULES
+from tests.support.rule_replay import Labels, Values, episodes, needed, replaying, timing
 
-_EVERY: Final = 1800
-_SPIKE_ALERTS: Final = {"OpenAIRequestSpike", "OpenAITokenSpike", "OpenAISpendSpike"}
-_EXPECTED: Final = {"requests": {"OpenAIRequestSpike"}, "spend": {"OpenAISpendSpike"}}
-_AFTER: Final = {"OpenAIRequestSpike": 0.1, "OpenAITokenSpike": 0.1, "OpenAISpendSpike": 1.5}
-"""Days after the end of a spike in which its alert may still fire: spend is judged by whole days."""
+_ALERT: Final = "OpenAIRequestSpike"
+_RECORD: Final = "openai:project_requests:spike"
+_READABLE: Final = 2
+"""Minutes until usage can be read, on average."""
+_TENFOLD: Final = 10
+_LATE: Final = 30
+"""Minutes after its end at which a spike can still be found."""
+
+Habits = dict[tuple[int, str], Habit]
+"""By seed and profile."""
+Fired = dict[tuple[str, str], list[tuple[int, int]]]
+"""By organization and project: from and to, in minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """An alert from its first to its last half hour; half an hour of silence ends it."""
+@dataclass(slots=True)
+class Score:
+    """What became of the spikes of a profile, and what fired without one."""
 
-    alert: str
-    severity: str
-    others: tuple[str, ...]
-    start: float
-    end: float
-    """Days from the start."""
+    delays: list[float] = field(default_factory=list)
+    """Minutes; of tenfold spikes in `tenfold` as well."""
+    tenfold: list[float] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    false: list[str] = field(default_factory=list)
+    days: int = 0
+
+    def add(self, other: "Score") -> None:
+        """Add another score to this one."""
+        for name in ("delays", "tenfold", "missed", "false"):
+            getattr(self, name).extend(getattr(other, name))
+        self.days += other.days
 
 
 def main() -> None:
-    """Live, replay, judge, print."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        began = time.monotonic()
-        life = Life(folder)
-        life.live()
-        lived = time.monotonic()
-        episodes = _replay(life, folder)
-        print(
-            f"{WEEKS} weeks, {SCRAPES} scrapes, {len(life.columns)} series: lived in {lived - began:.0f} s,"
-            f" {len(RULES)} rule files with {len(alert_names(RULES))} alerts replayed in"
-            f" {time.monotonic() - lived:.0f} s\n"
-        )
-    _judge_spikes(life, episodes)
-    _judge_troubles(episodes)
+    """Write, replay, judge, print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.replay_alerts", description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101])
+    parser.add_argument("--days", type=int, default=56)
+    parser.add_argument("--profiles", nargs="+", default=list(PROFILES), choices=list(PROFILES))
+    options = parser.parse_args()
+    began = time.monotonic()
+    fates = {seed: polls(seed, options.days) for seed in options.seeds}
+    habits = {
+        (seed, name): habit(name, seed, options.days, fates[seed])
+        for seed in options.seeds
+        for name in options.profiles
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        fired = _replay(Path(folder), habits, fates, options.days)
+    print(f"{len(habits)} projects, {options.days} days each, seeds {options.seeds}:", end=" ")
+    print(f"{time.monotonic() - began:.0f} s of replay\n")
+    _report(habits, fired, options.days)
 
 
-def _replay(life: Life, folder: Path) -> list[Episode]:
-    replay = Replay(folder, step=f"{STEP}s")
-    for (name, labels), column in life.columns.items():
-        replay.add(name, dict(labels), column)
-    episodes: list[Episode] = []
-    for (alert, severity, *others), times in replay.watch(0, WEEKS * 7 * DAY, every=_EVERY, words=False).fired.items():
-        for start, end in _runs(times):
-            episodes.append(Episode(alert, severity, tuple(others), start / DAY, end / DAY))
-    return sorted(episodes, key=lambda episode: episode.start)
+def _replay(folder: Path, habits: Habits, fates: dict[int, Polls], days: int) -> Fired:
+    """Return when the alert fired, in minutes, by organization and project."""
+    series: dict[tuple[str, Labels], Values] = {}
+    for seed, fate in fates.items():
+        series |= _exporter(f"org{seed}", fate)
+    for (seed, name), each in habits.items():
+        labels: Labels = (("organization", f"org{seed}"), ("project_id", name), ("model", "gpt-x"))
+        series["openai_accrued_completions_requests_total", labels] = np.where(fates[seed].up, each.counter, np.nan)
+    rules = needed(RULES, [_RECORD], absent="tokens|moderations|estimated_cost")
+    spiking: dict[tuple[str, str], list[int]] = defaultdict(list)
+    with replaying(folder, rules, series) as replay:
+        for _, first, result in replay.run(days, [_RECORD]):
+            for labels, values in result.items():
+                named = dict(labels)
+                spiking[named["organization"], named["project_id"]] += list(first + np.flatnonzero(~np.isnan(values)))
+            if first % (7 * DAY) == 0:
+                print(f"day {first // DAY} of {days}", file=sys.stderr, flush=True)
+    hold, keep = timing(_ALERT)
+    return {key: episodes(minutes, hold, keep) for key, minutes in spiking.items()}
 
 
-def _runs(times: Iterable[int]) -> list[tuple[int, int]]:
-    runs: list[tuple[int, int]] = []
-    for at in times:
-        if runs and at - runs[-1][1] <= 2 * _EVERY:
-            runs[-1] = runs[-1][0], at
+def _exporter(organization: str, fate: Polls) -> dict[tuple[str, Labels], Values]:
+    seconds = np.arange(len(fate.up)) * 60.0
+    success = np.maximum.accumulate(np.where(fate.succeeded, seconds, 0.0))
+    started = np.maximum.accumulate(np.where(fate.up & ~np.roll(fate.up, 1), seconds, 0.0))
+    target: Labels = (("job", "openai-usage-exporter"), ("instance", f"{organization}:10180"))
+    own = (*target, ("organization", organization))
+    of_resource = (*own, ("resource", "completions"))
+    columns = {
+        ("process_start_time_seconds", target): started,
+        ("openai_exporter_up", own): np.ones(len(seconds)),
+        ("openai_exporter_resource_up", of_resource): fate.succeeded.astype(np.float64),
+        ("openai_exporter_last_success_timestamp_seconds", of_resource): success,
+        ("openai_exporter_poll_interval_seconds", of_resource): np.full(len(seconds), 60.0),
+    }
+    return {key: np.where(fate.up, values, np.nan) for key, values in columns.items()}
+
+
+def _report(habits: Habits, fired: Fired, days: int) -> None:
+    scores: dict[str, Score] = {name: Score() for _, name in habits}
+    for (seed, name), each in habits.items():
+        scores[name].add(_judge(each, fired.get((f"org{seed}", name), []), f"org{seed}", days))
+    print(f"{_ALERT:24}{'spikes':>8}{'found':>8}{'median':>8}{'90 %':>8}{'false':>8}{'days':>8}")
+    total = Score()
+    for name, score in scores.items():
+        _row(name, score)
+        total.add(score)
+    _row("all", total)
+    if total.tenfold:
+        print(f"ten times the usual: median {np.median(total.tenfold):.0f} minutes, {len(total.tenfold)} found")
+    for title, lines in (("missed", total.missed), ("without a spike", total.false)):
+        print(f"{title}: {len(lines)}")
+        for line in lines:
+            print(f"  {line}")
+
+
+def _row(name: str, score: Score) -> None:
+    count = len(score.delays) + len(score.missed)
+    share = f"{len(score.delays) / count:.0%}" if count else "-"
+    delays = [f"{figure:.0f} m" for figure in np.percentile(score.delays, (50, 90))] if score.delays else ["-", "-"]
+    print(f"{name:24}{count:8}{share:>8}{delays[0]:>8}{delays[1]:>8}{len(score.false):8}{score.days:8}")
+
+
+def _judge(each: Habit, fired: Sequence[tuple[int, int]], organization: str, days: int) -> Score:
+    score = Score(days=days)
+    explained: set[tuple[int, int]] = set()
+    for spike in each.spikes:
+        of_it = [episode for episode in fired if _explains(spike, episode)]
+        explained.update(of_it)
+        if of_it:
+            score.delays.append(max(of_it[0][0] - spike.start - _READABLE, 0))
+            if spike.factor >= _TENFOLD:
+                score.tenfold.append(score.delays[-1])
         else:
-            runs.append((at - _EVERY, at))
-    return runs
+            score.missed.append(
+                f"{organization} {each.profile}: day {spike.start / DAY:.2f}, x{spike.factor:g} for {spike.minutes} m"
+            )
+    for start, end in fired:
+        if (start, end) not in explained:
+            score.false.append(f"{organization} {each.profile}: day {start / DAY:.2f} to {end / DAY:.2f}")
+    return score
 
 
-def _judge_spikes(life: Life, episodes: list[Episode]) -> None:
-    told = [episode for episode in episodes if episode.alert in _SPIKE_ALERTS]
-    print("planted                                            told by")
-    missed, found, silent = 0, 0, 0
-    for spike in sorted(SPIKES, key=lambda spike: spike.day):
-        of_it = [episode for episode in told if _explains(life, spike, episode)]
-        names = {episode.alert for episode in of_it}
-        if spike.mild:
-            silent += not of_it
-        elif _EXPECTED[spike.kind] & names:
-            found += 1
-        else:
-            missed += 1
-        delays = [
-            f"{episode.alert} after {max(episode.start - spike.day, 0) * 24:.1f} h"
-            for episode in of_it
-            if life.projects[spike.project] in episode.others
-        ]
-        what = f"{spike.kind} x{spike.factor:g} for {spike.hours:g} h, project {spike.project}"
-        print(f"day {spike.day:5.2f}  {what:38} {'mild: ' if spike.mild else ''}{', '.join(delays) or '-'}")
-    vain = [episode for episode in told if not any(_explains(life, spike, episode) for spike in SPIKES)]
-    real = sum(not spike.mild for spike in SPIKES)
-    project_days = WEEKS * 7 * len(life.projects)
-    print(f"\n{real} spikes: {found} found (true positives), {missed} missed (false negatives)")
-    print(f"{len(SPIKES) - real} mild ones: {silent} not told (true negatives), {len(SPIKES) - real - silent} told")
-    print(f"{len(vain)} spike alerts without any spike (false positives) in {project_days} days of a project:")
-    _print(vain)
-
-
-def _explains(life: Life, spike: Spike, episode: Episode) -> bool:
-    if episode.start > spike.day + spike.hours / 24 + _AFTER[episode.alert] or episode.end < spike.day:
-        return False
-    return life.projects[spike.project] in episode.others or len(episode.others) == 1
-
-
-def _judge_troubles(episodes: list[Episode]) -> None:
-    late = tuple(span for spans in LATE.values() for span in spans)
-    others = [episode for episode in episodes if episode.alert not in _SPIKE_ALERTS]
-    print("\ntroubles (planted: down, unreachable, late) and other alerts")
-    for title, spans in (("down", DOWN), ("unreachable", UNREACHABLE), ("late", late)):
-        for span in sorted(spans):
-            during = Counter(f"{episode.alert} ({episode.severity})" for episode in others if _overlaps(episode, span))
-            words = ", ".join(f"{count} {name}" for name, count in during.items())
-            print(f"day {span[0]:5.2f}  {title} for {(span[1] - span[0]) * 24:.1f} h: {words or '-'}")
-    spans = (*DOWN, *UNREACHABLE, *late)
-    outside = [episode for episode in others if not any(_overlaps(episode, span) for span in spans)]
-    print(f"{len(outside)} other alerts outside of these:")
-    _print(outside)
-
-
-def _overlaps(episode: Episode, span: Span) -> bool:
-    return episode.start <= span[1] + 0.1 and episode.end >= span[0]
-
-
-def _print(episodes: list[Episode]) -> None:
-    for episode in episodes:
-        where = " ".join(episode.others)
-        print(f"  day {episode.start:5.2f} to {episode.end:5.2f}  {episode.alert} ({episode.severity}) {where}")
+def _explains(spike: Spike, episode: tuple[int, int]) -> bool:
+    return episode[0] <= spike.start + spike.minutes + _LATE and episode[1] >= spike.start
 
 
 if __name__ == "__main__":

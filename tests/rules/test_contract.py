@@ -10,10 +10,12 @@ import promql_parser
 import pytest
 import yaml
 
+from alerting.__main__ import texts
+from exporter.catalog import CATALOG, Kind, accrued_name
 from exporter.collector import ALL
 from exporter.exposition import reference
 from exporter.telemetry import Telemetry
-from tests.support.promtool import ROOT, RULES
+from tests.support.promtool import ROOT, RULES, Replay
 
 ALERTMANAGER: Final = ROOT / "deploy/alertmanager/alertmanager.yml"
 
@@ -59,13 +61,57 @@ def test_route(rule: Rule) -> None:
 def test_annotations(rule: Rule) -> None:
     """An alert says what it is, with figures, what to do, and where to look."""
     annotations = rule["annotations"]
+    dashboard = re.findall(r"/d/([\w-]+)", annotations["dashboard_url"])
 
-    assert {"summary", "description", "runbook", "dashboard"} == set(annotations)
+    assert {"summary", "description", "runbook_url", "dashboard_url"} == set(annotations)
     assert "{{" not in annotations["summary"]
-    assert "{{ $labels." in annotations["description"] or "$labels.job" in annotations["description"]
-    assert (ROOT / annotations["runbook"]).is_file()
-    assert rule["alert"] == Path(annotations["runbook"]).stem
-    assert annotations["dashboard"].removeprefix("/d/") in _dashboards()
+    assert "$labels." in annotations["description"]
+    assert annotations["runbook_url"].endswith(f"docs/runbooks/{rule['alert']}.md")
+    assert {*dashboard} <= _dashboards()
+    assert 1 == len(dashboard)
+
+
+def test_generated_files_are_up_to_date() -> None:
+    """The rule files are what `make rules` writes."""
+    for name, text in texts().items():
+        assert text == (ROOT / "deploy/prometheus/rules" / name).read_text(), name
+
+
+def test_every_endpoint_is_watched_for_spikes() -> None:
+    """Whatever a usage endpoint of the table counts as calls or tokens has a rule that reads its counter."""
+    counters = {
+        match for rule in RECORDS for match in re.findall(r"increase\((openai_accrued_\w+)\[5m\]\)", rule["expr"])
+    }
+    for row in CATALOG:
+        flows = [measure for measure in row.measures if measure.kind is Kind.FLOW and measure.required]
+        if row.name != "costs" and flows:
+            assert counters & {accrued_name(measure) for measure in flows}, row.name
+        if row.name not in {"costs", "moderations"}:
+            tokens = [measure for measure in flows if measure.name.endswith(("_input_tokens", "_output_tokens"))]
+            assert {accrued_name(measure) for measure in tokens} <= counters, row.name
+
+
+@pytest.mark.parametrize("external", [True, False], ids=["with-base", "without-base"])
+def test_links(tmp_path: Path, external: bool) -> None:  # noqa: FBT001 # both values are the cases
+    """Links are absolute where the own rules name a base, relative to it otherwise."""
+    own = tmp_path / "own.yml"
+    (example,) = re.findall(r"```yaml\n(groups:.*?)```", _section("## Links"), re.DOTALL)
+    own.write_text(example)
+    replay = Replay(tmp_path, rules=[*RULES, *([own] if external else [])])
+    target = {"job": "openai-usage-exporter", "instance": "exporter:10180"}
+    replay.add("openai_exporter_state_writable", target, [0.0] * 9)
+
+    said = replay.annotations("OpenAIExporterStateNotWritable", 30 * 60)
+
+    runbook, dashboard = "docs/runbooks/OpenAIExporterStateNotWritable.md", "/d/openai-exporter?from=-19800000&to=now"
+    base = "https://github.com/example/openai-usage-exporter/blob/main/" if external else ""
+    assert base + runbook == said["runbook_url"]
+    assert ("https://grafana.example.com" if external else "") + dashboard == said["dashboard_url"]
+
+
+def _section(title: str) -> str:
+    text = (ROOT / "docs/alerts.md").read_text()
+    return text[text.index(title) :].partition("\n## ")[0]
 
 
 def _dashboards() -> set[str]:
@@ -77,6 +123,7 @@ def test_what_pages() -> None:
     assert {
         "OpenAIRequestSpike",
         "OpenAITokenSpike",
+        "OpenAISpendRateSpike",
         "OpenAISpendSpike",
         "OpenAIBudgetSpent",
         "OpenAIBudgetProjected",
@@ -148,7 +195,7 @@ def test_every_threshold_can_be_overridden() -> None:
 
 def test_example_of_a_threshold_loads(tmp_path: Path) -> None:
     """The example of the docs is a rule file that promtool takes."""
-    (example,) = re.findall(r"```yaml\n(groups:.*?)```", (ROOT / "docs/alerts.md").read_text(), re.DOTALL)
+    (example,) = re.findall(r"```yaml\n(groups:.*?)```", _section("## Thresholds"), re.DOTALL)
     path = tmp_path / "own.yml"
     path.write_text(example)
 
@@ -161,7 +208,7 @@ def _exported() -> set[str]:
         names |= {metric.name for metric in family.describe()} | {
             f"{metric.name}_total" for metric in family.describe()
         }
-    return names | {"up", "process_start_time_seconds"}
+    return names | {"up", "process_start_time_seconds", "openai_accrued_estimated_cost_usd_total"}
 
 
 @pytest.mark.parametrize("rule", _rules(), ids=lambda rule: str(rule.get("record") or rule.get("alert")))

@@ -306,4 +306,4 @@ def test_words(alert: str, organization: str, words: str, watched: Watched) -> N
 
 def test_no_words_missing(watched: Watched) -> None:
     """No template fails, whatever fired."""
-    assert [] == unclear(watched)
+    assert [] == unclear(watched.texts)

@@ -210,7 +210,7 @@ def test_what_fires(situation: str, watched: Watched) -> None:
 def test_words(watched: Watched) -> None:
     """Descriptions have their figures, in units for people; no template fails."""
     assert "% of the budget of 900.00 USD" in watched.said["OpenAIBudgetSpent", "budget"]["description"]
-    assert [] == unclear(watched)
+    assert [] == unclear(watched.texts)
 
 
 def _of(organization: str, watched: Watched) -> Fired:

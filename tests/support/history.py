@@ -103,6 +103,14 @@ class History:
         for (name, labels), values in self.series.items():
             replay.add(name, dict(labels), values)
 
+    def arrays(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], NDArray[np.float64]]:
+        """Return everything as arrays, with NaN where there is no sample."""
+        self._watch()
+        return {
+            key: np.array([np.nan if value is None else value for value in column])
+            for key, column in self.series.items()
+        }
+
     def put(self, name: str, labels: Labels, values: Values | float, *, during: Span | None = None) -> None:
         """Add a series, if there is none, with gaps where the exporter was down; one value stands for all scrapes.
 
@@ -147,6 +155,12 @@ class History:
         self.usage("completions_requests", labels, rate, delay=delay, since=since)
         for measure, tokens in (("completions_input_tokens", 800.0), ("completions_output_tokens", 200.0)):
             self.usage(measure, labels, scaled(rate, tokens), delay=delay, since=since, windows=())
+
+    def estimate(self, project: str, rate: Rate) -> None:
+        """Add the counter of the estimated cost of a project: `rate` is in US dollars an hour."""
+        labels = {"organization": self.organization, "project_id": project, "model": "gpt-x"}
+        totals = self._faces(rate, None, -PAST)["total"]
+        self.put("openai_accrued_estimated_cost_usd_total", labels, [float(value) for value in totals])
 
     def cost(
         self, project: str, rate: Rate, *, item: str = "gpt-x, input", delay: Rate | None = None, since: float = -PAST

@@ -14,8 +14,8 @@ ROOT: Final = Path(__file__).parents[2]
 RULES: Final = tuple(sorted((ROOT / "deploy/prometheus/rules").glob("*.yml")))
 
 _ORDER: Final = (
-    *("thresholds", "usage", "flow", "spend", "spend-month", "budgets", "owners", "exporter", "spend-day"),
-    *("established", "requests", "tokens", "moderations"),
+    *("thresholds", "usage", "spend", "spend-month", "budgets", "exporter", "flow", "owners", "spend-day"),
+    *("established", "requests", "tokens", "moderations", "estimated-cost-usd", "spend-causes"),
     *("spike-alerts", "budget-alerts", "quota-alerts", "exporter-alerts"),
 )
 """Groups from what is read to what reads it: Prometheus gets there within a few intervals, promtool in one."""
@@ -44,6 +44,11 @@ class Watched:
     said: dict[tuple[str, str], dict[str, str]]
     """By name and organization: the last annotations."""
 
+    @property
+    def texts(self) -> list[str]:
+        """All annotations."""
+        return [text for annotations in self.said.values() for text in annotations.values()]
+
 
 def alert_names(rules: Iterable[str | Path]) -> list[str]:
     """Return the names of the alerts of some rule files, each once."""
@@ -51,14 +56,9 @@ def alert_names(rules: Iterable[str | Path]) -> list[str]:
     return list(dict.fromkeys(rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule))
 
 
-def unclear(watched: Watched) -> list[str]:
+def unclear(texts: Iterable[str]) -> list[str]:
     """Return the annotations whose templates failed or lack a figure."""
-    return [
-        text
-        for annotations in watched.said.values()
-        for text in annotations.values()
-        if re.search(r"<error|%!|<no value>|map\[|  |of  ", text)
-    ]
+    return [text for text in texts if re.search(r"<error|%!|<no value>|map\[|  |of  ", text)]
 
 
 class Replay:
@@ -103,6 +103,12 @@ class Replay:
             if 'organization="' in labels
         }
         return Watched(fired, said)
+
+    def annotations(self, alert: str, at: int) -> dict[str, str]:
+        """Return the annotations of an alert that fires once at a time (seconds)."""
+        output = self._run({"alert_rule_test": [{"alertname": alert, "eval_time": f"{at}s"}]})
+        ((_, annotations),) = _SAID.findall(output)
+        return {name: value.encode().decode("unicode_escape") for name, value in _LABEL.findall(annotations)}
 
     def _run(self, tests: Mapping[str, object]) -> str:
         path = self._folder / "test.yml"
