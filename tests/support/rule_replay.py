@@ -21,11 +21,9 @@ from numpy.typing import NDArray
 from tests.support.prometheus import running
 from tests.support.promtool import RULES
 
-STEP: Final = 60
 HOURS: Final = 4
 """Hours that are evaluated at once."""
 
-_SIZE: Final = HOURS * 3600 // STEP
 _TIMESTAMP_BYTES: Final = 6
 _STALE: Final = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 _NAME: Final = re.compile(r"\bopenai[:_][a-zA-Z0-9_:]+|\bup\b|\bprocess_start_time_seconds\b")
@@ -93,16 +91,17 @@ class RuleReplay:
     """Recording rules and the Prometheus that evaluates them."""
 
     def __init__(
-        self, client: httpx.Client, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values]
+        self, client: httpx.Client, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values], step: int
     ) -> None:
-        """`client` asks a Prometheus server; `series` are what is scraped: a value for each step, NaN for none."""
-        self._client, self._rules, self._scraped = client, rules, series
+        """`client` asks a Prometheus; `series` are what is scraped: a value every `step` seconds, NaN for none."""
+        self._client, self._rules, self._scraped, self._step = client, rules, series, step
+        self._size = HOURS * 3600 // step
         self._last: dict[tuple[int, Labels], bool] = {}
 
     def run(self, days: float, wanted: Container[str]) -> Iterator[tuple[str, int, Series]]:
         """Evaluate all rules; yield the results of the records `wanted`, with the step at which each piece begins."""
-        for first in range(0, int(days * 86400) // STEP, _SIZE):
-            span = slice(first, first + _SIZE)
+        for first in range(0, int(days * 86400) // self._step, self._size):
+            span = slice(first, first + self._size)
             self._write(-1, first, {_key(*key): values[span] for key, values in self._scraped.items()})
             for number, rule in enumerate(self._rules):
                 result = self._evaluate(rule, first)
@@ -111,33 +110,37 @@ class RuleReplay:
                     yield rule["record"], first, result
 
     def _evaluate(self, rule: Rule, first: int) -> Series:
-        start = first * STEP
-        query = {"query": rule["expr"], "start": start, "end": start + (_SIZE - 1) * STEP, "step": STEP}
+        start = first * self._step
+        query = {
+            "query": rule["expr"],
+            "start": start,
+            "end": start + (self._size - 1) * self._step,
+            "step": self._step,
+        }
         answer = self._client.post("/api/v1/query_range", data=query)
         answer.raise_for_status()
         result: Series = {}
         for series in msgspec.json.decode(answer.content)["data"]["result"]:
             labels = {name: value for name, value in series["metric"].items() if name != "__name__"}
             key = _key(rule["record"], tuple({**labels, **rule.get("labels", {})}.items()))
-            if key in result:
-                raise ValueError(f"{rule['record']} would record one series twice: {key}")
-            values = np.full(_SIZE, np.nan)
             pairs = series["values"]
-            steps = (np.array([pair[0] for pair in pairs]) - start).astype(np.int64) // STEP
+            steps = (np.array([pair[0] for pair in pairs]) - start).astype(np.int64) // self._step
+            values = result.setdefault(key, np.full(self._size, np.nan))
+            if not np.isnan(values[steps]).all():
+                raise ValueError(f"{rule['record']} would record one series twice: {key}")
             values[steps] = [float(pair[1]) for pair in pairs]
-            result[key] = values
         return result
 
     def _write(self, number: int, first: int, result: Series) -> None:
         before = {key: True for (owner, key), there in self._last.items() if owner == number and there}
         body = bytearray()
         for key in {**result, **before}:
-            values = result.get(key, np.full(_SIZE, np.nan))
+            values = result.get(key, np.full(self._size, np.nan))
             there = ~np.isnan(values)
             ended = ~there & np.concatenate([[key in before], there[:-1]])
             shown = np.where(ended, _STALE, values)
             steps = np.flatnonzero(there | ended)
-            body += _field(1, _labels(key) + _samples(shown[steps], (first + steps) * STEP * 1000))
+            body += _field(1, _labels(key) + _samples(shown[steps], (first + steps) * self._step * 1000))
             self._last[number, key] = bool(there[-1])
         if body:
             headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
@@ -152,12 +155,12 @@ def timing(alert: str) -> tuple[int, int]:
     return int(rule["for"].removesuffix("m")), int(rule["keep_firing_for"].removesuffix("m"))
 
 
-def episodes(minutes: Iterable[int], hold: int, keep: int) -> list[tuple[int, int]]:
-    """Return from when to when an alert fires that is true in these minutes, without the time for which it is kept."""
+def episodes(minutes: Iterable[int], hold: int, keep: int, *, step: int = 1) -> list[tuple[int, int]]:
+    """Return from when to when an alert fires that is true in these minutes, one of `step` evaluated."""
     found: list[tuple[int, int]] = []
-    since = last = -2
+    since = last = -2 * step
     for minute in minutes:
-        since, last = (since if minute == last + 1 else minute), minute
+        since, last = (since if minute - last <= step else minute), minute
         if found and minute - found[-1][1] <= keep:
             found[-1] = found[-1][0], minute
         elif minute - since >= hold:
@@ -166,13 +169,15 @@ def episodes(minutes: Iterable[int], hold: int, keep: int) -> list[tuple[int, in
 
 
 @contextmanager
-def replaying(folder: Path, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values]) -> Iterator[RuleReplay]:
-    """Run a Prometheus in a folder while the block lasts."""
+def replaying(
+    folder: Path, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values], *, step: int = 60
+) -> Iterator[RuleReplay]:
+    """Run a Prometheus in a folder while the block lasts; it scrapes and evaluates every `step` seconds."""
     with (
         running(folder, *_FLAGS) as server,
         httpx.Client(base_url=server.url, timeout=600, trust_env=False) as client,
     ):
-        yield RuleReplay(client, rules, series)
+        yield RuleReplay(client, rules, series, step)
 
 
 def _key(name: str, labels: Labels) -> Labels:
