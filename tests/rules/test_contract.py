@@ -13,6 +13,7 @@ import yaml
 from alerting.__main__ import texts
 from exporter.catalog import CATALOG, Kind, accrued_name
 from exporter.collector import ALL
+from exporter.estimate import ESTIMATED_COST
 from exporter.exposition import reference
 from exporter.telemetry import Telemetry
 from tests.support.promtool import ROOT, RULES, Replay
@@ -208,7 +209,7 @@ def _exported() -> set[str]:
         names |= {metric.name for metric in family.describe()} | {
             f"{metric.name}_total" for metric in family.describe()
         }
-    return names | {"up", "process_start_time_seconds", "openai_accrued_estimated_cost_usd_total"}
+    return names | {accrued_name(ESTIMATED_COST)} | {"up", "process_start_time_seconds"}
 
 
 @pytest.mark.parametrize("rule", _rules(), ids=lambda rule: str(rule.get("record") or rule.get("alert")))

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 DAYS: Final = 9.6
 """Thursday to Saturday of the next week: the second week begins on day 7."""
 
-STEP: Final = 60
+STEP: Final = 120
+"""Seconds."""
 
 _RECORDS: Final = {
     "openai:project_requests:spike": "OpenAIRequestSpike",
@@ -200,15 +201,15 @@ def _fired(folder: Path, histories: Iterable[History], days: float) -> Fired:
     for history in histories:
         series |= history.arrays()
     minutes: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-    with replaying(folder, needed(RULES, _RECORDS), series) as replay:
+    with replaying(folder, needed(RULES, _RECORDS), series, step=STEP) as replay:
         for record, first, result in replay.run(days, _RECORDS):
             for labels, values in result.items():
                 of = dict(labels)
                 key = of["organization"], of["project_id"], _RECORDS[record]
-                minutes[key] += list(first + np.flatnonzero(~np.isnan(values)))
+                minutes[key] += list((first + np.flatnonzero(~np.isnan(values))) * STEP // 60)
     found: Fired = defaultdict(dict)
     for (organization, project, alert), at in minutes.items():
-        if spans := episodes(at, *timing(alert)):
+        if spans := episodes(at, *timing(alert), step=STEP // 60):
             found[organization, project][alert] = (spans[0][0], spans[-1][1])
     return found
 
