@@ -88,7 +88,7 @@ def _throttled() -> History:
     return history
 
 
-def _told(name: str, metric: str, value: float, **labels: str) -> Callable[[], History]:
+def _exported(name: str, metric: str, value: float, **labels: str) -> Callable[[], History]:
     def build() -> History:
         history = _history(name)
         history.put(metric, _labels(history, **labels), value)
@@ -154,28 +154,28 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     "costs stand still, and so does usage": (lambda: _costs_stand_still("quiet", 0.1), set()),
     "throttled": (_throttled, {("OpenAIExporterThrottled", "warning")}),
     "series are folded": (
-        _told("folded", "openai_exporter_series_folded", 3, resource="costs"),
+        _exported("folded", "openai_exporter_series_folded", 3, resource="costs"),
         {("OpenAIExporterSeriesFolded", "warning", "costs")},
     ),
     "the state cannot be written": (
-        _told("readonly", "openai_exporter_state_writable", 0),
+        _exported("readonly", "openai_exporter_state_writable", 0),
         {("OpenAIExporterStateNotWritable", "warning")},
     ),
     "a clock that is ahead": (
-        _told("ahead", "openai_exporter_clock_skew_seconds", 90),
+        _exported("ahead", "openai_exporter_clock_skew_seconds", 90),
         {("OpenAIExporterClockSkew", "warning")},
     ),
     "a clock that is behind": (
-        _told("behind", "openai_exporter_clock_skew_seconds", -90),
+        _exported("behind", "openai_exporter_clock_skew_seconds", -90),
         {("OpenAIExporterClockSkew", "warning")},
     ),
-    "a clock that is nearly right": (_told("nearly", "openai_exporter_clock_skew_seconds", 45), set()),
+    "a clock that is nearly right": (_exported("nearly", "openai_exporter_clock_skew_seconds", 45), set()),
     "another organization's key": (
-        _told("changed", "openai_exporter_resource_degraded", 1, resource="costs", reason="organization_changed"),
+        _exported("changed", "openai_exporter_resource_degraded", 1, resource="costs", reason="organization_changed"),
         {("OpenAIExporterOrganizationChanged", "critical")},
     ),
     "a refused grouping": (
-        _told("regrouped", "openai_exporter_resource_degraded", 1, resource="costs", reason="group_by_refused"),
+        _exported("regrouped", "openai_exporter_resource_degraded", 1, resource="costs", reason="group_by_refused"),
         set(),
     ),
     "a gap": (_gap, {("OpenAIExporterGap", "warning", "costs")}),
@@ -185,11 +185,11 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     ),
     "an admin key that lasts": (_admin_key("lasting-key", 100), set()),
     "an API key that expires": (
-        _told("api-key", "openai_api_key_expires_timestamp_seconds", 10 * DAY, project_id="p", api_key_id="key_2"),
+        _exported("api-key", "openai_api_key_expires_timestamp_seconds", 10 * DAY, project_id="p", api_key_id="key_2"),
         {("OpenAIApiKeyExpiring", "warning", "key_2", "p")},
     ),
     "an API key that expired long ago": (
-        _told("old-api-key", "openai_api_key_expires_timestamp_seconds", -8 * DAY, project_id="p", api_key_id="key_3"),
+        _exported("old-api-key", "openai_api_key_expires_timestamp_seconds", -8 * DAY, project_id="p", api_key_id="key_3"),
         set(),
     ),
     "a certificate that expires": (
@@ -198,15 +198,15 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     ),
     "an inactive certificate that expires": (lambda: _certificate("inactive-certificate", "false"), set()),
     "costs that are not the total": (
-        _told("unreconciled", "openai_exporter_reconciliation_difference_usd", -0.5),
+        _exported("unreconciled", "openai_exporter_reconciliation_difference_usd", -0.5),
         {("OpenAIExporterReconciliationDifference", "warning")},
     ),
-    "costs that are the total": (_told("reconciled", "openai_exporter_reconciliation_difference_usd", 0), set()),
+    "costs that are the total": (_exported("reconciled", "openai_exporter_reconciliation_difference_usd", 0), set()),
     "nearly full vector stores": (
-        _told("full", "openai_vector_stores_usage_bytes", 9e11, project_id="p"),
+        _exported("full", "openai_vector_stores_usage_bytes", 9e11, project_id="p"),
         {("OpenAIVectorStoresNearQuota", "warning", "p"), ("OpenAIVectorStoresNearQuota", "warning")},
     ),
-    "vector stores with room": (_told("room", "openai_vector_stores_usage_bytes", 1e11, project_id="p"), set()),
+    "vector stores with room": (_exported("room", "openai_vector_stores_usage_bytes", 1e11, project_id="p"), set()),
 }
 
 
@@ -293,7 +293,7 @@ def test_thresholds_of_ones_own(tmp_path: Path) -> None:
     ("alert", "organization", "words"),
     [
         ("OpenAIExporterCredentialsRefused", "refused", "for 1 of the exporter's resources"),
-        ("OpenAIExporterDataStale", "refused", "has not been read for 3h"),
+        ("OpenAIExporterDataStale", "refused", "was last polled successfully 3h"),
         ("OpenAIExporterUpstreamLate", "late-costs", "have not changed for 1d 6h"),
         ("OpenAIAdminKeyExpiring", "key", "expires in 8d 10h"),
         ("OpenAIVectorStoresNearQuota", "full", "holds 838.2GiB in vector stores, of a quota of 931.3GiB"),

@@ -201,7 +201,7 @@ def _fired(folder: Path, histories: Iterable[History], days: float) -> Fired:
     for history in histories:
         series |= history.arrays()
     minutes: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-    with replaying(folder, needed(RULES, _RECORDS), series, step=STEP) as replay:
+    with replaying(folder, needed(RULES, _RECORDS), series, step=STEP, hours=12) as replay:
         for record, first, result in replay.run(days, _RECORDS):
             for labels, values in result.items():
                 of = dict(labels)

@@ -183,8 +183,8 @@ def test_a_spike_pages_once_and_resolves(tmp_path: Path) -> None:
         _prometheus(tmp_path, exporter, alertmanager) as prometheus,
     ):
         until(
-            lambda: 2 == len(prometheus.query('openai:resource:steady1h{resource="completions"}')),
-            "an hour without a missed poll",
+            lambda: 2 == len(prometheus.query('openai:resource:steady10m{resource="completions"}')),
+            "ten minutes without a missed poll",
             seconds=90,
         )
         simulator.scenario.spike(SPIKE * FACTOR / paces[0][spiking], spiking)

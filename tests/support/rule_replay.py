@@ -21,9 +21,6 @@ from numpy.typing import NDArray
 from tests.support.prometheus import running
 from tests.support.promtool import RULES
 
-HOURS: Final = 4
-"""Hours that are evaluated at once."""
-
 _TIMESTAMP_BYTES: Final = 6
 _STALE: Final = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 _NAME: Final = re.compile(r"\bopenai[:_][a-zA-Z0-9_:]+|\bup\b|\bprocess_start_time_seconds\b")
@@ -91,11 +88,16 @@ class RuleReplay:
     """Recording rules and the Prometheus that evaluates them."""
 
     def __init__(
-        self, client: httpx.Client, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values], step: int
+        self,
+        client: httpx.Client,
+        rules: Sequence[Rule],
+        series: Mapping[tuple[str, Labels], Values],
+        step: int,
+        hours: int,
     ) -> None:
         """`client` asks a Prometheus; `series` are what is scraped: a value every `step` seconds, NaN for none."""
         self._client, self._rules, self._scraped, self._step = client, rules, series, step
-        self._size = HOURS * 3600 // step
+        self._size = hours * 3600 // step
         self._last: dict[tuple[int, Labels], bool] = {}
 
     def run(self, days: float, wanted: Container[str]) -> Iterator[tuple[str, int, Series]]:
@@ -170,14 +172,14 @@ def episodes(minutes: Iterable[int], hold: int, keep: int, *, step: int = 1) -> 
 
 @contextmanager
 def replaying(
-    folder: Path, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values], *, step: int = 60
+    folder: Path, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values], *, step: int = 60, hours: int = 4
 ) -> Iterator[RuleReplay]:
-    """Run a Prometheus in a folder while the block lasts; it scrapes and evaluates every `step` seconds."""
+    """Run a Prometheus in a folder while the block lasts; rules are evaluated every `step` seconds, for `hours` at once."""
     with (
         running(folder, *_FLAGS) as server,
         httpx.Client(base_url=server.url, timeout=600, trust_env=False) as client,
     ):
-        yield RuleReplay(client, rules, series, step)
+        yield RuleReplay(client, rules, series, step, hours)
 
 
 def _key(name: str, labels: Labels) -> Labels:
