@@ -88,7 +88,7 @@ def _throttled() -> History:
     return history
 
 
-def _exported(name: str, metric: str, value: float, **labels: str) -> Callable[[], History]:
+def _shown(name: str, metric: str, value: float, **labels: str) -> Callable[[], History]:
     def build() -> History:
         history = _history(name)
         history.put(metric, _labels(history, **labels), value)
@@ -154,28 +154,28 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     "costs stand still, and so does usage": (lambda: _costs_stand_still("quiet", 0.1), set()),
     "throttled": (_throttled, {("OpenAIExporterThrottled", "warning")}),
     "series are folded": (
-        _exported("folded", "openai_exporter_series_folded", 3, resource="costs"),
+        _shown("folded", "openai_exporter_series_folded", 3, resource="costs"),
         {("OpenAIExporterSeriesFolded", "warning", "costs")},
     ),
     "the state cannot be written": (
-        _exported("readonly", "openai_exporter_state_writable", 0),
+        _shown("readonly", "openai_exporter_state_writable", 0),
         {("OpenAIExporterStateNotWritable", "warning")},
     ),
     "a clock that is ahead": (
-        _exported("ahead", "openai_exporter_clock_skew_seconds", 90),
+        _shown("ahead", "openai_exporter_clock_skew_seconds", 90),
         {("OpenAIExporterClockSkew", "warning")},
     ),
     "a clock that is behind": (
-        _exported("behind", "openai_exporter_clock_skew_seconds", -90),
+        _shown("behind", "openai_exporter_clock_skew_seconds", -90),
         {("OpenAIExporterClockSkew", "warning")},
     ),
-    "a clock that is nearly right": (_exported("nearly", "openai_exporter_clock_skew_seconds", 45), set()),
+    "a clock that is nearly right": (_shown("nearly", "openai_exporter_clock_skew_seconds", 45), set()),
     "another organization's key": (
-        _exported("changed", "openai_exporter_resource_degraded", 1, resource="costs", reason="organization_changed"),
+        _shown("changed", "openai_exporter_resource_degraded", 1, resource="costs", reason="organization_changed"),
         {("OpenAIExporterOrganizationChanged", "critical")},
     ),
     "a refused grouping": (
-        _exported("regrouped", "openai_exporter_resource_degraded", 1, resource="costs", reason="group_by_refused"),
+        _shown("regrouped", "openai_exporter_resource_degraded", 1, resource="costs", reason="group_by_refused"),
         set(),
     ),
     "a gap": (_gap, {("OpenAIExporterGap", "warning", "costs")}),
@@ -185,11 +185,11 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     ),
     "an admin key that lasts": (_admin_key("lasting-key", 100), set()),
     "an API key that expires": (
-        _exported("api-key", "openai_api_key_expires_timestamp_seconds", 10 * DAY, project_id="p", api_key_id="key_2"),
+        _shown("api-key", "openai_api_key_expires_timestamp_seconds", 10 * DAY, project_id="p", api_key_id="key_2"),
         {("OpenAIApiKeyExpiring", "warning", "key_2", "p")},
     ),
     "an API key that expired long ago": (
-        _exported("old-api-key", "openai_api_key_expires_timestamp_seconds", -8 * DAY, project_id="p", api_key_id="key_3"),
+        _shown("old-api-key", "openai_api_key_expires_timestamp_seconds", -8 * DAY, project_id="p", api_key_id="key_3"),
         set(),
     ),
     "a certificate that expires": (
@@ -198,15 +198,15 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     ),
     "an inactive certificate that expires": (lambda: _certificate("inactive-certificate", "false"), set()),
     "costs that are not the total": (
-        _exported("unreconciled", "openai_exporter_reconciliation_difference_usd", -0.5),
+        _shown("unreconciled", "openai_exporter_reconciliation_difference_usd", -0.5),
         {("OpenAIExporterReconciliationDifference", "warning")},
     ),
-    "costs that are the total": (_exported("reconciled", "openai_exporter_reconciliation_difference_usd", 0), set()),
+    "costs that are the total": (_shown("reconciled", "openai_exporter_reconciliation_difference_usd", 0), set()),
     "nearly full vector stores": (
-        _exported("full", "openai_vector_stores_usage_bytes", 9e11, project_id="p"),
+        _shown("full", "openai_vector_stores_usage_bytes", 9e11, project_id="p"),
         {("OpenAIVectorStoresNearQuota", "warning", "p"), ("OpenAIVectorStoresNearQuota", "warning")},
     ),
-    "vector stores with room": (_exported("room", "openai_vector_stores_usage_bytes", 1e11, project_id="p"), set()),
+    "vector stores with room": (_shown("room", "openai_vector_stores_usage_bytes", 1e11, project_id="p"), set()),
 }
 
 

@@ -174,7 +174,7 @@ def episodes(minutes: Iterable[int], hold: int, keep: int, *, step: int = 1) -> 
 def replaying(
     folder: Path, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values], *, step: int = 60, hours: int = 4
 ) -> Iterator[RuleReplay]:
-    """Run a Prometheus in a folder while the block lasts; rules are evaluated every `step` seconds, for `hours` at once."""
+    """Run a Prometheus in a folder while the block lasts; it evaluates every `step` seconds, `hours` at once."""
     with (
         running(folder, *_FLAGS) as server,
         httpx.Client(base_url=server.url, timeout=600, trust_env=False) as client,
