@@ -11,6 +11,7 @@ from exporter.catalog import DAY, ApiFamily, Bucket, Plan, PollResult, day_of
 from exporter.clock import Clock
 from exporter.collector.poller import Status
 from exporter.collector.schedule import Outcome
+from exporter.exposition import DegradedReason
 from exporter.ledger import ApplyResult, Identity, Ledger
 from exporter.openai import (
     BadRequest,
@@ -183,7 +184,10 @@ class BucketJob:
         self.status.last_success, self.status.last_change = ledger.last_success, ledger.last_change
         gap = ledger.coverage.gap_until
         lookback = ledger.plan.lookback_start(self._context.clock.now())
-        for reason, present in (("gap", gap > lookback), ("group_by_refused", bool(self.refusal.dimensions))):
+        for reason, present in (
+            (DegradedReason.GAP, gap > lookback),
+            (DegradedReason.GROUP_BY_REFUSED, bool(self.refusal.dimensions)),
+        ):
             (self.status.degraded.add if present else self.status.degraded.discard)(reason)
 
     def _report_result(self, applied: ApplyResult) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from exporter.collector.poller import Status
+from exporter.exposition import DegradedReason
 from exporter.openai import UpstreamError
 from exporter.telemetry import RejectionReason, Telemetry
 
@@ -34,7 +35,7 @@ class ClientMetrics:
     def fallback_changed(self, resource: str, *, active: bool) -> None:
         """Record whether a resource uses the legacy billing endpoints."""
         if status := self.statuses.get(resource):
-            (status.degraded.add if active else status.degraded.discard)("legacy")
+            (status.degraded.add if active else status.degraded.discard)(DegradedReason.LEGACY)
 
     def duration(self, seconds: float) -> None:
         """Observe how long an attempt took."""

@@ -16,7 +16,7 @@ from exporter.collector.metadata_families import MetadataContext
 from exporter.collector.name_cache import NameCache
 from exporter.collector.poller import FailureLog, Job, Poller, Source
 from exporter.collector.reconciliation import ReconciliationJob, reconcilable
-from exporter.exposition import OrganizationReport, ResourceReport
+from exporter.exposition import DegradedReason, OrganizationReport, ResourceReport
 from exporter.openai import BucketSource, Client, MetadataClient, Runner, Throttle
 from exporter.store import Name
 from exporter.telemetry import Telemetry
@@ -118,7 +118,7 @@ class Organization:
         self._memory.saved()
 
     def report(self) -> OrganizationReport:
-        """Return how every job is doing, and the request rate. What was spent is not known here."""
+        """Return how every job is doing, and the request rate. The publisher adds what the ledgers and sources hold."""
         ledgers = {bucket_job.name: bucket_job.ledger for bucket_job in self.bucket_jobs}
         return OrganizationReport(
             self.name,
@@ -127,7 +127,7 @@ class Organization:
                     name=job.name,
                     first_poll_done=job.status.first_poll_done,
                     up=job.status.up,
-                    series=ledgers[job.name].series if job.name in ledgers else 0,
+                    series=ledgers[job.name].series if job.name in ledgers else None,
                     interval=job.status.interval,
                     last_success=job.status.last_success,
                     last_change=job.status.last_change,
@@ -178,10 +178,10 @@ class Organization:
             self._identity.admit(resource, answer.organization)
         except OrganizationChanged:
             for job in self.bucket_jobs:
-                job.status.degraded.add("organization_changed")
+                job.status.degraded.add(DegradedReason.ORGANIZATION_CHANGED)
             raise
         if self._identity.known != before:
             self._log.info("organization_identified", openai_organization=self._identity.known, before=before)
         if answer.organization:
             for job in self.bucket_jobs:
-                job.status.degraded.discard("organization_changed")
+                job.status.degraded.discard(DegradedReason.ORGANIZATION_CHANGED)

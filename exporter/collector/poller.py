@@ -9,7 +9,7 @@ import structlog
 
 from exporter.clock import Clock
 from exporter.collector.schedule import Outcome, Schedule
-from exporter.exposition import Family
+from exporter.exposition import DegradedReason, Family
 from exporter.openai import MissingScopes, NetworkError, NotFound, Priority, UpstreamError
 from exporter.telemetry import Telemetry
 
@@ -32,9 +32,8 @@ class Status:
     """Whether the endpoint has ever answered."""
     error: str = ""
     advice: str = ""
-    degraded: set[str] = field(default_factory=set)
-    """Reasons, as in the label of `openai_exporter_resource_degraded`."""
-    shown_degraded: set[str] = field(default_factory=set)
+    degraded: set[DegradedReason] = field(default_factory=set)
+    shown_degraded: set[DegradedReason] = field(default_factory=set)
     """Reasons that have been exported once, and are shown as 0 when they no longer hold."""
     last_success: float | None = None
     """Unix seconds."""
@@ -154,7 +153,7 @@ class Poller:
             self._absences, self._refusals = 0, 0
             status.up, status.error, status.advice, status.supported = True, "", "", True
             status.answered = True
-            status.degraded.discard("unsupported")
+            status.degraded.discard(DegradedReason.UNSUPPORTED)
             status.last_success = self._clock.now()
         status.first_poll_done = True
         self._telemetry.poll_duration_seconds.labels(self._organization).observe(self._clock.monotonic() - started)
@@ -173,7 +172,7 @@ class Poller:
             if status.supported:
                 self._log.warning("endpoint_unsupported", error=str(error), detail="polled hourly, later daily")
             status.supported = False
-            status.degraded.add("unsupported")
+            status.degraded.add(DegradedReason.UNSUPPORTED)
             return Outcome.UNSUPPORTED
         log = self._log.warning if new else self._log.debug
         log("poll_failed", reason=error.reason, error=str(error), advice=error.advice)

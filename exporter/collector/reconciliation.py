@@ -11,6 +11,7 @@ from exporter.clock import Clock
 from exporter.collector.bucket_job import BucketJob
 from exporter.collector.poller import Status
 from exporter.collector.schedule import Outcome
+from exporter.exposition import DegradedReason
 from exporter.openai import BucketSource, Priority, Runner
 from exporter.telemetry import Telemetry
 
@@ -59,7 +60,7 @@ class ReconciliationJob:
         measure = _costs_of(self._costs)
         now = self._clock.now()
         synced_at = self._costs.synced_at
-        if measure is None or "legacy" in self._costs.status.degraded:
+        if measure is None or DegradedReason.LEGACY in self._costs.status.degraded:
             return Outcome.DATA
         if synced_at is None or synced_at <= self._compared_at or synced_at < now - _FRESH:
             self._costs.request_full_sync()
@@ -68,7 +69,7 @@ class ReconciliationJob:
         plan = replace(ledger.plan.regrouped(()), resource=replace(ledger.plan.resource, name=self.name))
         start = ledger.plan.lookback_start(now)
         answer = await self._source.poll(plan, start, due=due, priority=self.priority)
-        if "legacy" in self.status.degraded:
+        if DegradedReason.LEGACY in self.status.degraded:
             return Outcome.DATA
         if self._costs.synced_at != synced_at:
             return Outcome.WAITING

@@ -5,11 +5,16 @@ from exporter.exposition.families import Column, Family, Type, columns_of, merge
 from exporter.exposition.lines import escape, number
 from exporter.exposition.self_metrics import SelfMetrics, render
 from exporter.exposition.snapshot import (
+    Amounts,
     Body,
+    Bounds,
+    DegradedReason,
+    EstimateReport,
     Format,
     ModelUse,
     OrganizationReport,
     Piece,
+    ProjectSpend,
     ResourceReport,
     Snapshot,
     Spend,
@@ -17,14 +22,19 @@ from exporter.exposition.snapshot import (
 
 __all__ = [
     "TEXT_FORMATS",
+    "Amounts",
     "Body",
+    "Bounds",
     "Column",
+    "DegradedReason",
     "Encoder",
+    "EstimateReport",
     "Family",
     "Format",
     "ModelUse",
     "OrganizationReport",
     "Piece",
+    "ProjectSpend",
     "ResourceReport",
     "SelfMetrics",
     "Snapshot",

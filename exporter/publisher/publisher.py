@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from exporter.clock import Clock, Moment, moment
@@ -13,16 +12,14 @@ from exporter.exposition import (
     Column,
     Encoder,
     Format,
-    ModelUse,
     OrganizationReport,
     Snapshot,
-    Spend,
     columns_of,
     merge,
     of_measures,
 )
-from exporter.publisher import summary
 from exporter.publisher.commit import CommitCoordinator, TrackedLedger
+from exporter.publisher.summary import Summary
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 from exporter.worker import Worker
@@ -62,7 +59,7 @@ class Publisher:
         self._columns: dict[tuple[str, str], list[tuple[str, Column]]] = {}
         self._excess: dict[tuple[str, str], dict[str, float]] = {}
         """By organization and resource, for the snapshot being made: it and its counters have to agree."""
-        self._billing: dict[str, tuple[Spend | None, tuple[ModelUse, ...]]] = {}
+        self._summaries = {organization.name: Summary() for organization in organizations}
         self._formats = list(TEXT_FORMATS)
         self._wake = asyncio.Event()
         self.snapshot = Snapshot()
@@ -120,25 +117,40 @@ class Publisher:
                 estimator.update(at.now)
         self._commit(at)
         self._excess = {}
-        columns = []
-        for organization in self._organizations:
-            for bucket_job in organization.bucket_jobs:
-                shown, changed = self._columns_of(bucket_job, at)
-                if changed:
-                    self._billing.pop(organization.name, None)
-                columns += shown
-        families = of_measures(columns)
-        estimates = [column for each in self._estimators.values() for column in self._columns_of(each, at)[0]]
-        families += of_columns(estimates)
-        families += merge(family for each in self._estimators.values() for family in each.families(at.now))
-        families += merge(
-            family
+        changed: dict[str, set[str]] = {organization.name: set() for organization in self._organizations}
+
+        def shown(tracked: TrackedLedger) -> list[tuple[str, Column]]:
+            columns, moved = self._columns_of(tracked, at)
+            if moved:
+                changed[tracked.organization].add(tracked.name)
+            return columns
+
+        families = of_measures(
+            column
             for organization in self._organizations
-            for source in organization.sources
-            for family in source.families(at.now)
+            for bucket_job in organization.bucket_jobs
+            for column in shown(bucket_job)
         )
-        complete = (self._with_spend(*pair, at.now) for pair in zip(self._organizations, reports, strict=True))
-        return Snapshot(self._encoder.encode(families, tuple(self._formats)), tuple(complete), at.now, ready)
+        families += of_columns(column for each in self._estimators.values() for column in shown(each))
+        estimated = {name: list(each.families(at.now)) for name, each in self._estimators.items()}
+        described = {
+            organization.name: [family for source in organization.sources for family in source.families(at.now)]
+            for organization in self._organizations
+        }
+        families += merge(family for each in estimated.values() for family in each)
+        families += merge(family for each in described.values() for family in each)
+        complete = tuple(
+            self._summaries[organization.name].complete(
+                report,
+                [bucket_job.ledger for bucket_job in organization.bucket_jobs],
+                estimator.ledger if (estimator := self._estimators.get(organization.name)) else None,
+                [*described[organization.name], *estimated.get(organization.name, ())],
+                at.now,
+                changed=changed[organization.name],
+            )
+            for organization, report in zip(self._organizations, reports, strict=True)
+        )
+        return Snapshot(self._encoder.encode(families, tuple(self._formats)), complete, at.now, ready)
 
     def _columns_of(self, tracked: TrackedLedger, at: Moment) -> tuple[list[tuple[str, Column]], bool]:
         """Return the columns that a ledger shows, and whether they are other ones than last time."""
@@ -162,10 +174,3 @@ class Publisher:
         self._telemetry.state_writable.set(self._coordinator.writable)
         if self._store:
             self._telemetry.state_size_bytes.set(self._store.size)
-
-    def _with_spend(self, organization: Organization, report: OrganizationReport, now: float) -> OrganizationReport:
-        billing = self._billing.get(organization.name)
-        if billing is None:
-            ledgers = [bucket_job.ledger for bucket_job in organization.bucket_jobs]
-            billing = self._billing[organization.name] = summary.spend(ledgers, now), summary.models(ledgers, now)
-        return replace(report, spend=billing[0], models=billing[1])

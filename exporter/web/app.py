@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qs
 
 from exporter.exposition import Body, Format, Snapshot
-from exporter.web.gzip_body import Content, GzipMembers, plain
+from exporter.web.api import costs_csv, status_json
+from exporter.web.gzip_body import Content, GzipMembers, gzip_member, plain
 from exporter.web.negotiation import accepts_gzip, exposition_format
 from exporter.web.status import CONTENT_SECURITY_POLICY, status_page
 
@@ -21,22 +24,27 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 HEALTHY: Final = "/-/healthy"
 READY: Final = "/-/ready"
 RELOAD: Final = "/-/reload"
+STATUS: Final = "/api/status"
+COSTS: Final = "/api/costs.csv"
 
 _READING: Final = ("GET", "HEAD")
 _RELOADING: Final = ("POST", "PUT")
 _TEXT: Final = "text/plain; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
+_JSON: Final = "application/json; charset=utf-8"
+_CSV: Final = "text/csv; charset=utf-8; header=present"
+_NO_STORE: Final = ("Cache-Control", "no-store")
 _PAGE_HEADERS: Final = (
-    ("Cache-Control", "no-store"),
+    _NO_STORE,
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("Referrer-Policy", "no-referrer"),
 )
+_CSV_HEADERS: Final = (_NO_STORE, ("Content-Disposition", 'attachment; filename="openai-costs.csv"'))
 _TURN: Final = 1 << 20
 """Bytes that one response may send before others get their turn."""
 
 _PAGE_SECONDS: Final = 1.0
 """How long a rendered status page is served again."""
-
 
 _EMPTY: Final = Body()
 
@@ -54,8 +62,10 @@ class Response:
 @dataclass(slots=True)
 class _Page:
     snapshot: Snapshot | None = None
+    organization: str = ""
     rendered: float = 0.0
     text: bytes = b""
+    compressed: Content | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +86,8 @@ class App:
     reload: Callable[[], Awaitable[str]] | None = None
     """Reads settings and files again and returns what is wrong with them; None where /-/reload is not enabled."""
     _rendering: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _page: _Page = field(default_factory=_Page, init=False)
+    _pages: dict[str, _Page] = field(default_factory=dict, init=False)
+    """The last rendered page of each content type."""
     _members: GzipMembers = field(default_factory=GzipMembers, init=False)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
@@ -97,7 +108,9 @@ class App:
 
     def _routes(self) -> dict[str, Callable[[Scope], Awaitable[Response]]]:
         return {
-            "/": self._status,
+            "/": partial(self._page, self._status, _HTML, _PAGE_HEADERS),
+            STATUS: partial(self._page, self._status_json, _JSON, (_NO_STORE,)),
+            COSTS: partial(self._page, self._costs_csv, _CSV, _CSV_HEADERS),
             HEALTHY: self._health,
             READY: self._readiness,
             RELOAD: self._reload,
@@ -124,29 +137,55 @@ class App:
         self.want(exposition_format(accept))
         format_ = exposition_format(accept, bodies or tuple(Format))
         body = self.own(bodies.get(format_, _EMPTY), format_)
-        return self._negotiated(scope, format_.value, body, self.tail(format_), vary="Accept, Accept-Encoding")
-
-    async def _status(self, scope: Scope) -> Response:
-        """Render on a thread, one page at a time and at most one a second: pages must not delay a scrape."""
-        async with self._rendering:
-            page, snapshot, now = self._page, self.snapshot(), self.now()
-            if page.snapshot is not snapshot or not 0 <= now - page.rendered < _PAGE_SECONDS:
-                page.text = await asyncio.to_thread(self._render, snapshot, now)
-                page.snapshot, page.rendered = snapshot, now
-            text = page.text
-        return self._negotiated(scope, _HTML, _EMPTY, text, _PAGE_HEADERS, vary="Accept-Encoding")
-
-    def _render(self, snapshot: Snapshot, now: float) -> bytes:
-        return status_page(snapshot, version=self.version, now=now).encode("utf-8", "replace")
-
-    def _negotiated(
-        self, scope: Scope, content_type: str, body: Body, tail: bytes, headers: Headers = (), *, vary: str
-    ) -> Response:
-        varied = (("Vary", vary), *headers)
+        content_type, tail, headers = format_.value, self.tail(format_), (("Vary", "Accept, Accept-Encoding"),)
         if accepts_gzip(header(scope, b"accept-encoding")):
             content = self._members.member(content_type, body, tail)
-            return Response(HTTPStatus.OK, content_type, content, (("Content-Encoding", "gzip"), *varied))
-        return Response(HTTPStatus.OK, content_type, plain(body, tail), varied)
+            return Response(HTTPStatus.OK, content_type, content, (("Content-Encoding", "gzip"), *headers))
+        return Response(HTTPStatus.OK, content_type, plain(body, tail), headers)
+
+    async def _page(
+        self, render: Callable[[Snapshot, float], str], content_type: str, headers: Headers, scope: Scope
+    ) -> Response:
+        """Render on a thread, one page at a time and each at most once a second: pages must not delay a scrape.
+
+        `?organization=NAME` narrows it to one organization.
+        """
+        name = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("organization", [""])[-1]
+        async with self._rendering:
+            page, snapshot, now = self._pages.setdefault(content_type, _Page()), self.snapshot(), self.now()
+            if name and all(name != each.name for each in snapshot.organizations):
+                return plain_text(HTTPStatus.NOT_FOUND, "There is no organization with this name.\n")
+            same = page.snapshot is snapshot and page.organization == name
+            if not (same and 0 <= now - page.rendered < _PAGE_SECONDS):
+                page.text, page.compressed = await asyncio.to_thread(_rendered, render, _narrowed(snapshot, name), now)
+                page.snapshot, page.organization, page.rendered = snapshot, name, now
+            text, compressed = page.text, page.compressed
+        varied = (("Vary", "Accept-Encoding"), *headers)
+        if compressed is not None and accepts_gzip(header(scope, b"accept-encoding")):
+            return Response(HTTPStatus.OK, content_type, compressed, (("Content-Encoding", "gzip"), *varied))
+        return Response(HTTPStatus.OK, content_type, plain(_EMPTY, text), varied)
+
+    def _status(self, snapshot: Snapshot, now: float) -> str:
+        single = len(snapshot.organizations) < len(self.snapshot().organizations)
+        path = self.telemetry_path
+        return status_page(snapshot, version=self.version, now=now, telemetry_path=path, single=single)
+
+    def _status_json(self, snapshot: Snapshot, now: float) -> str:
+        return status_json(snapshot, version=self.version, now=now)
+
+    def _costs_csv(self, snapshot: Snapshot, now: float) -> str:
+        return costs_csv(snapshot, now=now)
+
+
+def _narrowed(snapshot: Snapshot, organization: str) -> Snapshot:
+    if not organization:
+        return snapshot
+    return replace(snapshot, organizations=tuple(each for each in snapshot.organizations if each.name == organization))
+
+
+def _rendered(render: Callable[[Snapshot, float], str], snapshot: Snapshot, now: float) -> tuple[bytes, Content]:
+    text = render(snapshot, now).encode("utf-8", "replace")
+    return text, gzip_member(_EMPTY, text)
 
 
 def plain_text(status: HTTPStatus, text: str, headers: Headers = ()) -> Response:

@@ -1,10 +1,10 @@
-"""Spend by day as bars: SVG for the eye, the same figures as a table for everybody else."""
+"""Daily costs as bars: an SVG, and the same figures as a table."""
 
 import math
 from typing import Final
 
 from exporter.catalog import DAY, day_of
-from exporter.web.formatting import date, dollars, dollars_element, iso_date
+from exporter.web.formatting import cents, date, dollars, dollars_element, iso_date
 
 _HEIGHT: Final = 100.0
 _STEP: Final = 10
@@ -15,8 +15,11 @@ _LONGEST: Final = 400
 _NICE: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-def daily_chart(daily: tuple[tuple[int, float], ...], now: float) -> str:
-    """Return the figure; `daily` holds UTC midnights (Unix seconds) and dollars. Today's bar looks unfinished."""
+def daily_chart(daily: tuple[tuple[int, float], ...], now: float, index: int = 1) -> str:
+    """Return the figure of organization number `index`, with today's bar marked as unfinished.
+
+    `daily` holds UTC midnights (Unix seconds) and dollars.
+    """
     today = day_of(now)
     shown = [(day, amount) for day, amount in daily if 0 <= today - day < _LONGEST * DAY and math.isfinite(amount)]
     if not shown:
@@ -25,8 +28,8 @@ def daily_chart(daily: tuple[tuple[int, float], ...], now: float) -> str:
     first, last = shown[0][0], shown[-1][0]
     days = (last - first) // DAY + 1
     largest = max(shown, key=lambda entry: entry[1])
-    words = (
-        f"Daily spend from {date(first)} to {date(last)}, UTC. "
+    description = (
+        f"Daily costs from {date(first)} to {date(last)}, UTC. "
         f"The highest day is {date(largest[0])} with {dollars(largest[1])}."
     )
     bars = "".join(_bar((day - first) // DAY, day, amount, (top, bottom), today) for day, amount in shown)
@@ -39,16 +42,16 @@ def daily_chart(daily: tuple[tuple[int, float], ...], now: float) -> str:
     ends = [date(first), date(first + (days // 2) * DAY), "today" if last == today else date(last)]
     axis = "".join(f"<span>{end}</span>" for end in (ends if days > 2 else ends[-days:]))  # noqa: PLR2004 - ends and middle
     return (
-        '<figure class="chart"><div class="plot">'
-        f'<svg role="img" aria-label="{words}" viewBox="0 0 {width} {_HEIGHT:g}" preserveAspectRatio="none">'
+        '<h3>Daily costs</h3><figure class="chart"><div class="plot">'
+        f'<svg role="img" aria-label="{description}" viewBox="0 0 {width} {_HEIGHT:g}" preserveAspectRatio="none">'
         f"{lines}{bars}</svg>"
         f'<div class="scale" aria-hidden="true">{scale}</div></div>'
-        f'<div class="axis" aria-hidden="true">{axis}</div>{_table(shown, today)}</figure>'
+        f'<div class="axis" aria-hidden="true">{axis}</div>{_table(shown, today, index)}</figure>'
     )
 
 
 def share_bar(share: float) -> str:
-    """Return a bar that is filled to this share, 0 to 1; decoration beside the figure."""
+    """Return a bar that is filled to this share, 0 to 1; decoration, for the figure is text."""
     filled = min(max(share, 0.0), 1.0) * 100
     return (
         '<svg class="share" aria-hidden="true" viewBox="0 0 100 4" preserveAspectRatio="none">'
@@ -70,16 +73,17 @@ def _bar(column: int, day: int, amount: float, bounds: tuple[float, float], toda
     )
 
 
-def _table(shown: list[tuple[int, float]], today: int) -> str:
+def _table(shown: list[tuple[int, float]], today: int, index: int) -> str:
     rows = "".join(
         f'<tr><th scope="row"><time datetime="{iso_date(day)}">{date(day)}</time>'
         f"{' (so far)' if day == today else ''}</th>"
-        f'<td class="number">{dollars_element(amount)}</td></tr>'
+        f'<td class="number">{dollars_element(amount, cents)}</td></tr>'
         for day, amount in reversed(shown)
     )
     return (
-        "<details class=figures><summary>The daily figures</summary><table><thead><tr>"
-        '<th scope="col">Day (UTC)</th><th scope="col" class="number">Spend</th></tr></thead>'
+        f'<details class="figures" id="days-{index}"><summary>Table of daily costs</summary><table>'
+        '<caption class="hidden">Costs of each UTC day in US dollars</caption><thead><tr>'
+        '<th scope="col">Day (UTC)</th><th scope="col" class="number">Costs</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></details>"
     )
 
@@ -89,7 +93,7 @@ def _y(amount: float, top: float, bottom: float) -> float:
 
 
 def _bounds(amounts: list[float]) -> tuple[float, float]:
-    """Return round numbers that the bars fit between; nothing at all gets a scale of a dollar."""
+    """Return round numbers that the bars fit between; without any costs a scale of one dollar."""
     top, bottom = _round_up(max(*amounts, 0.0)), -_round_up(max(*(-amount for amount in amounts), 0.0))
     return (top or (0.0 if bottom else 1.0)), bottom
 

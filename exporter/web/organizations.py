@@ -1,93 +1,78 @@
-"""The part of the status page that tells of one organization, and the table that tells of many."""
+"""The parts of the status page: the table of all organizations, and the section of one."""
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import quote
 
 from exporter.durations import approximate_duration
-from exporter.exposition import ModelUse, OrganizationReport, ResourceReport, Spend
+from exporter.exposition import Amounts, ModelUse, OrganizationReport, ResourceReport
 from exporter.web.chart import daily_chart, share_bar
-from exporter.web.formatting import ago, clock, dollars_element, name, quantity_element, text_of
-from exporter.web.problems import State, organization_state, resource_state, resource_troubles
+from exporter.web.formatting import ago, clock, count, dollars_element, name, quantity_element, text_of
+from exporter.web.problems import State, organization_state, resource_problems, resource_state
+from exporter.web.spending import AMOUNTS, ESTIMATE_NOTE, amounts_section, overview_amounts, projects_section, total
 
 _TOP: Final = 10
-"""Line items and models that are shown, whatever the snapshot holds."""
-
-_SPANS: Final = (
-    ("today", "Today so far"),
-    ("yesterday", "Yesterday"),
-    ("week", "Last 7 days"),
-    ("month", "This month"),
-)
-_NOTHING: Final = Spend()
+"""Line items and models that are shown."""
+_UNKNOWN: Final = Amounts()
 
 
-def overview(organizations: Sequence[OrganizationReport], now: float) -> str:
-    """Return the table of all organizations, with their sum."""
-    heads = "".join(f'<th scope="col" class="number">{title}</th>' for _, title in _SPANS)
+def overview(organizations: Sequence[OrganizationReport], now: float, *, has_sections: bool) -> str:
+    """Return the table of all organizations with their total; names link to sections, or to pages without these."""
+    heads = "".join(f'<th scope="col" class="number">{title}</th>' for _, title in AMOUNTS)
+    heads += f'<th scope="col" class="number"><abbr title="{ESTIMATE_NOTE}">Today, estimated</abbr></th>'
     rows = "".join(
-        f'<tr><th scope="row"><a href="#organization-{index}">{name(organization.name)}</a></th>'
-        f"<td>{badge(organization_state(organization, now))}</td>{_amounts(organization.spend or _NOTHING)}</tr>"
-        for index, organization in enumerate(organizations, 1)
+        f'<tr><th scope="row"><a href="{_link(each, index, has_sections=has_sections)}">{name(each.name)}</a></th>'
+        f'<td data-label="State">{badge(organization_state(each, now))}</td>'
+        f"{overview_amounts(each.spend or _UNKNOWN, each.estimate.today if each.estimate else None)}</tr>"
+        for index, each in enumerate(organizations, 1)
     )
+    missing = sum(each.spend is None for each in organizations)
+    without = f' <span class="note">without {count(missing, "organization")}</span>' if missing else ""
     return (
-        '<section aria-labelledby="all"><h2 id="all">Organizations</h2><div class="scroll"><table class="overview">'
+        '<section aria-labelledby="all"><h2 id="all">Organizations</h2>'
+        '<div class="scroll" role="region" aria-labelledby="all" tabindex="0"><table class="cards overview">'
+        '<caption class="hidden">Costs of all organizations in US dollars</caption>'
         f'<thead><tr><th scope="col">Organization</th><th scope="col">State</th>{heads}</tr></thead>'
-        f'<tbody>{rows}</tbody><tfoot><tr><th scope="row">All that is known</th><td></td>'
-        f"{_amounts(_together(organizations))}</tr></tfoot></table></div></section>"
+        f'<tbody>{rows}</tbody><tfoot><tr><th scope="row">Total{without}</th><td data-label="State"></td>'
+        f"{overview_amounts(*total(organizations))}</tr></tfoot></table></div></section>"
     )
 
 
 def organization_section(organization: OrganizationReport, index: int, now: float, *, folded: bool) -> str:
-    """Return everything about one organization; folded where there are many."""
+    """Return everything about one organization; `folded` where there are many."""
     state = organization_state(organization, now)
-    spend = organization.spend or _NOTHING
+    spend = organization.spend
     content = (
-        f'<p class="pace">{_pace(organization, now)}</p>{_spend(organization.spend)}'
-        f"{daily_chart(spend.daily, now) if organization.spend else ''}"
-        f'<div class="tops">{_line_items(spend.line_items)}{_models(organization.models)}</div>'
-        f"{_resources(organization.resources, now)}"
+        f"{amounts_section(spend, organization.estimate)}"
+        f"{daily_chart(spend.daily, now, index) if spend else ''}"
+        f"{projects_section(spend, index) if spend else ''}"
+        f'<div class="tops">{_line_items(spend.line_items if spend else ())}{_models(organization.models)}</div>'
+        f"{_resources(organization, now)}"
     )
     if folded:
         return (
-            f'<details class="organization"><summary><h2>{name(organization.name)}</h2> {badge(state)}</summary>'
-            f'<div id="organization-{index}">{content}</div></details>'
+            f'<details class="organization" id="fold-{index}"><summary><h2>{name(organization.name)}</h2> '
+            f'{badge(state)}</summary><div id="organization-{index}">{content}</div></details>'
         )
     title = f'<h2 id="organization-{index}">{name(organization.name)} {badge(state)}</h2>'
     return f'<section class="organization" aria-labelledby="organization-{index}">{title}{content}</section>'
 
 
 def badge(state: State) -> str:
-    """Return the state in a word with a colour."""
-    return f'<span class="badge {state.name.lower()}">{state.words}</span>'
+    """Return the state as coloured text."""
+    return f'<span class="badge {state.name.lower()}">{state.title}</span>'
 
 
-def _amounts(spend: Spend) -> str:
-    return "".join(f'<td class="number">{dollars_element(getattr(spend, span))}</td>' for span, _ in _SPANS)
+def _link(organization: OrganizationReport, index: int, *, has_sections: bool) -> str:
+    return f"#organization-{index}" if has_sections else f"./?organization={quote(organization.name, safe='')}"
 
 
-def _together(organizations: Sequence[OrganizationReport]) -> Spend:
-    sums: dict[str, float | None] = {}
-    for span, _ in _SPANS:
-        known = [amount for each in organizations if (amount := getattr(each.spend or _NOTHING, span)) is not None]
-        sums[span] = sum(known) if known else None
-    return Spend(today=sums["today"], yesterday=sums["yesterday"], week=sums["week"], month=sums["month"])
-
-
-def _pace(organization: OrganizationReport, now: float) -> str:
-    allowed = f"Request budget: {organization.requests_per_minute:g} a minute now"
+def _rate(organization: OrganizationReport, now: float) -> str:
+    allowed = f"Allowed now: {count(round(organization.requests_per_minute), 'request')} a minute"
     if organization.paused_until and organization.paused_until > now:
         rest = approximate_duration(organization.paused_until - now)
         return f"{allowed}. <strong>Paused</strong> until {clock(organization.paused_until)}, for another {rest}."
     return f"{allowed}."
-
-
-def _spend(spend: Spend | None) -> str:
-    if spend is None:
-        return '<p class="unknown">The spend of this organization is not known yet.</p>'
-    tiles = "".join(
-        f"<div><dt>{title}</dt><dd>{dollars_element(getattr(spend, span))}</dd></div>" for span, title in _SPANS
-    )
-    return f'<dl class="tiles">{tiles}</dl>'
 
 
 def _line_items(items: Sequence[tuple[str, float]]) -> str:
@@ -97,7 +82,7 @@ def _line_items(items: Sequence[tuple[str, float]]) -> str:
         f'<td class="number">{dollars_element(amount)}</td></tr>'
         for item, amount in items[:_TOP]
     )
-    return _top("Top line items", ("Line item", "Spend"), rows)
+    return _top("Top line items", ("Line item", "Costs"), rows)
 
 
 def _models(models: Sequence[ModelUse]) -> str:
@@ -119,32 +104,45 @@ def _top(title: str, columns: tuple[str, ...], rows: str) -> str:
         f'<th scope="col" class="number">{other}</th>' for other in others
     )
     return (
-        f'<div><h3>{title}, last 7 days</h3><table class="top"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<div><h3>{title}, last 7 days</h3><table class="top"><caption class="hidden">{title} of the last 7 days'
+        f"</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _resources(resources: Sequence[ResourceReport], now: float) -> str:
-    rows = "".join(_resource(resource, now) for resource in resources)
+def _resources(organization: OrganizationReport, now: float) -> str:
+    rows = "".join(_resource(resource, now) for resource in organization.resources)
     return (
-        '<h3>Resources</h3><div class="scroll"><table class="resources"><thead><tr><th scope="col">Resource</th>'
+        f'<h3>Resources</h3><p class="rate">{_rate(organization, now)}</p>'
+        '<div class="scroll" role="region" aria-label="Resources" tabindex="0">'
+        '<table class="resources"><caption class="hidden">State of each polled resource</caption>'
+        '<thead><tr><th scope="col">Resource</th>'
         '<th scope="col">State</th><th scope="col">Last success</th>'
-        '<th scope="col"><abbr title="when a poll last changed a value: how far OpenAI is behind shows here">'
-        'Last new data</abbr></th><th scope="col" class="number extra">Every</th>'
+        '<th scope="col"><abbr title="when a poll last changed a value: shows how far OpenAI is behind">'
+        'Last new data</abbr></th><th scope="col" class="number extra">Interval</th>'
         f'<th scope="col" class="number extra">Series</th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
 def _resource(resource: ResourceReport, now: float) -> str:
+    state = resource_state(resource, now)
     cells = (
-        f'<tr><th scope="row">{name(resource.name)}</th><td>{badge(resource_state(resource, now))}</td>'
+        f'<tr><th scope="row">{name(resource.name)}</th><td>{badge(state)}</td>'
         f'<td data-label="Success">{ago(resource.last_success, now)}</td>'
         f'<td data-label="New data">{ago(resource.last_change, now)}</td>'
         f'<td class="number extra">{approximate_duration(resource.interval) if resource.interval else "unknown"}</td>'
-        f'<td class="number extra">{resource.series:,}</td></tr>'
+        f'<td class="number extra">{_series(resource)}</td></tr>'
     )
-    wrong = "".join(
-        f"<p>{text_of(what)}{f' <em>{text_of(advice)}</em>' if advice else ''}</p>"
-        for _, what, advice in resource_troubles(resource, now)
+    problems = "".join(
+        f"<p>{text_of(meaning)}{f' <em>{text_of(advice)}</em>' if advice else ''}</p>"
+        for _, meaning, advice in resource_problems(resource, now)
     )
-    return cells + (f'<tr class="wrong"><td colspan="6">{wrong}</td></tr>' if wrong else "")
+    return cells + (f'<tr class="problem"><td colspan="6">{problems}</td></tr>' if problems else "")
+
+
+def _series(resource: ResourceReport) -> str:
+    """Return the number of series; no number where there cannot be one, or nothing exists at OpenAI."""
+    if resource.series is None:
+        return '<span class="unknown">does not apply</span>'
+    if resource.series == 0:
+        return f'<span class="unknown">{"none" if resource.last_success is not None else "none yet"}</span>'
+    return f"{resource.series:,}"

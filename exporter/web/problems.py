@@ -1,35 +1,53 @@
-"""What is wrong, in the order in which somebody who was just woken has to know it."""
+"""What is wrong, the worst first, and what to do about it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from exporter.exposition import OrganizationReport, ResourceReport
+from exporter.exposition import DegradedReason, OrganizationReport, ResourceReport
 
 _LATE_INTERVALS: Final = 3
 _LATE_AT_LEAST: Final = 300.0
 
-_LATE_WORDS: Final = "There has been no successful poll for some time."
-_LATE_ADVICE: Final = "Read the exporter's log: it says what the last polls waited for."
 
-UNSUPPORTED: Final = "unsupported"
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a reader needs to know of a problem."""
 
-_DEGRADED: Final = {
-    "unsupported": ("This host does not have the endpoint.", "Nothing: it is asked again once a day."),
-    "gap": (
+    meaning: str
+    advice: str
+
+
+_FAILED: Final = "The last poll failed."
+_LATE: Final = Explanation(
+    "There has been no successful poll for some time.",
+    "Read the exporter's log: it says what the last polls waited for.",
+)
+
+DEGRADED: Final[Mapping[DegradedReason, Explanation]] = {
+    DegradedReason.UNSUPPORTED: Explanation(
+        "This host does not have the endpoint.",
+        "Nothing: the exporter tries again once a day.",
+    ),
+    DegradedReason.LEGACY: Explanation(
+        "The key may not read this endpoint. The legacy billing endpoints are read instead: less detail, no projects.",
+        "Use an admin key with the scope api.usage.read. The exporter switches to the endpoint on its first success.",
+    ),
+    DegradedReason.GAP: Explanation(
         "Some past days are missing: the API no longer serves them.",
         "Nothing brings them back. Gauges and counters lack these days; keep the exporter running to avoid gaps.",
     ),
-    "group_by_refused": (
-        "The API refuses to group this by everything that was asked for; a label is missing.",
-        "Take what the log names out of the resource's group_by. The full grouping is tried again once a day.",
+    DegradedReason.GROUP_BY_REFUSED: Explanation(
+        "The API refuses the configured grouping, so at least one label is missing.",
+        "Remove what the log names from the resource's group_by. The full grouping is tried again once a day.",
     ),
-    "organization_changed": (
-        "The key now belongs to another organization than the state remembers; its answers are not applied.",
-        "Put the former key back, or give the new organization a name and a state of its own.",
+    DegradedReason.ORGANIZATION_CHANGED: Explanation(
+        "The key belongs to another organization than the state file; its data is not used.",
+        "Restore the former key, or give the new organization another name and another state file.",
     ),
 }
+"""Every reason of `openai_exporter_resource_degraded`."""
 
 
 class State(IntEnum):
@@ -43,27 +61,27 @@ class State(IntEnum):
     FAILING = 5
 
     @property
-    def words(self) -> str:
-        """How the state is called on the page."""
-        return ("up to date", "not offered here", "not polled yet", "degraded", "late", "failing")[self]
+    def title(self) -> str:
+        """The state as the page shows it."""
+        return ("up to date", "not available", "not polled yet", "degraded", "late", "failing")[self]
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """One thing that is wrong, wherever it is."""
 
     state: State
-    what: str
+    meaning: str
     advice: str
     where: tuple[tuple[str, tuple[str, ...]], ...]
     """Organizations, each with its resources."""
 
 
 def resource_state(resource: ResourceReport, now: float) -> State:
-    """Tell how a resource is doing."""
+    """Return how a resource is doing at `now`, Unix seconds."""
     if not resource.first_poll_done:
         return State.WAITING
-    if UNSUPPORTED in resource.degraded:
+    if DegradedReason.UNSUPPORTED in resource.degraded:
         return State.UNSUPPORTED
     if not resource.up:
         return State.FAILING
@@ -73,37 +91,32 @@ def resource_state(resource: ResourceReport, now: float) -> State:
 
 
 def organization_state(organization: OrganizationReport, now: float) -> State:
-    """Tell how the worst of its resources is doing."""
+    """Return the state of the worst resource."""
     return max((resource_state(resource, now) for resource in organization.resources), default=State.WAITING)
 
 
-def troubles(organizations: Iterable[OrganizationReport], now: float) -> tuple[Trouble, ...]:
-    """Return what is wrong, worst first; the same words in several places are one trouble."""
+def problems(organizations: Iterable[OrganizationReport], now: float) -> tuple[Problem, ...]:
+    """Return what is wrong, worst first; the same text in several resources is one problem."""
     found: dict[tuple[State, str, str], dict[str, list[str]]] = {}
     for organization in organizations:
         for resource in organization.resources:
-            for trouble in resource_troubles(resource, now):
-                found.setdefault(trouble, {}).setdefault(organization.name, []).append(resource.name)
+            if resource_state(resource, now) is not State.UNSUPPORTED:
+                for problem in resource_problems(resource, now):
+                    found.setdefault(problem, {}).setdefault(organization.name, []).append(resource.name)
     return tuple(
-        Trouble(state, what, advice, tuple((name, tuple(names)) for name, names in where.items()))
-        for (state, what, advice), where in sorted(found.items(), key=lambda entry: -entry[0][0])
+        Problem(state, meaning, advice, tuple((name, tuple(names)) for name, names in where.items()))
+        for (state, meaning, advice), where in sorted(found.items(), key=lambda entry: -entry[0][0])
     )
 
 
-def resource_troubles(resource: ResourceReport, now: float) -> Iterator[tuple[State, str, str]]:
-    """Yield state, words and advice for everything that is wrong with one resource."""
+def resource_problems(resource: ResourceReport, now: float) -> Iterator[tuple[State, str, str]]:
+    """Yield state, meaning and advice for everything that is wrong with one resource."""
     state = resource_state(resource, now)
     if state is State.FAILING:
-        yield state, resource.error or "The last poll failed.", resource.advice
+        yield state, resource.error or _FAILED, resource.advice
     elif state is State.LATE:
-        yield state, resource.error or _LATE_WORDS, resource.advice or _LATE_ADVICE
-    if state not in (State.WAITING, State.UNSUPPORTED):
-        for reason in resource.degraded:
-            yield State.DEGRADED, *degraded_words(reason)
-
-
-def degraded_words(reason: str) -> tuple[str, str]:
-    """Return what a reason of `openai_exporter_resource_degraded` means, and what to do."""
-    if reason in _DEGRADED:
-        return _DEGRADED[reason]
-    return f"Degraded: {reason.replace('_', ' ')}.", "The log tells more."
+        yield state, resource.error or _LATE.meaning, resource.advice or _LATE.advice
+    for reason in resource.degraded if state is not State.WAITING else ():
+        if state is not State.UNSUPPORTED or reason is DegradedReason.UNSUPPORTED:
+            explanation = DEGRADED[reason]
+            yield min(state, State.DEGRADED), explanation.meaning, explanation.advice

@@ -1,24 +1,30 @@
-"""The status page for people: what is wrong, what was spent, how fresh it is; no script, and nothing fetched."""
+"""The status page: what is wrong, what was spent, how recent it is. One document that loads nothing else."""
 
 import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from exporter.exposition import OrganizationReport, Snapshot
-from exporter.web.formatting import ago, clock, name, several, text_of
+from exporter.web.formatting import ago, clock, count, name, text_of
 from exporter.web.organizations import badge, organization_section, overview
-from exporter.web.problems import State, Trouble, resource_state, troubles
+from exporter.web.problems import Problem, State, problems, resource_state
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
 
 _STYLE: Final = Path(__file__).with_name("status.css").read_text(encoding="utf-8")
-_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_SCRIPT: Final = Path(__file__).with_name("status.js").read_text(encoding="utf-8")
 
 CONTENT_SECURITY_POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
+    f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Nothing runs, nothing is fetched, and of styles only the one that this module writes counts."""
+"""Only the page's own style and script apply, by their hashes, and the script may ask only this server."""
 
 _ICON: Final = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cg fill='%230f766e'%3E"
@@ -26,77 +32,90 @@ _ICON: Final = (
     "%3Crect x='11' y='1' width='3' height='14'/%3E%3C/g%3E%3C/svg%3E"
 )
 _UNFOLDED: Final = 3
-"""Organizations up to which everything is shown at once."""
+"""Organizations up to which every section is open."""
+_SECTIONS: Final = 20
+"""Organizations up to which all have a section; of more, each has a page."""
 
-_PLACES: Final = 5
-"""Organizations that one trouble names before it counts the rest."""
+_NAMED: Final = 5
+"""Organizations that one problem names before it counts the rest."""
 
 
-def status_page(snapshot: Snapshot, *, version: str, now: float) -> str:
-    """Return the page as of `now`, Unix seconds."""
+def status_page(
+    snapshot: Snapshot, *, version: str, now: float, telemetry_path: str = "/metrics", single: bool = False
+) -> str:
+    """Return the page as of `now`, Unix seconds; `single` where the snapshot holds one organization of many."""
     organizations = snapshot.organizations
-    found = troubles(organizations, now)
-    title = f"{len(found)} wrong \N{MIDDLE DOT} " if found else ""
+    has_sections = len(organizations) <= _SECTIONS
+    found = problems(organizations, now)
+    title = f"{count(len(found), 'problem')} \N{MIDDLE DOT} " if found else ""
     sections = "".join(
         organization_section(organization, index, now, folded=len(organizations) > _UNFOLDED)
-        for index, organization in enumerate(organizations, 1)
+        for index, organization in enumerate(organizations if has_sections else (), 1)
     )
+    table = overview(organizations, now, has_sections=has_sections) if len(organizations) > 1 else ""
+    back = '<p class="back"><a href="./">All organizations</a></p>' if single else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f'<title>{title}OpenAI usage exporter</title><link rel="icon" href="{_ICON}">'
         f"<style>{_STYLE}</style></head><body>"
-        f"{_header(snapshot, version, now)}<main>{_verdict(organizations, found, now)}"
-        f"{overview(organizations, now) if len(organizations) > 1 else ''}{sections}</main>{_footer()}</body></html>\n"
+        f'{_header(snapshot, version, now, telemetry_path)}<p id="refresh" role="status"></p>'
+        f'<main id="status">{back}{_verdict(organizations, found, now)}{table}{sections}</main>{_FOOTER}'
+        f"<script>{_SCRIPT}</script></body></html>\n"
     )
 
 
-def _header(snapshot: Snapshot, version: str, now: float) -> str:
+def _header(snapshot: Snapshot, version: str, now: float, telemetry_path: str) -> str:
     published = f", published {ago(snapshot.published, now)}" if snapshot.published else ""
+    metrics = telemetry_path.lstrip("/")
+    links = {metrics: "Metrics", "api/status": "JSON", "api/costs.csv": "Daily costs (CSV)", "-/ready": "Ready"}
+    items = " ".join(f'<a href="./{quote(path)}">{title}</a>' for path, title in links.items())
     return (
         f'<header><h1>OpenAI usage exporter <span class="version">{text_of(version)}</span></h1>'
-        '<nav aria-label="Endpoints"><a href="/metrics">/metrics</a> <a href="/-/ready">/-/ready</a> '
-        f'<a href="/-/healthy">/-/healthy</a></nav><p>As of {clock(now)}{published}</p></header>'
+        f'<nav aria-label="Data">{items}</nav><p id="as-of">As of {clock(now)}{published}</p></header>'
     )
 
 
-def _footer() -> str:
-    return (
-        "<footer><p>Days are UTC days. OpenAI revises usage for minutes and costs for days, up and down; "
-        "a day without costs may be a day that is not reported yet.</p></footer>"
-    )
+_FOOTER: Final = (
+    "<footer><p>Days and months are UTC. OpenAI revises usage for minutes and costs for days, up and down; a day "
+    "without costs may be one that is not reported yet, and a month is complete about three days after its end. "
+    "Projected: the month to date, and for the days that are left the mean of the last six full days. Amounts marked "
+    "\N{ALMOST EQUAL TO} are estimates of the exporter, not reported by OpenAI.</p>"
+    "<noscript><p>Without JavaScript this page does not refresh: reload it.</p></noscript></footer>"
+)
 
 
-def _verdict(organizations: Sequence[OrganizationReport], found: Sequence[Trouble], now: float) -> str:
+def _verdict(organizations: Sequence[OrganizationReport], found: Sequence[Problem], now: float) -> str:
     if found:
         worst = "failing" if found[0].state is State.FAILING else "degraded"
-        items = "".join(_trouble(trouble, several_organizations=len(organizations) > 1) for trouble in found)
-        title = several(len(found), "thing needs attention", "things need attention")
-        return f'<section class="verdict {worst}"><h2>{title}</h2><ul>{items}</ul></section>'
+        items = "".join(_problem(problem, several_organizations=len(organizations) > 1) for problem in found)
+        return _section(worst, count(len(found), "problem"), f"<ul>{items}</ul>")
     states = [resource_state(resource, now) for each in organizations for resource in each.resources]
     waiting = states.count(State.WAITING)
     if not states or waiting == len(states):
-        words = "The first polls are under way: there is no data yet. Reload in a minute."
-        return f'<section class="verdict waiting"><h2>Starting</h2><p>{words}</p></section>'
+        return _section("waiting", "Starting", "<p>The first polls are in progress: there is no data yet.</p>")
     if waiting:
-        words = f"{several(len(states) - waiting, 'resource')} of {len(states):,} polled so far, none with an error."
-        return f'<section class="verdict waiting"><h2>Starting</h2><p>{words}</p></section>'
-    fine = states.count(State.FINE)
-    of_whom = several(len(organizations), "organization")
-    words = f"{several(fine, 'resource')} of {of_whom} polled on time, without an error."
-    return f'<section class="verdict fine"><h2>Everything is up to date</h2><p>{words}</p></section>'
+        text = f"{count(len(states) - waiting, 'resource')} of {len(states):,} polled so far, without an error."
+        return _section("waiting", "Starting", f"<p>{text}</p>")
+    fine = count(states.count(State.FINE), "resource")
+    text = f"{fine} of {count(len(organizations), 'organization')} polled on time, without an error."
+    return _section("fine", "Everything is up to date", f"<p>{text}</p>")
 
 
-def _trouble(trouble: Trouble, *, several_organizations: bool) -> str:
-    places = "; ".join(
+def _section(kind: str, title: str, content: str) -> str:
+    return f'<section class="verdict {kind}" aria-labelledby="verdict"><h2 id="verdict">{title}</h2>{content}</section>'
+
+
+def _problem(problem: Problem, *, several_organizations: bool) -> str:
+    where = "; ".join(
         (f"{name(organization)}: " if several_organizations else "") + ", ".join(map(name, resources))
-        for organization, resources in trouble.where[:_PLACES]
+        for organization, resources in problem.where[:_NAMED]
     )
-    rest = len(trouble.where) - _PLACES
-    more = f"; and {several(rest, 'more organization')}" if rest > 0 else ""
-    advice = f'<p class="advice"><strong>What to do:</strong> {text_of(trouble.advice)}</p>' if trouble.advice else ""
+    rest = len(problem.where) - _NAMED
+    more = f"; and {count(rest, 'more organization')}" if rest > 0 else ""
+    advice = f'<p class="advice"><strong>What to do:</strong> {text_of(problem.advice)}</p>' if problem.advice else ""
     return (
-        f"<li>{badge(trouble.state)} <strong>{text_of(trouble.what)}</strong>"
-        f'<p class="places">{places}{more}</p>{advice}</li>'
+        f"<li>{badge(problem.state)} <strong>{text_of(problem.meaning)}</strong>"
+        f'<p class="where">{where}{more}</p>{advice}</li>'
     )

@@ -1,4 +1,4 @@
-"""Headless Chromium, told what to do over the pipe of its debugging protocol."""
+"""Headless Chromium, driven over the pipe of its debugging protocol."""
 
 import json
 import os
@@ -17,12 +17,15 @@ _FLAGS: Final = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server"),
 )
+_KEYS: Final = {"Tab": 9}
+_REFRESH: Final = 20.0
+"""Seconds in which an expected change has to show."""
 _PATIENCE: Final = 60.0
 """Seconds in which every command has to be answered."""
 
 
 class Browser:
-    """One tab. `asked` are the addresses that it wanted since it was told to go somewhere, `complaints` its console."""
+    """One tab. `asked` are the addresses requested since the last `open`, `complaints` are lines of its console."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """Open the tab of a browser that reads commands from its input and writes to its output."""
@@ -39,7 +42,7 @@ class Browser:
             self._do(f"{domain}.enable")
 
     def open(self, url: str, *, width: int = 1280, dark: bool = False) -> None:
-        """Go to a page in a window so many CSS pixels wide, a phone's below 600, and wait until all of it is there."""
+        """Load a page in a window of this width in CSS pixels, a phone's below 600."""
         self.asked, self.complaints, self._loaded = [], [], False
         metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
         self._do("Emulation.setDeviceMetricsOverride", **metrics)
@@ -52,11 +55,42 @@ class Browser:
             self._take(self._next())
 
     def evaluate(self, expression: str) -> Json:
-        """Return what a JavaScript expression gives on the page, whatever the page's policy says."""
+        """Return the value of a JavaScript expression on the page; its Content Security Policy does not apply."""
         answer = self._do("Runtime.evaluate", expression=expression, returnByValue=True)
 
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def wait_for(self, expression: str) -> bool:
+        """Return whether an expression becomes true in time."""
+        end = time.monotonic() + _REFRESH
+        while not (found := bool(self.evaluate(expression))) and time.monotonic() < end:
+            time.sleep(0.1)
+        return found
+
+    def press(self, key: str) -> None:
+        """Press and release a key."""
+        for kind in ("rawKeyDown", "keyUp"):
+            self._do("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=_KEYS[key])
+
+    def accessibility_tree(self) -> list[Json]:
+        """Return the nodes that assistive technology sees."""
+        nodes: list[Json] = self._do("Accessibility.getFullAXTree")["nodes"]
+        return nodes
+
+    def text(self) -> str:
+        """Return the text of the page as it is shown, also where scripts are disabled."""
+        root = self._do("DOM.getDocument", depth=-1)["root"]
+        return " ".join(_texts(root))
+
+    @contextmanager
+    def without_scripts(self) -> Iterator[None]:
+        """Disable scripts until the block ends."""
+        self._do("Emulation.setScriptExecutionDisabled", value=True)
+        try:
+            yield
+        finally:
+            self._do("Emulation.setScriptExecutionDisabled", value=False)
 
     def close(self) -> None:
         """End the browser."""
@@ -78,16 +112,16 @@ class Browser:
         return answer["result"]
 
     def _take(self, event: Json) -> None:
-        told = event.get("params", {})
+        parameters = event.get("params", {})
         match event.get("method"):
             case "Page.loadEventFired":
                 self._loaded = True
             case "Network.requestWillBeSent":
-                self.asked.append(told["request"]["url"])
+                self.asked.append(parameters["request"]["url"])
             case "Log.entryAdded":
-                self.complaints.append(told["entry"]["text"])
+                self.complaints.append(parameters["entry"]["text"])
             case "Runtime.consoleAPICalled" | "Runtime.exceptionThrown":
-                self.complaints.append(json.dumps(told))
+                self.complaints.append(json.dumps(parameters))
 
     def _next(self) -> Json:
         assert self._process.stdout
@@ -102,9 +136,17 @@ class Browser:
         return json.loads(message)
 
 
+def _texts(node: Json) -> Iterator[str]:
+    if node["nodeName"] == "#text":
+        yield node["nodeValue"]
+    for child in node.get("children", ()):
+        if child["nodeName"] not in {"STYLE", "SCRIPT"}:
+            yield from _texts(child)
+
+
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
-    """Run a browser that knows nothing yet, for the length of a block."""
+    """Run a browser with an empty profile until the block ends."""
     command = ["sh", "-c", 'exec "$@" 3<&0 4>&1', "sh", "chromium", *_FLAGS, f"--user-data-dir={folder / 'profile'}"]
     with (
         (folder / "chromium.log").open("wb") as log,

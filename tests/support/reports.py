@@ -1,9 +1,19 @@
 """What a believable organization looks like on the status page."""
 
 import math
+from collections.abc import Sequence
 
 from exporter.catalog import CATALOG, DAY, day_of
-from exporter.exposition.snapshot import ModelUse, OrganizationReport, ResourceReport, Spend
+from exporter.exposition import (
+    Bounds,
+    DegradedReason,
+    EstimateReport,
+    ModelUse,
+    OrganizationReport,
+    ProjectSpend,
+    ResourceReport,
+    Spend,
+)
 from tests.support.site import NOON
 
 HOSTILE = '</style><script>alert("x")</script><img src=x onerror=alert(1)>\u202e\x00&'
@@ -42,6 +52,10 @@ def spend(days: int = 62, scale: float = 1.0) -> Spend:
         yesterday=amounts[-2],
         week=sum(amounts[-7:]),
         month=sum(amounts[-20:]),
+        previous_month=sum(amounts[-51:-20]),
+        projected_month=sum(amounts[-20:]) * 1.5,
+        change=sum(amounts[-8:-1]) - sum(amounts[-15:-8]),
+        change_ratio=sum(amounts[-8:-1]) / sum(amounts[-15:-8]) - 1,
         daily=(*daily[:-1], (today, amounts[-1] * 0.4)),
         line_items=tuple(
             (item, scale * amount)
@@ -58,7 +72,42 @@ def spend(days: int = 62, scale: float = 1.0) -> Spend:
                 ("code interpreter sessions", 0.0),
             )
         ),
+        projects=projects((*daily[:-1], (today, amounts[-1] * 0.4))),
+        bounds=Bounds(budget=4000.0 * scale, budget_runway_days=9.4, limit=2500.0 * scale, limit_enforced=True),
     )
+
+
+def projects(daily: Sequence[tuple[int, float]]) -> tuple[ProjectSpend, ...]:
+    """Return fourteen projects that share the daily costs; two have one name, one has none."""
+    names = (
+        *("checkout-assistant", "Support", "Support", "search ranking", "Evaluation", "internal-tools", "Sandbox"),
+        *("Marketing copy", "translations", "voice", "reports", "", "archive", "batch"),
+    )
+    shares = [0.6**index for index in range(len(names))]
+    found = []
+    for index, name in enumerate(names):
+        amounts = [amount * shares[index] / sum(shares) for _, amount in daily]
+        month = sum(amounts[-20:])
+        bounds = {0: Bounds(budget=month * 0.95, limit=month * 1.1), 1: Bounds(budget=month * 2)}
+        found.append(
+            ProjectSpend(
+                id=f"proj_{index:02}xK3bTq9wLz",
+                name=name,
+                status="archived" if name == "archive" else "active",
+                today=amounts[-1],
+                yesterday=amounts[-2],
+                week=sum(amounts[-7:]),
+                month=month,
+                previous_month=sum(amounts[-51:-20]),
+                projected_month=month * 1.5,
+                change=sum(amounts[-8:-1]) - sum(amounts[-15:-8]),
+                change_ratio=sum(amounts[-8:-1]) / sum(amounts[-15:-8]) - 1 if index % 5 else None,
+                estimated_today=amounts[-1] * 2.3 if index % 3 == 0 else None,
+                bounds=bounds.get(index, Bounds()),
+                daily=tuple(amounts),
+            )
+        )
+    return tuple(found)
 
 
 def organization(name: str = "acme", scale: float = 1.0, **changes: object) -> OrganizationReport:
@@ -66,6 +115,9 @@ def organization(name: str = "acme", scale: float = 1.0, **changes: object) -> O
     fine: dict[str, object] = {
         "resources": tuple(resource(row.name) for row in CATALOG),
         "spend": spend(scale=scale),
+        "estimate": EstimateReport(
+            today=141.5 * scale, coverage_ratio=0.98, prepaid_balance=1250.0 * scale, prepaid_runway_days=8.6
+        ),
         "models": (
             ModelUse("gpt-5.1-2025-11-13", 412_345_678 * scale, 182_345),
             ModelUse("gpt-5-mini-2025-08-07", 98_345_678 * scale, 282_345),
@@ -88,8 +140,13 @@ def troubled(name: str = "acme") -> OrganizationReport:
             "advice": "Make an admin key with that scope and put it where OPENAI_ADMIN_KEY_FILE points.",
         },
         "embeddings": {"last_success": NOON - 1500},
-        "images": {"degraded": ("gap",)},
-        "decisions": {"up": False, "degraded": ("unsupported",), "last_success": None, "last_change": None},
+        "images": {"degraded": (DegradedReason.GAP,)},
+        "decisions": {
+            "up": False,
+            "degraded": (DegradedReason.UNSUPPORTED,),
+            "last_success": None,
+            "last_change": None,
+        },
         "moderations": {"first_poll_done": False, "up": False, "last_success": None, "last_change": None},
     }
     return organization(
