@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from exporter.catalog import DAY, day_of
 from exporter.exposition import Format, Snapshot
+from exporter.publisher.summary import Summary
 from exporter.simulator import Shape, keys
 from tests.support.client_model import families
 from tests.support.clock import ManualClock
@@ -333,8 +334,8 @@ def test_no_sample_has_a_timestamp(format_: str) -> None:
     run(scenario())
 
 
-def test_the_overview_adds_up_to_the_truth() -> None:
-    """Spend of today, yesterday, seven days and the month, per day and by line item, and what each model did."""
+def test_the_summary_adds_up_to_the_truth() -> None:
+    """Costs of today, yesterday, seven days and the month, by day, line item and project, and the use of each model."""
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
@@ -344,6 +345,7 @@ def test_the_overview_adds_up_to_the_truth() -> None:
             await on.advance(10)
             report = on.service.publisher.snapshot.organizations[0]
             truth = on.simulator.scenario.truth("costs", ("line_item",), since=TODAY - 61 * DAY)
+            by_project = on.simulator.scenario.truth("costs", ("project_id",), since=TODAY - 61 * DAY)
             tokens = on.simulator.scenario.truth("completions", ("model",), since=TODAY - 6 * DAY)
 
         days: dict[int, float] = {}
@@ -356,6 +358,18 @@ def test_the_overview_adds_up_to_the_truth() -> None:
                 items[item] = items.get(item, 0.0) + amount
         spend = report.spend
         assert spend is not None
+        projects: dict[str, float] = {}
+        for row in by_project:
+            project = row["dimensions"]["project_id"]
+            projects[project] = projects.get(project, 0.0) + float(row["values"]["amount"])
+        assert dict.fromkeys(projects, "active") == {each.id: each.status for each in spend.projects}
+        assert all(each.name and each.name != each.id for each in spend.projects)
+        assert projects == pytest.approx({each.id: sum(each.daily) for each in spend.projects}, rel=1e-4)
+        for key in ("today", "yesterday", "week", "month", "projected_month", "previous_month", "change"):
+            shares = [getattr(each, key) for each in spend.projects]
+            assert getattr(spend, key) == pytest.approx(sum(shares), rel=1e-6), key
+        full_weeks = [sum(days[TODAY - age * DAY] for age in range(first, first + 7)) for first in (1, 8)]
+        assert spend.change == pytest.approx(full_weeks[0] - full_weeks[1], rel=1e-3)
         assert list(days) == [day for day, _ in spend.daily]
         assert dict(spend.daily) == pytest.approx(days, rel=1e-4)
         assert (spend.today, spend.yesterday) == pytest.approx((days[TODAY], days[TODAY - DAY]), rel=1e-4)
@@ -377,7 +391,7 @@ def test_the_overview_adds_up_to_the_truth() -> None:
     run(scenario())
 
 
-def test_nothing_is_told_of_spend_without_costs() -> None:
+def test_summary_without_costs() -> None:
     """None, rather than 0, where costs are not pulled."""
 
     async def scenario() -> None:
@@ -385,5 +399,63 @@ def test_nothing_is_told_of_spend_without_costs() -> None:
             report = on.service.publisher.snapshot.organizations[0]
 
             assert (None, True) == (report.spend, bool(report.models))
+
+    run(scenario())
+
+
+def test_budgets_limits_and_estimates_are_in_the_summary() -> None:
+    """What the families of budgets, limits and estimates hold is in the report; metadata rows count their series."""
+
+    async def scenario() -> None:
+        async with stage(environ=environ(BUDGETS__MONTHLY_USD="5000")) as on:
+            await on.advance(10)
+            scraped = await on.scrape()
+            report = on.service.publisher.snapshot.organizations[0]
+
+        assert report.spend is not None
+        assert report.estimate is not None
+        assert scraped.sum("openai_organization_budget_usd") == report.spend.bounds.budget == 5000
+        assert scraped.sum("openai_estimated_cost_usd") == pytest.approx(report.estimate.today)
+        by_project = {each.id: each.estimated_today for each in report.spend.projects}
+        estimated = {id_: scraped.sum("openai_estimated_cost_usd", project_id=id_) for id_ in by_project}
+        assert {id_: usd for id_, usd in estimated.items() if usd} == pytest.approx(
+            {id_: usd for id_, usd in by_project.items() if usd}
+        )
+        series = {each.name: each.series for each in report.resources}
+        assert len(scraped.samples("openai_project_info")) == series["projects"]
+        limits = ("openai_organization_spend_limit_usd", "openai_organization_spend_limit_enforcing")
+        assert sum(len(scraped.samples(name)) for name in limits) == series["spend_limit"]
+
+    run(scenario())
+
+
+def test_only_changed_days_are_added_up_again() -> None:
+    """A poll of costs that changes one day makes new sums, equal to sums made from nothing."""
+
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        simulator = simulated(clock)
+        simulator.scenario.quiet()
+        async with stage(simulator, clock, only=("costs",)) as on:
+            await on.advance(10)
+            before = on.service.publisher.snapshot.organizations[0]
+            simulator.scenario.add_usage(
+                "costs", {"amount": "7000.25"}, {"project_id": 0, "line_item": "new"}, time=TODAY
+            )
+            await on.advance(700)
+            after = on.service.publisher.snapshot.organizations[0]
+            ledgers = [job.ledger for job in on.service.organizations[0].bucket_jobs]
+            changed = {ledger.plan.resource.name for ledger in ledgers}
+            fresh = Summary().complete(before, ledgers, None, (), on.clock.now(), changed=changed)
+
+        assert before.spend
+        assert after.spend
+        assert fresh.spend
+        assert dict(after.spend.line_items)["new"] == pytest.approx(7000.25)
+        assert after.spend.daily != before.spend.daily
+        assert fresh.spend.daily == after.spend.daily
+        assert {each.id: each.daily for each in fresh.spend.projects} == {
+            each.id: each.daily for each in after.spend.projects
+        }
 
     run(scenario())

@@ -260,7 +260,7 @@ def test_a_refresh_keeps_the_place(tab: Browser, site: Site) -> None:
     site.snapshot = Snapshot(organizations=(organization(scale=2.0),), published=NOON)
     tab.evaluate("Date.now = (now => () => now() + 31000)(Date.now)")
 
-    assert tab.wait_for('document.querySelector("dd data").value === String(%r)' % (spend(scale=2.0).today))
+    assert tab.wait_for(f'document.querySelector("dd data").value === "{spend(scale=2.0).today!r}"')
     assert 700 == top
     assert ["days-1", "projects-1"] == before[0]
     assert before == tab.evaluate(_PLACE)
@@ -286,7 +286,9 @@ def test_the_keyboard_reaches_everything(tab: Browser, site: Site) -> None:
     """Links, details and scrolling tables are reached with the tab key, in the order of the page, and visibly."""
     site.snapshot = Snapshot(organizations=(organization(),), published=NOON)
     tab.open(f"http://127.0.0.1:{site.port}/", width=390)
-    reachable = tab.evaluate("document.querySelectorAll('a, summary, [tabindex=\"0\"]').length")
+    reachable = tab.evaluate(
+        "[...document.querySelectorAll('a, summary, [tabindex=\"0\"]')].filter(each => each.checkVisibility()).length"
+    )
     seen = []
     for _ in range(reachable):
         tab.press("Tab")
@@ -298,7 +300,7 @@ def test_the_keyboard_reaches_everything(tab: Browser, site: Site) -> None:
         )
 
     assert reachable >= 8
-    assert len({text for text, _ in seen}) == reachable - 1
+    assert len({text for text, _ in seen}) == reachable
     assert {"solid"} == {outline for _, outline in seen}
     assert ["Metrics", "JSON", "Daily costs (CSV)", "Ready"] == [text for text, _ in seen[:4]]
 
