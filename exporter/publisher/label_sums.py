@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.ledger import BucketStore, Cells, Column, Rows, as_floats
+from exporter.ledger import BucketStore, Cells, Column, LabelSets, as_floats
 
-_NO_ROWS: Final = Rows((), 0)
+_NO_ROWS: Final = LabelSets((), 0)
 
 
 class LabelSums:
@@ -47,7 +47,7 @@ class LabelSums:
                 sums[: len(column)] += column
         return as_floats(sums)
 
-    def _update_groups(self, rows: Rows) -> None:
+    def _update_groups(self, rows: LabelSets) -> None:
         if self._rows is not rows or self._generation != rows.generation:
             self._rows, self._generation = rows, rows.generation
             self._numbers, self._buckets = {}, {}
