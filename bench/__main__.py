@@ -1,6 +1,6 @@
-"""`make bench`: every figure of docs/performance.md, each beside its anchor, at several sizes.
+"""`make bench`: every figure of docs/performance.md with its reference, at several sizes.
 
-Prints a Markdown table. Each benchmark runs in a process of its own for each size, one after the other.
+Prints a Markdown table. Each benchmark runs in a separate process for each size, one after the other.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What it costs to bring a response into the ledger, beside `json.loads` of its bytes alone."""
+"""Time from a response to the ledger, relative to `json.loads` of its bytes alone."""
 
 import json
 import sys

@@ -124,15 +124,15 @@ def _observe(exporter: Child, count: int, seconds: float) -> Cost:
             publishes += map(float, _PUBLISHED.findall(gzip.decompress(body)))
         spent, after = time.monotonic() - start, Exposed(client.get("/metrics").text)
 
-    def told(exposed: Exposed, name: str) -> float:
+    def reported(exposed: Exposed, name: str) -> float:
         return exposed.value(name) or 0.0
 
     return Cost(
         organizations=count,
         series=sum(map(len, after.lines.values())),
         first=first,
-        memory=told(after, "process_resident_memory_bytes") / _MIB,
-        cpu=(told(after, "process_cpu_seconds_total") - told(before, "process_cpu_seconds_total")) / spent * 60,
+        memory=reported(after, "process_resident_memory_bytes") / _MIB,
+        cpu=(reported(after, "process_cpu_seconds_total") - reported(before, "process_cpu_seconds_total")) / spent * 60,
         publish=median(set(publishes)),
         publish_most=max(publishes),
         scrapes=tuple(sorted(scrapes)),

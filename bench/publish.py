@@ -1,4 +1,4 @@
-"""What a publish costs beside `generate_latest` of the same families, which neither compresses nor keeps anything."""
+"""Time of a publish relative to `generate_latest` of the same families, which neither compresses nor caches."""
 
 import sys
 from collections.abc import Iterator

@@ -62,7 +62,7 @@ class Server:
         now = int(self.clock.now())
         days = range(start, now, DAY)
         if len(days) > limit:
-            raise ValueError(f"{row.name} is asked for {len(days)} buckets with a limit of {limit}")
+            raise ValueError(f"{row.name} got a request of {len(days)} buckets with a limit of {limit}")
         buckets = [
             {
                 "object": "bucket",
@@ -107,7 +107,7 @@ class Server:
                 rows = [{"id": "one", "name": "one", "threshold_amount": 100, "currency": "USD"}]
         limit = int(request.url.params["limit"])
         after = request.url.params.get("after")
-        first = next((place + 1 for place, row in enumerate(rows) if row["id"] == after), 0)
+        first = next((index + 1 for index, row in enumerate(rows) if row["id"] == after), 0)
         page = rows[first : first + limit]
         return {"object": "list", "data": page, "has_more": first + limit < len(rows), "last_id": page[-1]["id"]}
 

@@ -17,7 +17,7 @@ FIELDS: Final = ("input_tokens", "output_tokens")
 _LABELS: Final = ("project_id", "model", "batch")
 _MINUTE, _DAY = 60, 86400
 _TRAILING_MINUTES: Final = 2
-"""An hour would be usual; but then the whole run would be younger than the window, and no restart could be told."""
+"""An hour would be usual; but then the run would be shorter than the window, and restarts would not show."""
 
 Labels = tuple[str, ...]
 Values = tuple[int, ...]
@@ -67,7 +67,7 @@ class Api:
 
 
 def once(api: Api, counters: Counters) -> None:
-    """Ask for each minute once, right after it is over, and go on to the next whatever came of it."""
+    """Request each minute once, right after its end, and continue with the next even after a failure."""
     minute = int(time.time()) // _MINUTE * _MINUTE
     while True:
         time.sleep(max(0.0, minute + _MINUTE - time.time()))

@@ -1,4 +1,4 @@
-"""What the documents say is so: metrics, settings, targets, files."""
+"""The documents agree with the code: metrics, settings, targets, files."""
 
 import re
 import tomllib
@@ -58,7 +58,7 @@ def test_variables_exist(document: Path) -> None:
 
 
 def test_commands_are_in_the_readme() -> None:
-    """The README's commands exist, and the changelog tells of every one."""
+    """The README's commands exist, and the changelog lists every one."""
     used = set(re.findall(r"openai-usage-exporter ([a-z]+)\b", _code(text(ROOT / "README.md"))))
     there = {command.name for command in COMMANDS}
 

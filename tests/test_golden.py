@@ -1,6 +1,6 @@
 """Everything that /metrics says of a small organization, kept as files: a change of it is seen in review.
 
-`GOLDEN=1 pytest tests/test_golden.py` (`make golden`) writes the files anew.
+`GOLDEN=1 pytest tests/test_golden.py` (`make golden`) rewrites the files.
 """
 
 import os
@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from exporter.catalog import CATALOG, Kind, Measure, Resource, accrued_name, today_name, window_name
 from exporter.simulator import keys
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, OPENMETRICS, run, stage
+from tests.support.exporter_harness import NOW, OPENMETRICS, run, running_exporter
 from tests.support.exposed import Exposed
 from tests.support.scripted import add, scripted
 
@@ -44,7 +44,7 @@ def exposed() -> dict[str, Exposed]:
     async def scenario() -> dict[str, Exposed]:
         clock = ManualClock(NOW)
         environ = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_API__REQUESTS_PER_MINUTE": "60000"}
-        async with stage(scripted(clock), clock, environ=environ) as on:
+        async with running_exporter(scripted(clock), clock, environ=environ) as on:
             for row in CATALOG:
                 add(on.simulator, row, 0, 7)
             await on.advance(1000)
@@ -56,7 +56,7 @@ def exposed() -> dict[str, Exposed]:
 def steady(text: str) -> str:
     """Return an exposition without what no two runs have alike.
 
-    Lines that tell of the machine are left out, the samples of a family are sorted, times are whole seconds.
+    Lines that depend on the machine are left out, the samples of a family are sorted, times are whole seconds.
     """
     blocks: list[list[str]] = []
     for line in text.splitlines():
@@ -71,7 +71,7 @@ def steady(text: str) -> str:
 
 @pytest.mark.parametrize("format_", FILES)
 def test_metrics_are_as_they_were(format_: str) -> None:
-    """Each line that does not tell of the machine, in both formats."""
+    """Each line that does not depend on the machine, in both formats."""
     now = steady(exposed()[format_].text)
     if os.environ.get("GOLDEN"):
         FILES[format_].write_text(now)

@@ -47,7 +47,7 @@ def _normalized(line: str) -> str:
 
 
 def _matches(shown: list[str], printed: list[str]) -> bool:
-    """Return whether the output matches what is shown, where a line `...` stands for any number of lines."""
+    """Return whether the output matches the documented one, where a line `...` matches any number of lines."""
     if not shown:
         return not printed
     if shown[0] == "...":

@@ -103,14 +103,14 @@ def _served(folder: Path, variables: dict[str, str], form: str) -> dict[str, str
 
 
 def test_no_secret_is_on_any_surface(surfaces: dict[str, str]) -> None:
-    """Key and proxy password are redacted in every output, log, page, metric and file, whatever repeats them."""
+    """Key and proxy password are redacted in every output, log, page, metric and file that repeats them."""
     shown = {name: sorted({match[0] for match in _SECRETS.finditer(text)}) for name, text in surfaces.items()}
 
     assert {} == {name: matches for name, matches in shown.items() if matches}
 
 
 def test_the_surfaces_show_what_was_repeated(surfaces: dict[str, str]) -> None:
-    """Where a secret was repeated, its redacted form is shown: the test above looks at the right places."""
+    """Where a secret was repeated, its redacted form is shown: the test above covers all outputs."""
     metrics = surfaces["/metrics with json"]
 
     assert 'project_name="***"' in metrics

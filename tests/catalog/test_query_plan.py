@@ -58,7 +58,7 @@ def test_a_poll_starts_where_nothing_that_may_be_revised_is_left_out(covered_unt
 
 
 def test_a_plan_has_the_sheets_of_its_measures() -> None:
-    """Labels are in the order of the table, whatever the order of the settings."""
+    """Labels have the order of the table, not that of the settings."""
     costs = plan("costs", ["cost_usd", "cost_quantity"], group_by=("line_item", "project_id"))
 
     assert [

@@ -24,7 +24,7 @@ def test_a_row_agrees_with_itself(row: Resource) -> None:
 
 @every
 def test_a_row_has_measures_by_default(row: Resource) -> None:
-    """All of them with other names, details only when asked for."""
+    """All of them with other names, details only on request."""
     names = [measure.name for measure in row.measures]
 
     assert len(names) == len(set(names))
@@ -35,7 +35,7 @@ def test_a_row_has_measures_by_default(row: Resource) -> None:
 
 @every
 def test_levels_are_alone(row: Resource) -> None:
-    """A level has no flow beside it that could be mistaken for its sum."""
+    """A level has no flow in addition that could be mistaken for its sum."""
     kinds = {measure.kind for measure in row.measures}
 
     assert 1 == len(kinds)

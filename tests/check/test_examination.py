@@ -1,4 +1,4 @@
-"""Every endpoint is asked once, and what is wrong with it is said in words of its own."""
+"""Every endpoint is requested once, and each problem has its own message."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +31,7 @@ def fault(checked: Checkup, kind: str, **settings: Any) -> None:  # noqa: ANN401
 
 
 def asked(checked: Checkup) -> list[str]:
-    """Return the paths that were asked for, in order."""
+    """Return the requested paths, in order."""
     assert checked.simulator
 
     return [request.path.removeprefix("/v1/organization/") for request in checked.simulator.requests]
@@ -51,7 +51,7 @@ def test_healthy() -> None:
 
 
 def test_progress() -> None:
-    """Findings are told in the order of the answers, those of the organization last."""
+    """Findings are in the order of the responses, those of the organization last."""
     with checkup() as checked:
         checked.run()
 
@@ -181,7 +181,7 @@ def test_nothing_spent() -> None:
 
 
 def test_usage_without_costs() -> None:
-    """Usage that nobody is billed for gets a hint of its own."""
+    """Usage that is not billed gets a separate hint."""
     with checkup(Shape(activity=0)) as checked:
         assert checked.simulator
         checked.lookups = ()
@@ -195,7 +195,7 @@ def test_usage_without_costs() -> None:
 
 
 def test_clock_skew(small: Checkup) -> None:
-    """A clock that is wrong is told of, and how far; usage can be read all the same."""
+    """The skew of a wrong clock is reported; usage can still be read."""
     fault(small, "clock_skew", seconds=10_800)
     verdict = small.run()
 
@@ -261,7 +261,7 @@ def test_request_refused(small: Checkup) -> None:
 
 
 def test_billing(small: Checkup) -> None:
-    """429 for want of money is told apart from 429 for haste."""
+    """429 for lack of funds differs from 429 for too many requests."""
     fault(small, "billing", path="costs")
     verdict = small.run()
 
@@ -289,7 +289,7 @@ def test_short_pause(small: Checkup) -> None:
 
 
 def test_server_error(small: Checkup) -> None:
-    """A server that keeps failing is told of, and the others are asked."""
+    """A failing endpoint is reported, and the others are checked."""
     fault(small, "server_error", path="usage/")
     verdict = small.run()
 
@@ -337,7 +337,7 @@ def test_nonsense(small: Checkup, kind: str) -> None:
 
 
 def test_fine_buckets(small: Checkup) -> None:
-    """A resource in minutes is asked for the day that a page holds."""
+    """A resource in minutes is requested for the day of one page."""
     small.plans = (plan("costs"), plan("embeddings", width="1m"))
     small.run()
 
@@ -346,7 +346,7 @@ def test_fine_buckets(small: Checkup) -> None:
 
 
 def test_every_lookup() -> None:
-    """What is asked for each project is asked once, for the first active one."""
+    """Endpoints of projects are requested once, for the first active one."""
     with checkup() as checked:
         checked.plans = (plan("costs"),)
         checked.lookups = lookups([row.name for row in METADATA if not row.legacy])

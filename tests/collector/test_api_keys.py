@@ -7,7 +7,7 @@ import pytest
 from exporter.collector.metadata_jobs import Rotation
 from exporter.simulator import Shape, keys
 from tests.support.clock import run
-from tests.support.organization_harness import House, house, metadata
+from tests.support.organization_harness import OrganizationHarness, metadata, running_organization
 from tests.support.scripted_api import plan
 from tests.support.simulation import Simulation, simulation
 
@@ -19,19 +19,19 @@ KEYS = metadata("projects", "api_keys")
 BY_KEY = plan("completions", group_by=["project_id", "api_key_id"])
 
 
-def _keys_of(sim: Simulation, place: int) -> dict[str, str]:
+def _keys_of(sim: Simulation, index: int) -> dict[str, str]:
     """Return the name of each listed key of a project by its id."""
-    return {key.id: key.name for key in sim.simulator.scenario.project(place).api_keys if key.listed}
+    return {key.id: key.name for key in sim.simulator.scenario.project(index).api_keys if key.listed}
 
 
-def _times(acme: House, name: str) -> dict[str, float]:
+def _times(acme: OrganizationHarness, name: str) -> dict[str, float]:
     return {labels["api_key_id"]: value for labels, value in acme.series(name)}
 
 
-def _shown(acme: House) -> set[str]:
-    book = acme.organization.bucket_jobs[0].ledger.stores[0]
-    place = book.rows.names.index("api_key_id")
-    return {labels[place] for labels in book.rows.sets}
+def _shown(acme: OrganizationHarness) -> set[str]:
+    store = acme.organization.bucket_jobs[0].ledger.stores[0]
+    index = store.rows.names.index("api_key_id")
+    return {labels[index] for labels in store.rows.sets}
 
 
 def test_every_key_that_is_shown_has_one_info_series() -> None:
@@ -39,7 +39,7 @@ def test_every_key_that_is_shown_has_one_info_series() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, KEYS, [BY_KEY]) as acme:
+            async with running_organization(sim, KEYS, [BY_KEY]) as acme:
                 await acme.poll("completions", "projects", "api_keys")
                 infos = acme.labels(INFO, "api_key_id")
                 project = sim.simulator.scenario.project(0)
@@ -62,7 +62,7 @@ def test_times_are_those_of_the_list() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, KEYS, [BY_KEY]) as acme:
+            async with running_organization(sim, KEYS, [BY_KEY]) as acme:
                 await acme.poll("completions", "api_keys")
                 known = {key.id: key for key in sim.simulator.scenario.project(0).api_keys}
                 expiring = {id_: float(key.expires_at) for id_, key in known.items() if key.expires_at}
@@ -81,7 +81,7 @@ def test_a_deleted_key_keeps_its_last_known_name() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, KEYS, [BY_KEY]) as acme:
+            async with running_organization(sim, KEYS, [BY_KEY]) as acme:
                 await acme.poll("completions", "api_keys")
                 gone = next(id_ for id_, name in _keys_of(sim, 0).items() if name == "web")
                 sim.simulator.scenario.delete_api_key(gone)
@@ -91,7 +91,7 @@ def test_a_deleted_key_keeps_its_last_known_name() -> None:
                 assert "web" == acme.labels(INFO, "api_key_id")[gone]["api_key_name"]
                 assert gone not in _times(acme, USED)
                 kept = acme.organization.names_to_save()
-            async with house(sim, KEYS, [BY_KEY], names=kept) as acme:
+            async with running_organization(sim, KEYS, [BY_KEY], names=kept) as acme:
                 await acme.poll("completions")
 
                 info = acme.labels(INFO, "api_key_id")[gone]
@@ -104,15 +104,15 @@ def test_a_deleted_key_keeps_its_last_known_name() -> None:
 def test_only_projects_in_use_are_asked() -> None:
     """One chain of requests for each project with usage, of 40 that there are."""
     with simulation(shape=Shape(projects=40, activity=0)) as sim:
-        for place in (3, 5):
-            key = next(iter(_keys_of(sim, place)))
+        for index in (3, 5):
+            key = next(iter(_keys_of(sim, index)))
             figures = {"input_tokens": 5, "output_tokens": 1, "num_model_requests": 1}
-            sim.simulator.scenario.add_usage("completions", figures, {"project_id": place, "api_key_id": key})
+            sim.simulator.scenario.add_usage("completions", figures, {"project_id": index, "api_key_id": key})
 
         async def story() -> None:
-            async with house(sim, KEYS, [BY_KEY]) as acme:
+            async with running_organization(sim, KEYS, [BY_KEY]) as acme:
                 await acme.poll("projects", "completions", "api_keys")
-                wanted = [sim.simulator.scenario.project(place).id for place in (3, 5)]
+                wanted = [sim.simulator.scenario.project(index).id for index in (3, 5)]
 
                 assert sorted(f"organization/projects/{id_}/api_keys" for id_ in wanted) == sorted(
                     acme.asked("api_keys")
@@ -122,12 +122,12 @@ def test_only_projects_in_use_are_asked() -> None:
 
 
 def test_keys_without_a_project_are_searched_for_everywhere_once() -> None:
-    """Grouped by key alone nothing tells the project: every listed one is asked, and again in a day."""
+    """Grouped by key alone the project is unknown: keys of every listed one are requested, and again after a day."""
     with simulation(shape=Shape(projects=6)) as sim:
         alone = plan("completions", group_by=["api_key_id"])
 
         async def story() -> None:
-            async with house(sim, KEYS, [alone, plan("moderations")]) as acme:
+            async with running_organization(sim, KEYS, [alone, plan("moderations")]) as acme:
                 await acme.poll("completions", "moderations", "projects", "api_keys")
                 infos = acme.labels(INFO, "api_key_id")
                 first = len(acme.asked("/api_keys"))
@@ -151,7 +151,7 @@ def test_a_failure_half_way_keeps_what_was_there() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, KEYS, [BY_KEY]) as acme:
+            async with running_organization(sim, KEYS, [BY_KEY]) as acme:
                 sim.simulator.faults.add("server_error", path="api_keys", skip=2, count=4)
                 await acme.poll("completions")
 
@@ -175,7 +175,7 @@ def test_a_project_that_refuses_does_not_stop_the_others() -> None:
         refusing = sim.simulator.scenario.project(0).id
 
         async def story() -> None:
-            async with house(sim, KEYS, [BY_KEY]) as acme:
+            async with running_organization(sim, KEYS, [BY_KEY]) as acme:
                 sim.simulator.faults.add("status", path=f"{refusing}/api_keys", status=400)
                 await acme.poll("completions")
 
@@ -194,7 +194,7 @@ def test_admin_keys_have_names_and_times() -> None:
         organization = sim.simulator.tenants[0].organization
 
         async def story() -> None:
-            async with house(sim, metadata("admin_api_keys")) as acme:
+            async with running_organization(sim, metadata("admin_api_keys")) as acme:
                 status = await acme.poll("admin_api_keys", "admin_api_keys")
                 infos = acme.labels("openai_admin_api_key_info", "api_key_id")
 
@@ -218,7 +218,7 @@ def test_users_have_roles_and_only_on_request_names(personal: bool) -> None:  # 
         by_user = plan("completions", group_by=["user_id"])
 
         async def story() -> None:
-            async with house(sim, metadata("users", personal_data=personal), [by_user]) as acme:
+            async with running_organization(sim, metadata("users", personal_data=personal), [by_user]) as acme:
                 await acme.poll("completions")
                 shown = acme.labels("openai_user_info", "user_id")
 
@@ -248,7 +248,7 @@ def test_names_of_keys_that_are_addresses_are_masked() -> None:
         key.name = "ines@northwind.example"
 
         async def story() -> None:
-            async with house(sim, KEYS, [BY_KEY]) as acme:
+            async with running_organization(sim, KEYS, [BY_KEY]) as acme:
                 await acme.poll("completions", "api_keys")
 
                 assert "i***@***" == acme.labels(INFO, "api_key_id")[key.id]["api_key_name"]
@@ -280,7 +280,7 @@ def test_a_name_of_an_unexpected_type_is_the_id(job: str) -> None:
 
         async def story() -> None:
             everything = metadata("projects", "api_keys", "admin_api_keys", "users", personal_data=True)
-            async with house(sim, everything, [BY_KEY], key=keys.FULL) as acme:
+            async with running_organization(sim, everything, [BY_KEY], key=keys.FULL) as acme:
                 await acme.poll("completions")
 
                 assert (await acme.poll(job)).up

@@ -1,4 +1,4 @@
-"""What becomes of answers: applied whole, or not at all, and told either way."""
+"""Responses are applied completely or not at all, and both outcomes are reported."""
 
 from math import isclose
 from pathlib import Path
@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from exporter.catalog import DAY
 from exporter.simulator import Policy, Shape, Simulator, keys
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, TODAY, Stage, run, simulated, stage
+from tests.support.exporter_harness import NOW, TODAY, RunningExporter, run, running_exporter, simulated
 from tests.support.exposed import Exposed
 
 BY_USER = {
@@ -20,7 +20,7 @@ BY_USER = {
 }
 
 
-def grouped(on: Stage) -> list[list[str]]:
+def grouped(on: RunningExporter) -> list[list[str]]:
     """Return what costs were asked to be grouped by, request by request, pages of one poll as one."""
     asked = [parse_qs(request.query) for request in on.simulator.requests if request.path.endswith("/costs")]
     return [query["group_by[]"] for query in asked if "page" not in query]
@@ -44,7 +44,7 @@ def test_a_refused_dimension_is_left_out_and_told() -> None:
         simulator = strict(clock)
         simulator.scenario.quiet()
         with capture_logs() as log:
-            async with stage(simulator, clock, only=("costs",), environ=BY_USER) as on:
+            async with running_exporter(simulator, clock, only=("costs",), environ=BY_USER) as on:
                 scraped = await on.scrape()
                 truth = on.simulator.scenario.truth("costs", ("project_id", "line_item"), since=TODAY)
 
@@ -65,11 +65,11 @@ def test_a_refused_dimension_is_left_out_and_told() -> None:
 
 
 def test_a_refused_dimension_is_asked_for_again_after_a_day() -> None:
-    """Not before; and once it is accepted the label is back, with counters that begin anew."""
+    """It is retried no earlier; once it is accepted, the label is back and counters are reset."""
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
-        async with stage(strict(clock), clock, only=("costs",), environ=BY_USER) as on:
+        async with running_exporter(strict(clock), clock, only=("costs",), environ=BY_USER) as on:
             narrow, wide = ["project_id", "line_item"], ["project_id", "user_id", "line_item"]
             await on.advance(24 * 3600 + 1)
             still_refused = grouped(on)
@@ -88,18 +88,18 @@ def test_a_refused_dimension_is_asked_for_again_after_a_day() -> None:
 
 
 def test_what_was_refused_is_remembered_by_the_state(tmp_path: Path) -> None:
-    """After a restart the refused dimension is not asked for until its day is over, and counters go on."""
+    """After a restart the refused dimension is not requested until its day is over, and counters go on."""
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
         simulator = strict(clock)
         state = tmp_path / "state.db"
-        async with stage(simulator, clock, only=("costs",), environ=BY_USER, state=state) as on:
+        async with running_exporter(simulator, clock, only=("costs",), environ=BY_USER, state=state) as on:
             on.simulator.scenario.add_usage("costs", {"amount": "12.5"}, {"project_id": 0, "line_item": "gpt, input"})
             await on.advance(6 * 3600 + 200)
             before = (await on.scrape()).sum("openai_accrued_cost_usd_total")
         simulator.requests.clear()
-        async with stage(simulator, clock, only=("costs",), environ=BY_USER, state=state) as on:
+        async with running_exporter(simulator, clock, only=("costs",), environ=BY_USER, state=state) as on:
             scraped = await on.scrape()
 
             assert [["project_id", "line_item"]] == grouped(on)
@@ -116,11 +116,11 @@ def test_another_grouping_in_the_settings_forgets_the_refusal(tmp_path: Path) ->
         clock = ManualClock(NOW)
         simulator = strict(clock)
         state = tmp_path / "state.db"
-        async with stage(simulator, clock, only=("costs",), environ=BY_USER, state=state):
+        async with running_exporter(simulator, clock, only=("costs",), environ=BY_USER, state=state):
             pass
         simulator.requests.clear()
         plain = {"OPENAI_ADMIN_KEY": keys.FULL}
-        async with stage(simulator, clock, only=("costs",), environ=plain, state=state) as on:
+        async with running_exporter(simulator, clock, only=("costs",), environ=plain, state=state) as on:
             assert {} == degraded(await on.scrape())
             assert [["project_id", "line_item"]] == grouped(on)
 
@@ -131,7 +131,7 @@ def test_a_missing_bucket_is_an_error_and_the_others_are_applied() -> None:
     """The one that is not there stays as it was; the rest of the answer counts."""
 
     async def scenario() -> None:
-        async with stage(only=("embeddings",)) as on:
+        async with running_exporter(only=("embeddings",)) as on:
             before = (await on.scrape()).sum("openai_embeddings_requests")
             on.simulator.scenario.add_usage("embeddings", {"num_model_requests": 1000, "input_tokens": 1})
             on.simulator.faults.add("missing_bucket", path="embeddings", index=1)
@@ -154,7 +154,7 @@ def test_an_answer_that_cannot_be_leaves_the_last_good_values(kind: str) -> None
     """A failed page changes nothing, and the last success keeps its time."""
 
     async def scenario() -> None:
-        async with stage(only=("completions",)) as on:
+        async with running_exporter(only=("completions",)) as on:
             before = await on.scrape()
             on.simulator.faults.add(kind, path="completions")
             await on.advance(75)
@@ -173,10 +173,10 @@ def test_an_answer_that_cannot_be_leaves_the_last_good_values(kind: str) -> None
 
 
 def test_another_organization_is_not_applied() -> None:
-    """A key that suddenly belongs to somebody else: told, and nothing changes."""
+    """A key that suddenly belongs to another organization is reported, and nothing changes."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             before = await on.scrape()
             on.simulator.faults.add("organization", id="org-another")
             await on.advance(75)
@@ -208,10 +208,10 @@ def test_the_state_knows_whose_it_is(tmp_path: Path) -> None:
         clock = ManualClock(NOW)
         simulator = simulated(clock)
         state = tmp_path / "state.db"
-        async with stage(simulator, clock, only=("completions",), state=state) as on:
+        async with running_exporter(simulator, clock, only=("completions",), state=state) as on:
             before = (await on.scrape()).series("openai_completions_requests")
         other = {"OPENAI_ADMIN_KEY": keys.OTHER_ORGANIZATION}
-        async with stage(simulator, clock, only=("completions",), environ=other, state=state) as on:
+        async with running_exporter(simulator, clock, only=("completions",), environ=other, state=state) as on:
             scraped = await on.scrape()
             report = on.organization.report().resources[0]
 
@@ -228,7 +228,9 @@ def test_revisions_of_closed_buckets_are_counted_by_direction() -> None:
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
-        async with stage(simulated(clock, shape=Shape(projects=2, activity=0)), clock, only=("embeddings",)) as on:
+        async with running_exporter(
+            simulated(clock, shape=Shape(projects=2, activity=0)), clock, only=("embeddings",)
+        ) as on:
             script, yesterday = on.simulator.scenario, TODAY - DAY / 2
             where: dict[str, int | str] = {"project_id": 0, "model": "text-embedding-3-small"}
             script.add_usage("embeddings", {"input_tokens": 100, "num_model_requests": 10}, where)
@@ -259,7 +261,7 @@ def test_everything_is_read_again_once_a_day() -> None:
 
     async def scenario() -> None:
         clock = ManualClock(TODAY + DAY - 150.0)
-        async with stage(simulated(clock), clock, only=("embeddings",)) as on:
+        async with running_exporter(simulated(clock), clock, only=("embeddings",)) as on:
             await on.advance(270)
             starts = [
                 (int(parse_qs(request.query)["start_time"][0]) - TODAY) // DAY for request in on.simulator.requests
@@ -271,10 +273,10 @@ def test_everything_is_read_again_once_a_day() -> None:
 
 
 def test_the_last_change_is_told_apart_from_the_last_success() -> None:
-    """When nothing was reported the one moves on and the other stands: upstream lag shows there."""
+    """Without new data the last success advances and the last change does not: it shows the lag of the API."""
 
     async def scenario() -> None:
-        async with stage(only=("embeddings",)) as on:
+        async with running_exporter(only=("embeddings",)) as on:
             on.simulator.scenario.quiet()
             on.simulator.scenario.add_usage("embeddings", {"num_model_requests": 1, "input_tokens": 1})
             await on.advance(125)
@@ -291,7 +293,7 @@ def test_a_wrong_clock_is_shown() -> None:
     """The seconds by which this machine is ahead of the API's `Date`, negative where it is behind."""
 
     async def scenario() -> None:
-        async with stage(only=("embeddings",)) as on:
+        async with running_exporter(only=("embeddings",)) as on:
             right = await on.scrape()
             on.simulator.faults.add("clock_skew", seconds=7200)
             await on.advance(61)

@@ -1,4 +1,4 @@
-"""Which organization a state belongs to, whatever form the response header has."""
+"""Which organization a state belongs to, in every form of the response header."""
 
 import pytest
 import structlog
@@ -6,7 +6,7 @@ import structlog
 from exporter.collector import OrganizationChanged
 from exporter.collector.identity import ForeignOrganization, OrganizationIdentity
 from exporter.simulator import keys
-from tests.support.exporter_harness import NOW, run, stage
+from tests.support.exporter_harness import NOW, run, running_exporter
 
 ID, OTHER = "org-NkQxbwZvxsIbYM0PwfhG7HQ4", "org-8f2LmPqRsTuVwXyZ01234567"
 
@@ -21,7 +21,7 @@ ID, OTHER = "org-NkQxbwZvxsIbYM0PwfhG7HQ4", "org-8f2LmPqRsTuVwXyZ01234567"
     ],
 )
 def test_a_change_of_form_is_no_change(answers: list[str], known: str) -> None:
-    """A slug contradicts nothing; an id is remembered in its place."""
+    """A slug contradicts nothing; an id replaces it."""
     identity = OrganizationIdentity("")
     for answer in answers:
         identity.admit("costs", answer)
@@ -56,7 +56,7 @@ def test_one_foreign_header_costs_one_poll() -> None:
     """It is repeated at once, nothing is degraded, and figures stay."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             before = (await on.scrape()).series("openai_completions_requests")
             on.simulator.faults.add("organization", id=OTHER, count=1, path="completions")
             await on.advance_to(NOW + 75)
@@ -75,7 +75,9 @@ def test_a_refused_key_is_one_line_in_the_log(key: str) -> None:
 
     async def scenario() -> None:
         with structlog.testing.capture_logs() as logs:
-            async with stage(environ={"OPENAI_ADMIN_KEY": key}, only=("completions", "embeddings", "costs")) as on:
+            async with running_exporter(
+                environ={"OPENAI_ADMIN_KEY": key}, only=("completions", "embeddings", "costs")
+            ) as on:
                 await on.advance(1800)
         warned = [entry for entry in logs if entry["log_level"] == "warning"]
 

@@ -13,7 +13,7 @@ from exporter.ledger import Ledger
 from exporter.simulator import Policy, keys
 from exporter.store import Entry, Store
 from tests.support.clock import run
-from tests.support.organization_harness import House, house, metadata
+from tests.support.organization_harness import OrganizationHarness, metadata, running_organization
 from tests.support.scripted_api import plan
 from tests.support.simulation import TODAY, Simulation, simulation
 
@@ -22,11 +22,11 @@ COSTS = replace(plan("costs"), lookback_days=5, interval=300.0)
 COMPLETIONS = replace(plan("completions", group_by=["model", "batch", "project_id"]), lookback_days=4)
 
 
-def _ledger(acme: House, name: str) -> Ledger:
+def _ledger(acme: OrganizationHarness, name: str) -> Ledger:
     return next(bucket_job.ledger for bucket_job in acme.organization.bucket_jobs if bucket_job.name == name)
 
 
-def _by(acme: House, name: str, measure: int, label: str) -> dict[str, float]:
+def _by(acme: OrganizationHarness, name: str, measure: int, label: str) -> dict[str, float]:
     ledger = _ledger(acme, name)
     found = ledger.gauges.by_label(ledger.plan.measures[measure], label, 0, TODAY + 86400)
     return {key: value for key, value in found.items() if value}
@@ -42,11 +42,11 @@ def _truth(sim: Simulation, name: str, field: str, label: str, days: int) -> dic
 
 
 def test_costs_come_from_daily_billing() -> None:
-    """Cents become dollars, names become line items, and what is not told is unknown."""
+    """Cents become dollars, names become line items, and missing values are unknown."""
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 status = await acme.poll("costs")
 
                 assert (True, {"legacy"}) == (status.up, status.degraded)
@@ -66,12 +66,12 @@ def test_money_is_exact_to_the_last_digit() -> None:
         sim.simulator.scenario.add_usage("costs", tiny, {"line_item": "tiny"}, time=TODAY - 3 * 86400)
 
         async def story() -> None:
-            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 await acme.poll("costs")
-                book = _ledger(acme, "costs").stores[0]
-                place = next(place for place, labels in enumerate(book.rows.sets) if "tiny" in labels)
+                store = _ledger(acme, "costs").stores[0]
+                index = next(index for index, labels in enumerate(store.rows.sets) if "tiny" in labels)
 
-                assert QUANTA // 1000 == book.column(0, [TODAY - 3 * 86400])[place]
+                assert QUANTA // 1000 == store.column(0, [TODAY - 3 * 86400])[index]
 
         run(story())
 
@@ -82,7 +82,7 @@ def test_usage_comes_from_the_lists_of_a_day() -> None:
         embeddings = replace(plan("embeddings"), lookback_days=4)
 
         async def story() -> None:
-            async with house(sim, metadata(), [COMPLETIONS, embeddings], key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata(), [COMPLETIONS, embeddings], key=keys.ORDINARY) as acme:
                 status = await acme.poll("completions", "embeddings")
 
                 assert status.up
@@ -98,11 +98,11 @@ def test_usage_comes_from_the_lists_of_a_day() -> None:
 
 
 def test_a_resource_that_no_list_has_stays_refused() -> None:
-    """What the legacy endpoints never knew is told as what it is: a missing scope."""
+    """A resource that the legacy endpoints lack reports the missing scope."""
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, metadata(), [plan("vector_stores")], key=keys.USAGE_ONLY) as acme:
+            async with running_organization(sim, metadata(), [plan("vector_stores")], key=keys.USAGE_ONLY) as acme:
                 acme.key.text = keys.MANAGEMENT_ONLY
                 status = await acme.poll("vector_stores")
 
@@ -119,7 +119,7 @@ def test_what_the_service_says_today_is_told_in_plain_words(name: str, words: st
         plans = [replace(COSTS, lookback_days=5), COMPLETIONS, replace(plan("embeddings"), lookback_days=4)]
 
         async def story() -> None:
-            async with house(sim, metadata(), plans, key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata(), plans, key=keys.ORDINARY) as acme:
                 with structlog.testing.capture_logs() as logs:
                     status = await acme.poll("embeddings", "costs", name)
 
@@ -137,16 +137,16 @@ def test_what_the_service_says_today_is_told_in_plain_words(name: str, words: st
         run(story())
 
 
-def _restless(acme: House) -> int:
+def _restless(acme: OrganizationHarness) -> int:
     return len([path for path in acme.asked() if path.startswith("organization/")])
 
 
 def test_the_admin_api_is_tried_again_and_wins_for_good() -> None:
-    """It is probed at the pace of refusals; its first answer begins the counters anew; there is no way back."""
+    """It is probed at the interval of refusals; its first response resets the counters; it is not left again."""
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 for _ in range(10):
                     await acme.poll("costs")
                     sim.clock.pass_by(300)
@@ -170,7 +170,7 @@ def test_the_admin_api_is_tried_again_and_wins_for_good() -> None:
         run(story())
 
 
-def _kept(store: Store, acme: House) -> None:
+def _kept(store: Store, acme: OrganizationHarness) -> None:
     store.save([Entry("acme", bucket_job.ledger) for bucket_job in acme.organization.bucket_jobs], {"acme": ""})
 
 
@@ -181,10 +181,10 @@ def test_the_state_remembers_who_answered(tmp_path: Path, first: str) -> None:
         store = Store(tmp_path / "state.db")
 
         async def story() -> None:
-            async with house(sim, metadata(), [COSTS], key=first, store=store) as acme:
+            async with running_organization(sim, metadata(), [COSTS], key=first, store=store) as acme:
                 await acme.poll("costs")
                 _kept(store, acme)
-            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY, store=store) as acme:
+            async with running_organization(sim, metadata(), [COSTS], key=keys.ORDINARY, store=store) as acme:
                 status = await acme.poll("costs")
 
                 assert (first == keys.ORDINARY) == status.up
@@ -194,16 +194,16 @@ def test_the_state_remembers_who_answered(tmp_path: Path, first: str) -> None:
 
 
 def test_folding_opens_no_way_back(tmp_path: Path) -> None:
-    """After a restart with more label sets than are kept, a key without the scope gets nothing in place of what was."""
+    """After a restart with more label sets than are kept, a key without the scope gets nothing instead."""
     with simulation(policy=ANSWERING) as sim:
         store = Store(tmp_path / "state.db")
         narrow = replace(COSTS, max_series=1)
 
         async def story() -> None:
-            async with house(sim, metadata(), [narrow], key=keys.FULL, store=store) as acme:
+            async with running_organization(sim, metadata(), [narrow], key=keys.FULL, store=store) as acme:
                 await acme.poll("costs")
                 _kept(store, acme)
-            async with house(sim, metadata(), [narrow], key=keys.ORDINARY, store=store) as acme:
+            async with running_organization(sim, metadata(), [narrow], key=keys.ORDINARY, store=store) as acme:
                 before = _by(acme, "costs", 0, "line_item")
                 status = await acme.poll("costs")
 
@@ -228,7 +228,7 @@ def test_what_the_legacy_endpoints_cannot_tell_apart_is_not_asked_of_them(of: Pl
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, metadata(), [of], key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata(), [of], key=keys.ORDINARY) as acme:
                 status = await acme.poll(of.resource.name)
 
                 assert (False, set()) == (status.up, status.degraded)
@@ -243,7 +243,7 @@ def test_failures_that_pass_are_only_failures() -> None:
         sim.simulator.faults.add("server_error", path="billing", count=4)
 
         async def story() -> None:
-            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 assert not (await acme.poll("costs")).up
                 assert (await acme.poll("costs")).up
 
@@ -257,7 +257,7 @@ def test_endpoints_that_are_gone_are_closed(status: int, up: bool) -> None:  # n
         sim.simulator.faults.add("status", path="billing", status=status, message="gone")
 
         async def story() -> None:
-            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
                 found = await acme.poll("costs")
 
                 assert (up, "refuse it as well (gone)") == (
@@ -276,12 +276,14 @@ def test_the_title_is_told_with_the_warning(organization_id: str | None) -> None
         given = organization.id if organization_id is None else organization_id
 
         async def story() -> None:
-            async with house(sim, metadata(), [COSTS], key=keys.ORDINARY, organization_id=given) as acme:
+            async with running_organization(sim, metadata(), [COSTS], key=keys.ORDINARY, organization_id=given) as acme:
                 with structlog.testing.capture_logs() as logs:
                     await acme.poll("costs", "costs")
-                told = [entry for entry in logs if entry["event"] == "fallback_active"]
+                logged = [entry for entry in logs if entry["event"] == "fallback_active"]
 
-                assert [organization.name if organization_id is None else None] == [each.get("title") for each in told]
+                assert [organization.name if organization_id is None else None] == [
+                    each.get("title") for each in logged
+                ]
 
         run(story())
 
@@ -291,7 +293,7 @@ def test_credit_is_told_in_dollars() -> None:
     with simulation(policy=ANSWERING) as sim:
 
         async def story() -> None:
-            async with house(sim, metadata("credit_grants", stale_after=600), key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata("credit_grants", stale_after=600), key=keys.ORDINARY) as acme:
                 assert [] == acme.series("openai_credit_granted_usd")
                 assert (await acme.poll("credit_grants")).up
                 granted, used, available = (
@@ -313,7 +315,7 @@ def test_credit_that_only_browsers_see_is_told_so() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, metadata("credit_grants"), key=keys.ORDINARY) as acme:
+            async with running_organization(sim, metadata("credit_grants"), key=keys.ORDINARY) as acme:
                 status = await acme.poll("credit_grants")
 
                 assert not status.up
@@ -323,5 +325,5 @@ def test_credit_that_only_browsers_see_is_told_so() -> None:
 
 
 def test_mirrors_know_nothing_of_it() -> None:
-    """Every buckets' row comes through the same reader, so that a ledger cannot tell where it is from."""
+    """Rows of both sources come through the same reader, so that a ledger treats them alike."""
     assert "legacy" not in Path(BucketJob.__module__.replace(".", "/") + ".py").read_text()

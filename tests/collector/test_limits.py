@@ -7,7 +7,7 @@ from exporter.collector import ALL, Outcome, Schedule
 from exporter.simulator import Shape, keys
 from exporter.simulator.limits import SpendLimit
 from tests.support.clock import run
-from tests.support.organization_harness import House, house, metadata
+from tests.support.organization_harness import OrganizationHarness, metadata, running_organization
 from tests.support.scripted_api import plan
 from tests.support.simulation import Simulation, simulation
 
@@ -22,12 +22,12 @@ OWN = metadata("spend_limit", "spend_alerts")
 OF_PROJECTS = metadata("projects", "project_spend_limit", "project_spend_alerts", "rate_limits")
 
 
-def _values(acme: House, name: str) -> dict[str, float]:
+def _values(acme: OrganizationHarness, name: str) -> dict[str, float]:
     """Return values by the labels, in one text."""
     return {" ".join(labels.values()): value for labels, value in acme.series(name)}
 
 
-def _errors(acme: House) -> float:
+def _errors(acme: OrganizationHarness) -> float:
     return sum(
         sample.value
         for metric in acme.telemetry.registry.collect()
@@ -42,7 +42,7 @@ def test_limits_of_the_organization_are_dollars() -> None:
         sim.simulator.scenario.set_spend_alerts([1, 40010])
 
         async def story() -> None:
-            async with house(sim, OWN) as acme:
+            async with running_organization(sim, OWN) as acme:
                 for cents, enforcing in ((123_457, False), (5_000_000, True)):
                     sim.simulator.scenario.set_spend_limit(cents, enforcing=enforcing)
                     status = await acme.poll("spend_alerts", "spend_limit")
@@ -62,7 +62,7 @@ def test_no_limit_is_no_series_and_no_error() -> None:
         sim.simulator.scenario.set_spend_alerts([])
 
         async def story() -> None:
-            async with house(sim, OWN) as acme:
+            async with running_organization(sim, OWN) as acme:
                 status = await acme.poll("spend_alerts", "spend_limit")
 
                 assert (True, 0.0) == (status.up, _errors(acme))
@@ -76,7 +76,7 @@ def test_limits_outlive_failures_until_they_are_stale() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, metadata("spend_limit", "spend_alerts", stale_after=1000)) as acme:
+            async with running_organization(sim, metadata("spend_limit", "spend_alerts", stale_after=1000)) as acme:
                 await acme.poll("spend_alerts", "spend_limit")
                 sim.simulator.faults.add("status", path="spend_", status=400)
                 sim.simulator.scenario.set_spend_limit(1)
@@ -102,7 +102,7 @@ def test_other_currencies_are_told_once_and_not_exported() -> None:
         sim.simulator.tenants[0].limits.spend[""] = _InEuros(5_000_000)
 
         async def story() -> None:
-            async with house(sim, OWN) as acme:
+            async with running_organization(sim, OWN) as acme:
                 with structlog.testing.capture_logs() as logs:
                     await acme.poll("spend_alerts", "spend_limit", "spend_limit")
 
@@ -113,11 +113,11 @@ def test_other_currencies_are_told_once_and_not_exported() -> None:
         run(story())
 
 
-def _use(sim: Simulation, *places: int) -> list[str]:
-    for place in places:
+def _use(sim: Simulation, *numbers: int) -> list[str]:
+    for number in numbers:
         figures = {"input_tokens": 5, "num_model_requests": 1}
-        sim.simulator.scenario.add_usage("moderations", figures, {"project_id": place})
-    return [sim.simulator.scenario.project(place).id for place in places]
+        sim.simulator.scenario.add_usage("moderations", figures, {"project_id": number})
+    return [sim.simulator.scenario.project(number).id for number in numbers]
 
 
 def test_projects_in_use_have_their_limits() -> None:
@@ -127,7 +127,7 @@ def test_projects_in_use_have_their_limits() -> None:
         _use(sim, 5)
 
         async def story() -> None:
-            async with house(sim, OF_PROJECTS, [plan("moderations")]) as acme:
+            async with running_organization(sim, OF_PROJECTS, [plan("moderations")]) as acme:
                 await acme.poll("moderations", "projects", "project_spend_limit", "project_spend_alerts", "rate_limits")
 
                 assert {first: 25000.0} == _values(acme, OF_PROJECT)
@@ -144,11 +144,11 @@ def test_projects_in_use_have_their_limits() -> None:
 
 
 def test_without_projects_in_usage_all_that_are_listed_are_asked() -> None:
-    """Where nothing is grouped by project, nothing tells which are in use."""
+    """Without grouping by project it is unknown which are in use."""
     with simulation(shape=Shape(projects=3)) as sim:
 
         async def story() -> None:
-            async with house(sim, OF_PROJECTS, [plan("moderations", group_by=["model"])]) as acme:
+            async with running_organization(sim, OF_PROJECTS, [plan("moderations", group_by=["model"])]) as acme:
                 await acme.poll("moderations", "projects", "rate_limits")
 
                 assert 3 == len({key.split()[0] for key in _values(acme, REQUESTS)})
@@ -162,7 +162,7 @@ def test_projects_are_asked_as_soon_as_it_is_known_which() -> None:
         [first] = _use(sim, 0)
 
         async def story() -> None:
-            async with house(sim, OF_PROJECTS, [plan("moderations")]) as acme:
+            async with running_organization(sim, OF_PROJECTS, [plan("moderations")]) as acme:
                 job = next(job for job in acme.organization.jobs if job.name == "rate_limits")
 
                 assert Outcome.WAITING == await job.poll(0.0)
@@ -185,7 +185,7 @@ def test_limits_of_a_project_that_is_archived_vanish() -> None:
         first, second = _use(sim, 0, 1)
 
         async def story() -> None:
-            async with house(sim, OF_PROJECTS, [plan("moderations")]) as acme:
+            async with running_organization(sim, OF_PROJECTS, [plan("moderations")]) as acme:
                 await acme.poll("moderations", "projects", "rate_limits")
                 sim.simulator.scenario.archive_project(0)
                 await acme.poll("projects")
@@ -207,7 +207,7 @@ def test_many_projects_take_turns_and_do_not_go_stale_meanwhile() -> None:
         slow = metadata("rate_limits", requests_per_minute=10, intervals={PollInterval.LIMITS: 600.0}, stale_after=600)
 
         async def story() -> None:
-            async with house(sim, slow, [plan("moderations")]) as acme:
+            async with running_organization(sim, slow, [plan("moderations")]) as acme:
                 await acme.poll("moderations")
                 figures = []
                 for _ in range(3):
@@ -224,11 +224,11 @@ def test_many_projects_take_turns_and_do_not_go_stale_meanwhile() -> None:
 
 
 def test_a_key_without_the_scope_has_no_limits() -> None:
-    """The job says so, and stands aside."""
+    """The job reports it and waits."""
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, OWN, key=keys.USAGE_ONLY) as acme:
+            async with running_organization(sim, OWN, key=keys.USAGE_ONLY) as acme:
                 status = await acme.poll("spend_alerts", "spend_limit")
 
                 assert not status.up
@@ -243,12 +243,14 @@ def test_budgets_come_from_the_settings() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, metadata(budget=1500.5, project_budgets={"proj_b": 20, "proj_a": 10})) as acme:
+            async with running_organization(
+                sim, metadata(budget=1500.5, project_budgets={"proj_b": 20, "proj_a": 10})
+            ) as acme:
                 assert {"": 1500.5} == _values(acme, "openai_organization_budget_usd")
                 assert {"proj_a": 10.0, "proj_b": 20.0} == _values(acme, "openai_project_budget_usd")
-            async with house(sim, metadata(project_budgets={"proj_a": 10})) as acme:
+            async with running_organization(sim, metadata(project_budgets={"proj_a": 10})) as acme:
                 assert {} == _values(acme, "openai_organization_budget_usd")
-            async with house(sim, metadata()) as acme:
+            async with running_organization(sim, metadata()) as acme:
                 assert ([], []) == (acme.organization.sources, acme.organization.jobs)
 
         run(story())
@@ -261,7 +263,7 @@ def test_every_family_is_described() -> None:
 
         async def story() -> None:
             plans = [plan("completions", group_by=["project_id", "api_key_id", "user_id"])]
-            async with house(sim, everything, plans) as acme:
+            async with running_organization(sim, everything, plans) as acme:
                 for job in acme.organization.jobs:
                     await acme.poll(job.name)
                 described = {each.name: each for each in ALL}

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.simulator import Shape
 from tests.support.clock import run
-from tests.support.organization_harness import house, metadata
+from tests.support.organization_harness import metadata, running_organization
 from tests.support.scripted_api import plan
 from tests.support.simulation import simulation
 
@@ -16,7 +16,7 @@ def test_every_member_of_a_group_has_a_series() -> None:
         people = [user.id for user in organization.users if not user.service_account]
 
         async def story() -> None:
-            async with house(sim, metadata("groups", "group_members")) as acme:
+            async with running_organization(sim, metadata("groups", "group_members")) as acme:
                 await acme.poll("groups", "group_members")
                 members = [labels for labels, _ in acme.series("openai_group_info")]
 
@@ -37,7 +37,7 @@ def test_members_wait_for_the_groups() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, metadata("groups", "group_members")) as acme:
+            async with running_organization(sim, metadata("groups", "group_members")) as acme:
                 await acme.poll("group_members")
 
                 assert [] == acme.asked("groups")
@@ -58,7 +58,9 @@ def test_service_accounts_of_projects_in_use_have_names_and_roles() -> None:
         projects = sim.simulator.tenants[0].organization.projects
 
         async def story() -> None:
-            async with house(sim, metadata("projects", "service_accounts"), [plan("completions")]) as acme:
+            async with running_organization(
+                sim, metadata("projects", "service_accounts"), [plan("completions")]
+            ) as acme:
                 await acme.poll("completions")
 
                 assert (await acme.poll("service_accounts")).up
@@ -91,7 +93,7 @@ def test_certificates_have_names_and_an_expiry(row: str, family: str, ids: set[s
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, metadata("projects", row), [plan("completions")]) as acme:
+            async with running_organization(sim, metadata("projects", row), [plan("completions")]) as acme:
                 await acme.poll("completions", "projects", row)
                 infos = [labels for labels, _ in acme.series(f"{family}_info")]
                 expiries = acme.series(f"{family}_expires_timestamp_seconds")
@@ -110,7 +112,7 @@ def test_every_rate_limit_has_its_family() -> None:
         project = sim.simulator.scenario.project(0).id
 
         async def story() -> None:
-            async with house(sim, metadata("projects", "rate_limits"), [plan("completions")]) as acme:
+            async with running_organization(sim, metadata("projects", "rate_limits"), [plan("completions")]) as acme:
                 await acme.poll("completions", "projects", "rate_limits")
                 found = {}
                 for unit in (

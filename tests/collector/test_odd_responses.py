@@ -7,7 +7,7 @@ import pytest
 from exporter.catalog import DAY
 from exporter.simulator import Shape, Simulator, keys
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, TODAY, run, simulated, stage
+from tests.support.exporter_harness import NOW, TODAY, run, running_exporter, simulated
 from tests.support.exposed import Exposed
 
 MODEL = "text-embedding-3-small"
@@ -43,7 +43,7 @@ def test_every_reason_is_exported_from_the_start() -> None:
     """The counter of each resource and reason is 0 before anything was rejected."""
 
     async def scenario() -> None:
-        async with stage(only=("embeddings", "costs")) as on:
+        async with running_exporter(only=("embeddings", "costs")) as on:
             scraped = await on.scrape()
 
             assert {
@@ -79,7 +79,7 @@ def test_a_value_that_is_not_a_number_is_unknown_for_its_series_alone(change: di
     async def scenario() -> None:
         clock = ManualClock(NOW)
         simulator = quiet(clock)
-        async with stage(simulator, clock, only=("embeddings", "costs")) as on:
+        async with running_exporter(simulator, clock, only=("embeddings", "costs")) as on:
             projects = list((await on.scrape()).by("project_id", "openai_embeddings_requests"))
             for path, field in (("embeddings", "input_tokens"), ("costs", "amount.value")):
                 on.simulator.faults.add("odd_field", path=path, field=field, **change)
@@ -119,7 +119,7 @@ def test_numeric_texts_are_numbers() -> None:
         simulator = quiet(clock)
         simulator.faults.add("odd_field", path="embeddings", field="input_tokens", value="1000")
         simulator.faults.add("amount_string", path="costs")
-        async with stage(simulator, clock, only=("embeddings", "costs")) as on:
+        async with running_exporter(simulator, clock, only=("embeddings", "costs")) as on:
             scraped = await on.scrape()
 
             assert (2000.0, 5.0) == (scraped.sum("openai_embeddings_input_tokens"), scraped.sum("openai_cost_usd"))
@@ -136,7 +136,7 @@ def test_a_row_that_is_not_an_object_is_ignored(value: object) -> None:
         clock = ManualClock(NOW)
         simulator = quiet(clock)
         simulator.faults.add("odd_row", value=value)
-        async with stage(simulator, clock, only=("embeddings", "costs")) as on:
+        async with running_exporter(simulator, clock, only=("embeddings", "costs")) as on:
             scraped = await on.scrape()
 
             assert (20.0, 5.0) == (scraped.sum("openai_embeddings_requests"), scraped.sum("openai_cost_usd"))
@@ -154,7 +154,7 @@ def test_a_dimension_of_an_unexpected_type_is_unknown(field: str) -> None:
         clock = ManualClock(NOW)
         simulator = quiet(clock)
         simulator.faults.add("odd_field", path="embeddings", field=field, value={"id": 5})
-        async with stage(simulator, clock, only=("embeddings",)) as on:
+        async with running_exporter(simulator, clock, only=("embeddings",)) as on:
             scraped = await on.scrape()
 
             assert 20.0 == scraped.sum("openai_embeddings_requests")
@@ -173,7 +173,7 @@ def test_a_bucket_after_the_open_one_is_ignored(start: int) -> None:
         simulator = quiet(clock)
         fields = {"start_time": start, "end_time": start + DAY}
         simulator.faults.add("odd_bucket", path="embeddings", fields=fields)
-        async with stage(simulator, clock, only=("embeddings",)) as on:
+        async with running_exporter(simulator, clock, only=("embeddings",)) as on:
             await on.advance(240)
             scraped = await on.scrape()
             counted = rejected(scraped)
@@ -209,7 +209,7 @@ def test_a_bucket_that_cannot_be_read_does_not_harm_the_others(odd: dict[str, An
     async def scenario() -> None:
         clock = ManualClock(NOW)
         simulator = quiet(clock)
-        async with stage(simulator, clock, only=("embeddings",)) as on:
+        async with running_exporter(simulator, clock, only=("embeddings",)) as on:
             on.simulator.faults.add("odd_bucket", path="embeddings", count=1, **odd)
             use(simulator, 0)
             await on.advance_to(NOW + 60.5)
@@ -232,7 +232,7 @@ def test_an_open_day_that_is_missing_is_zero_until_it_is_there() -> None:
         clock = ManualClock(TODAY + DAY - 90.0)
         simulator = simulated(clock, shape=Shape(projects=2, activity=0))
         use(simulator, 0, time=TODAY + DAY / 2)
-        async with stage(simulator, clock, only=("embeddings", "costs")) as on:
+        async with running_exporter(simulator, clock, only=("embeddings", "costs")) as on:
             await on.advance_to(TODAY + DAY - 1)
             on.simulator.faults.add("missing_bucket", index=-1)
             await on.advance_to(TODAY + DAY + 4000)
@@ -262,7 +262,7 @@ def test_an_open_day_that_was_there_and_is_missing_stays_as_it_was() -> None:
     async def scenario() -> None:
         clock = ManualClock(NOW)
         simulator = quiet(clock)
-        async with stage(simulator, clock, only=("embeddings",)) as on:
+        async with running_exporter(simulator, clock, only=("embeddings",)) as on:
             on.simulator.faults.add("missing_bucket", index=-1)
             await on.advance_to(NOW + 61)
             scraped = await on.scrape()
@@ -281,7 +281,7 @@ def test_a_cost_without_currency_is_dollars_when_every_other_is() -> None:
         clock = ManualClock(NOW)
         simulator = quiet(clock)
         simulator.faults.add("odd_field", path="costs", field="amount.currency", **change)
-        async with stage(simulator, clock, only=("costs",)) as on:
+        async with running_exporter(simulator, clock, only=("costs",)) as on:
             await on.advance(601)
             scraped = await on.scrape()
 
@@ -304,7 +304,7 @@ def test_a_cost_without_currency_is_not_dollars_when_another_currency_is_there()
         simulator = quiet(clock)
         simulator.faults.add("second_currency", path="costs", currency="eur")
         simulator.faults.add("odd_field", path="costs", field="amount.currency", value=None)
-        async with stage(simulator, clock, only=("costs",)) as on:
+        async with running_exporter(simulator, clock, only=("costs",)) as on:
             for _ in range(2):
                 await on.advance(301)
                 scraped = await on.scrape()
@@ -323,7 +323,7 @@ def test_a_label_of_a_megabyte_never_reaches_metrics() -> None:
         simulator = quiet(clock)
         simulator.faults.add("odd_field", path="embeddings", field="model", value="m" * 1_000_000)
         simulator.faults.add("odd_field", path="costs", field="line_item", value="i" * 1_000_000)
-        async with stage(
+        async with running_exporter(
             simulator,
             clock,
             environ={"OPENAI_ADMIN_KEY": keys.FULL},

@@ -1,4 +1,4 @@
-"""One organization as a whole: what it tells of itself, and when it is ready."""
+"""One organization as a whole: its own metrics and its readiness."""
 
 import asyncio
 
@@ -7,14 +7,14 @@ import pytest
 from exporter.catalog import CATALOG
 from exporter.simulator import keys
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, run, simulated, stage
+from tests.support.exporter_harness import NOW, run, running_exporter, simulated
 
 
 def test_everything_of_the_table_is_polled_and_up() -> None:
-    """Twelve resources, names and limits beside them."""
+    """Twelve resources, names and limits are polled."""
 
     async def scenario() -> None:
-        async with stage() as on:
+        async with running_exporter() as on:
             await on.advance(60)
             scraped = await on.scrape()
             up = scraped.by("resource", "openai_exporter_resource_up")
@@ -30,7 +30,7 @@ def test_ready_once_the_first_polls_are_decided() -> None:
     """Not before any poll has ended, and then for good."""
 
     async def scenario() -> None:
-        async with stage(settled=False) as on:
+        async with running_exporter(wait_until_ready=False) as on:
             before = await on.status("/-/ready"), await on.status("/-/healthy")
             await on.advance(5)
             after = await on.status("/-/ready"), await on.status("/-/healthy")
@@ -48,7 +48,7 @@ def test_ready_with_a_key_that_is_good_for_nothing(key: str) -> None:
     """Readiness is not tied to the upstream's health: `up` says that it is down, and errors why."""
 
     async def scenario() -> None:
-        async with stage(environ={"OPENAI_ADMIN_KEY": key}, only=("completions", "costs")) as on:
+        async with running_exporter(environ={"OPENAI_ADMIN_KEY": key}, only=("completions", "costs")) as on:
             scraped = await on.scrape()
 
             assert (200, 0.0) == (await on.status("/-/ready"), scraped.value("openai_exporter_up"))
@@ -62,7 +62,7 @@ def test_names_and_limits_do_not_count_for_up() -> None:
     """A key that may not read the directory still has its figures: only those resources are down."""
 
     async def scenario() -> None:
-        async with stage(environ={"OPENAI_ADMIN_KEY": keys.USAGE_ONLY}) as on:
+        async with running_exporter(environ={"OPENAI_ADMIN_KEY": keys.USAGE_ONLY}) as on:
             await on.advance(60)
             scraped = await on.scrape()
             down = {
@@ -80,7 +80,7 @@ def test_every_counter_is_there_at_zero_from_the_start() -> None:
     """Before anything has happened each reason and each direction has its series, so that the first step is seen."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs"), settled=False) as on:
+        async with running_exporter(only=("completions", "costs"), wait_until_ready=False) as on:
             scraped = await on.scrape()
             errors = scraped.series("openai_exporter_api_errors_total", resource="costs")
 
@@ -108,7 +108,7 @@ def test_a_poll_is_on_metrics_within_a_second_of_its_last_page() -> None:
     """However many polls end at once, and although publishes are at least a second apart."""
 
     async def scenario() -> None:
-        async with stage() as on:
+        async with running_exporter() as on:
             await on.advance_to(NOW + 59.5)
             on.simulator.scenario.quiet()
             expected = {}
@@ -137,7 +137,7 @@ def test_the_rate_and_the_pause_are_told_as_of_the_scrape() -> None:
     """A lowered rate shows at once, and a pause with the time at which it ends."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             before = await on.scrape()
             on.simulator.faults.add("rate_limited", count=1, retry_after=30)
             await on.advance_to(NOW + 60)
@@ -156,7 +156,7 @@ def test_requests_and_their_durations_are_counted() -> None:
     """Every attempt is a request, and a poll is a poll however many it took."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add("server_error", path="completions", count=2)
             await on.advance_to(NOW + 70)
             scraped = await on.scrape()
@@ -174,7 +174,7 @@ def test_nothing_is_left_behind_when_it_stops() -> None:
 
     async def scenario() -> set[str]:
         clock = ManualClock(NOW)
-        async with stage(simulated(clock), clock) as on:
+        async with running_exporter(simulated(clock), clock) as on:
             await on.advance(30)
         return {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()} - {"Task-1"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.simulator import Policy, Shape, keys
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, Stage, run, simulated, stage
+from tests.support.exporter_harness import NOW, RunningExporter, run, running_exporter, simulated
 
 BODIES = ("json", "html", "empty")
 STATUSES = {
@@ -22,7 +22,7 @@ STATUSES = {
 }
 
 
-def groupings(on: Stage, path: str) -> list[list[str]]:
+def groupings(on: RunningExporter, path: str) -> list[list[str]]:
     """Return what each request for an endpoint was grouped by."""
     return [parse_qs(request.query).get("group_by[]", []) for request in on.simulator.requests if path in request.path]
 
@@ -38,7 +38,7 @@ def test_one_refusal_of_any_kind_is_over_with_the_next_request(status: int, body
         where: dict[str, Any] = {"project_id": 0, "model": "gpt-6", "batch": False}
         script.add_usage("completions", {"num_model_requests": 5}, where)
         script.add_usage("costs", {"amount": "2.5"}, {"project_id": 0, "line_item": "gpt, input"})
-        async with stage(simulator, clock, only=("completions", "costs")) as on:
+        async with running_exporter(simulator, clock, only=("completions", "costs")) as on:
             for path in ("usage/completions", "costs"):
                 on.simulator.faults.add("status", path=path, count=1, status=status, body=body)
             script.add_usage("completions", {"num_model_requests": 7}, where)
@@ -73,7 +73,7 @@ def test_one_refusal_in_five_costs_neither_endpoints_nor_labels(status: int) -> 
         clock = ManualClock(NOW)
         simulator = simulated(clock, shape=Shape(projects=2, activity=0))
         where: dict[str, Any] = {"project_id": 0, "model": "gpt-6", "batch": False}
-        async with stage(simulator, clock, only=("completions", "costs")) as on:
+        async with running_exporter(simulator, clock, only=("completions", "costs")) as on:
             on.simulator.faults.add("status", status=status, probability=0.2, seed=status)
             for _ in range(30):
                 simulator.scenario.add_usage("completions", {"num_model_requests": 1}, where)
@@ -98,7 +98,7 @@ def test_costs_that_are_not_found_again_and_again_stay_part_of_up() -> None:
     """404 on costs is a failure, however often: requested at least once a minute per interval, never unsupported."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs"), settled=False) as on:
+        async with running_exporter(only=("completions", "costs"), wait_until_ready=False) as on:
             on.simulator.faults.add("unsupported", path="costs")
             await on.advance(1200)
             scraped = await on.scrape()
@@ -117,7 +117,7 @@ def test_an_endpoint_that_has_answered_is_never_unsupported() -> None:
     """A day of 404 after an answer is a failure of the endpoint: it counts in `up`, and the gauges go stale."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add("unsupported", path="completions")
             await on.advance(7 * 3600)
             scraped = await on.scrape()
@@ -145,7 +145,7 @@ def test_a_refused_cursor_starts_the_pages_again(refusal: Mapping[str, Any]) -> 
         environ = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_POLL__LOOKBACK_DAYS": "60"}
         simulator = simulated(clock)
         simulator.faults.add("status", path="completions.*page=", count=1, **refusal)
-        async with stage(simulator, clock, only=("completions",), environ=environ) as on:
+        async with running_exporter(simulator, clock, only=("completions",), environ=environ) as on:
             scraped = await on.scrape()
             pages = ["page=" in request.query for request in on.simulator.requests]
 
@@ -173,7 +173,7 @@ def test_a_vague_refusal_drops_a_label_only_when_it_is_confirmed() -> None:
             "OPENAI_ADMIN_KEY": keys.FULL,
             "OPENAI_EXPORTER_RESOURCES__COSTS__GROUP_BY": '["project_id", "user_id"]',
         }
-        async with stage(simulator, clock, only=("costs",), environ=environ) as on:
+        async with running_exporter(simulator, clock, only=("costs",), environ=environ) as on:
             await on.advance(10)
             scraped = await on.scrape()
             wide, narrow = ["project_id", "user_id"], ["project_id"]
@@ -192,7 +192,7 @@ def test_a_vague_refusal_that_passes_keeps_every_label() -> None:
         clock = ManualClock(NOW)
         simulator = simulated(clock)
         simulator.faults.add("status", path="completions", count=3, message=VAGUE)
-        async with stage(simulator, clock, only=("completions",)) as on:
+        async with running_exporter(simulator, clock, only=("completions",)) as on:
             await on.advance(10)
             scraped = await on.scrape()
             wide = ["project_id", "model", "batch"]
@@ -217,7 +217,7 @@ def test_a_passing_refusal_at_the_daily_retry_changes_nothing() -> None:
             "OPENAI_EXPORTER_RESOURCES__COSTS__GROUP_BY": '["project_id", "user_id"]',
             "OPENAI_EXPORTER_POLL__COST_INTERVAL": "6h",
         }
-        async with stage(simulator, clock, only=("costs",), environ=environ) as on:
+        async with running_exporter(simulator, clock, only=("costs",), environ=environ) as on:
             before = (await on.scrape()).series("openai_accrued_cost_usd_total")
             await on.advance(24 * 3600 - 60)
             on.simulator.faults.add("status", path="costs", count=1, status=413, body="html", message="Too large")

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from exporter.simulator import Shape, keys
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, Stage, run, simulated, stage
+from tests.support.exporter_harness import NOW, RunningExporter, run, running_exporter, simulated
 
 COMPLETIONS = "usage/completions"
 
@@ -24,7 +24,7 @@ def test_all_is_well_every_interval() -> None:
     """Usage each minute and costs every five, from start to start."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             await on.advance(600)
 
             assert [60.0] * 10 == gaps(on.asked(COMPLETIONS))
@@ -37,7 +37,7 @@ def test_a_slow_turn_does_not_move_the_next() -> None:
     """A poll that had to wait 17 seconds ends late; the one after it begins on time."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add("rate_limited", path="completions", count=1, retry_after=17)
             await on.advance(240)
 
@@ -51,7 +51,9 @@ def test_an_endpoint_without_any_row_is_asked_less_often_until_one_appears() -> 
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
-        async with stage(simulated(clock, shape=Shape(projects=2, activity=0)), clock, only=("embeddings",)) as on:
+        async with running_exporter(
+            simulated(clock, shape=Shape(projects=2, activity=0)), clock, only=("embeddings",)
+        ) as on:
             await on.advance(650)
             quiet = gaps(on.asked("usage/embeddings"))
             pace = (await on.scrape()).value("openai_exporter_poll_interval_seconds", resource="embeddings")
@@ -81,7 +83,7 @@ def test_a_refused_key_or_account_is_polled_rarely_from_the_third_refusal_on(
     """Two polls follow like after any failure, then ten intervals pass; full pace resumes with the first success."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add(path="completions", **fault)
             await on.advance(60 + 4 + 600)
             scraped = await on.scrape()
@@ -111,7 +113,7 @@ def test_a_failure_that_may_pass_is_retried_in_the_client_and_then_with_growing_
     """Four requests a poll, 1 2 4 seconds apart; polls 1, 2, 4 ... seconds apart, with up to a quarter less."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add("server_error", path="completions")
             await on.advance(60 + 4 * 7 + 1 + 2 + 4 + 1)
             inside, between = (1, 2, 4), (1, 2, 4)
@@ -138,7 +140,7 @@ def test_pauses_after_failures_grow_to_a_minute() -> None:
     """After many failures polls begin no more than a minute apart, and no less than three quarters of one."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add("not_json", path="completions")
             await on.advance(1200)
             late = gaps(on.asked(COMPLETIONS))[-4:]
@@ -153,7 +155,7 @@ def test_an_endpoint_that_never_answers_is_unsupported_after_three_polls() -> No
 
     async def scenario() -> None:
         environ = {"OPENAI_ADMIN_KEY": keys.FULL, "OPENAI_EXPORTER_POLL__COST_INTERVAL": "6h"}
-        async with stage(only=("decisions", "costs"), environ=environ, settled=False) as on:
+        async with running_exporter(only=("decisions", "costs"), environ=environ, wait_until_ready=False) as on:
             on.simulator.faults.add("unsupported", path="decisions")
             await on.advance(1.2)
             doubtful = await on.scrape()
@@ -183,7 +185,7 @@ def test_an_endpoint_that_never_answers_is_unsupported_after_three_polls() -> No
 
 
 def test_a_defect_of_the_exporter_ends_no_polling() -> None:
-    """Whatever is raised is told, and the endpoint is asked again as after any failure."""
+    """Any exception is logged, and the endpoint is polled again as after any failure."""
 
     class Broken(ManualClock):
         def now(self) -> float:
@@ -194,7 +196,7 @@ def test_a_defect_of_the_exporter_ends_no_polling() -> None:
     async def scenario() -> None:
         clock = Broken(NOW)
         simulator = simulated(ManualClock(NOW))
-        async with stage(simulator, clock, only=("completions",)) as on:
+        async with running_exporter(simulator, clock, only=("completions",)) as on:
             served = len(simulator.requests)
             on.service.publisher._clock = ManualClock(NOW)
             await on.advance(90)
@@ -220,7 +222,7 @@ def test_retry_after_silences_everything_exactly_so_long(fault: dict[str, Any], 
     """Seconds, milliseconds or a date, after 429 or 503: not a request before, one probe then, at most 15 minutes."""
 
     async def scenario() -> None:
-        async with stage() as on:
+        async with running_exporter() as on:
             await on.advance_to(NOW + 59)
             on.simulator.faults.add(count=1, **fault)
             await on.advance_to(NOW + 60)
@@ -245,7 +247,7 @@ def test_without_a_sensible_retry_after_the_silence_is_that_of_any_failure(retry
     """About a second after the first refusal, then 2, 4 and 8."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add("rate_limited", count=4, retry_after=retry_after)
             await on.advance_to(NOW + 80)
             measured = gaps(on.asked(since=NOW + 59))[:4]
@@ -262,7 +264,7 @@ def test_an_overload_without_retry_after_is_the_failure_of_one_endpoint() -> Non
     """503 alone silences nobody: the endpoint is retried after 1, 2 and 4 seconds, the others keep their pace."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "embeddings")) as on:
+        async with running_exporter(only=("completions", "embeddings")) as on:
             on.simulator.faults.add("unavailable", path="completions")
             await on.advance_to(NOW + 60.1)
             scraped = await on.scrape()
@@ -278,7 +280,7 @@ def test_an_overload_without_retry_after_is_the_failure_of_one_endpoint() -> Non
     run(scenario())
 
 
-async def told(on: Stage, name: str) -> tuple[float | None, float | None]:
+async def reported(on: RunningExporter, name: str) -> tuple[float | None, float | None]:
     """Return what a scrape says of a resource: up, and how many requests were refused."""
     scraped = await on.scrape()
     return (
@@ -291,15 +293,15 @@ def test_a_refusal_shows_at_once_however_long_the_pause() -> None:
     """What is refused for 15 minutes is not called up for as long."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add("rate_limited", count=1, retry_after=900, path="completions")
             await on.advance_to(NOW + 62)
 
-            assert (0.0, 1.0) == await told(on, "completions")
+            assert (0.0, 1.0) == await reported(on, "completions")
             assert 0.0 == (await on.scrape()).value("openai_exporter_up")
 
             await on.advance_to(NOW + 962)
-            assert (1.0, 1.0) == await told(on, "completions")
+            assert (1.0, 1.0) == await reported(on, "completions")
 
     run(scenario())
 
@@ -309,7 +311,7 @@ def test_an_exporter_that_is_told_to_wait_is_ready(kind: str) -> None:
     """Readiness is never tied to the upstream's health: what waits behind a pause is decided."""
 
     async def scenario() -> None:
-        async with stage(settled=False) as on:
+        async with running_exporter(wait_until_ready=False) as on:
             on.simulator.faults.add(kind, retry_after=900)
             before = await on.status("/-/ready")
             await on.advance(2)
@@ -324,7 +326,7 @@ def test_the_same_failure_is_logged_once() -> None:
     """However long an endpoint is away, the log says so once, and once when it is back; request ids do not matter."""
 
     async def scenario() -> None:
-        async with stage(only=("completions", "costs")) as on:
+        async with running_exporter(only=("completions", "costs")) as on:
             on.simulator.faults.add("server_error", path="completions")
             await on.advance(300)
             on.simulator.faults.clear()
@@ -333,5 +335,5 @@ def test_the_same_failure_is_logged_once() -> None:
     with capture_logs() as log:
         run(scenario())
 
-    told = [line["event"] for line in log if line["log_level"] in {"info", "warning"} and "resource" in line]
-    assert ["poll_failed", "poll_recovered"] == told[2:]
+    reported = [line["event"] for line in log if line["log_level"] in {"info", "warning"} and "resource" in line]
+    assert ["poll_failed", "poll_recovered"] == reported[2:]

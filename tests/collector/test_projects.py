@@ -1,4 +1,4 @@
-"""Names of projects, asked for at the simulator."""
+"""Names of projects, requested from the simulator."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from exporter.openai import MetadataClient, inline
 from exporter.simulator import Shape, keys
 from exporter.store import Name
 from tests.support.clock import ManualClock, run
-from tests.support.organization_harness import House, house, metadata, samples
+from tests.support.organization_harness import OrganizationHarness, metadata, running_organization, samples
 from tests.support.scripted_api import Api, Journal, client, ok, plan, refusal
 from tests.support.simulation import NOW, simulation
 
@@ -22,7 +22,7 @@ PROJECTS = metadata("projects")
 GONE = Name("acme", "project", "proj_gone", {"name": "moon base", "status": "active", "listed": "yes"})
 
 
-def _names(acme: House) -> dict[str, str]:
+def _names(acme: OrganizationHarness) -> dict[str, str]:
     """Return the status of every name, one of those that share it."""
     return {labels["project_name"]: labels["status"] for labels in acme.labels(INFO, "project_id").values()}
 
@@ -32,7 +32,7 @@ def test_every_project_has_its_name() -> None:
     with simulation(shape=Shape(projects=6)) as sim:
 
         async def story() -> None:
-            async with house(sim, PROJECTS) as acme:
+            async with running_organization(sim, PROJECTS) as acme:
                 status = await acme.poll("projects")
                 projects = sim.simulator.tenants[0].organization.projects
 
@@ -53,7 +53,7 @@ def test_long_lists_are_paged() -> None:
     with simulation(shape=Shape(projects=300)) as sim:
 
         async def story() -> None:
-            async with house(sim, PROJECTS) as acme:
+            async with running_organization(sim, PROJECTS) as acme:
                 await acme.poll("projects")
 
                 assert 300 == len(acme.labels(INFO, "project_id"))
@@ -67,7 +67,7 @@ def test_a_renamed_project_replaces_its_series() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, PROJECTS) as acme:
+            async with running_organization(sim, PROJECTS) as acme:
                 await acme.poll("projects")
                 before = acme.labels(INFO, "project_id")
                 sim.simulator.scenario.rename_project(0, 'the "new"\nname 🚀')
@@ -85,7 +85,7 @@ def test_a_deleted_project_keeps_its_name() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, PROJECTS, names=[GONE]) as acme:
+            async with running_organization(sim, PROJECTS, names=[GONE]) as acme:
                 name = sim.simulator.scenario.project(0).name
                 await acme.poll("projects")
                 sim.simulator.scenario.delete_project(0)
@@ -100,7 +100,7 @@ def test_a_deleted_project_keeps_its_name() -> None:
 
 
 def test_every_id_that_is_shown_has_an_info_series() -> None:
-    """Ids that no list has are looked up once and remembered as nowhere; what stands for no id is not asked for."""
+    """Unlisted ids are looked up once and remembered as unknown; placeholders are not looked up."""
     with simulation() as sim:
         scenario = sim.simulator.scenario
         gone = scenario.project(0).id
@@ -108,7 +108,7 @@ def test_every_id_that_is_shown_has_an_info_series() -> None:
         scenario.add_usage("moderations", {"input_tokens": 5, "num_model_requests": 1}, {"project_id": None})
 
         async def story() -> None:
-            async with house(sim, PROJECTS, [plan("moderations"), plan("completions")]) as acme:
+            async with running_organization(sim, PROJECTS, [plan("moderations"), plan("completions")]) as acme:
                 await acme.poll("moderations", "completions")
 
                 assert "unknown" == acme.labels(INFO, "project_id")[gone]["status"]
@@ -119,7 +119,7 @@ def test_every_id_that_is_shown_has_an_info_series() -> None:
                 assert {"project_id": "unknown", "project_name": "unknown", "status": "unknown"} == infos["unknown"]
                 assert [f"organization/projects/{gone}"] == acme.asked("/projects/")
                 remembered = acme.organization.names_to_save()
-            async with house(sim, PROJECTS, [plan("completions")], names=remembered) as acme:
+            async with running_organization(sim, PROJECTS, [plan("completions")], names=remembered) as acme:
                 await acme.poll("completions", "projects")
 
                 assert infos[gone] == acme.labels(INFO, "project_id")[gone]
@@ -129,11 +129,11 @@ def test_every_id_that_is_shown_has_an_info_series() -> None:
 
 
 def test_the_row_of_what_is_folded_has_its_series() -> None:
-    """`other` stands for many projects, and joins like any of them."""
+    """`other` is the sum of many projects, and joins like any of them."""
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, PROJECTS, [replace(plan("completions"), max_series=3)]) as acme:
+            async with running_organization(sim, PROJECTS, [replace(plan("completions"), max_series=3)]) as acme:
                 await acme.poll("completions", "projects")
 
                 assert "other" == acme.labels(INFO, "project_id")["other"]["project_name"]
@@ -147,7 +147,7 @@ def test_without_the_scope_ids_stand_in_for_names() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, PROJECTS, [plan("completions")], key=keys.USAGE_ONLY) as acme:
+            async with running_organization(sim, PROJECTS, [plan("completions")], key=keys.USAGE_ONLY) as acme:
                 assert (await acme.poll("completions")).up
                 status = await acme.poll("projects")
 
@@ -163,11 +163,11 @@ def test_without_the_scope_ids_stand_in_for_names() -> None:
 
 
 def test_a_broken_page_changes_nothing() -> None:
-    """Names are kept for ever, whatever becomes of the list."""
+    """Names are kept for ever, even after the list changes."""
     with simulation(shape=Shape(projects=120)) as sim:
 
         async def story() -> None:
-            async with house(sim, PROJECTS) as acme:
+            async with running_organization(sim, PROJECTS) as acme:
                 await acme.poll("projects")
                 before = acme.labels(INFO, "project_id")
                 sim.simulator.scenario.rename_project(0, "another")
@@ -185,7 +185,9 @@ def test_a_filter_keeps_other_projects_out() -> None:
         own = sim.simulator.scenario.project(1).id
 
         async def story() -> None:
-            async with house(sim, metadata("projects", project_ids=(own,), project_budgets={"proj_b": 5})) as acme:
+            async with running_organization(
+                sim, metadata("projects", project_ids=(own,), project_budgets={"proj_b": 5})
+            ) as acme:
                 await acme.poll("projects")
 
                 assert {own, "proj_b"} == set(acme.labels(INFO, "project_id"))
@@ -203,7 +205,7 @@ def test_addresses_in_names_are_masked() -> None:
                 (PROJECTS, "of m***@***, (k***@***)"),
                 (metadata("projects", personal_data=True), "of mira@northwind.example, (k.o@x)"),
             ):
-                async with house(sim, metadata_plan) as acme:
+                async with running_organization(sim, metadata_plan) as acme:
                     await acme.poll("projects")
 
                     assert shown in _names(acme)
@@ -217,7 +219,7 @@ def test_what_changed_is_handed_over_once() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, PROJECTS) as acme:
+            async with running_organization(sim, PROJECTS) as acme:
                 await acme.poll("projects")
 
                 assert 6 == len(acme.organization.names_to_save())
@@ -231,7 +233,7 @@ def test_what_changed_is_handed_over_once() -> None:
 
 
 def test_a_project_that_only_a_single_look_up_finds_is_not_deleted() -> None:
-    """What the API tells of an unlisted project counts until the list has it."""
+    """The API's response for an unlisted project is valid until the list has it."""
     answers = {
         "/v1/organization/projects": {"data": [{"id": "proj_a", "name": "a", "status": "active"}]},
         "/v1/organization/projects/proj_hidden": {"id": "proj_hidden", "name": "hidden", "status": "active"},

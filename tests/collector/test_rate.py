@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from exporter.catalog import CATALOG
 from exporter.simulator import Policy, keys
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, Stage, run, simulated, stage
+from tests.support.exporter_harness import NOW, RunningExporter, run, running_exporter, simulated
 
 BURST = 10
 _ROUNDING = 1e-3
@@ -34,7 +34,7 @@ def most_over(times: Sequence[float], per_minute: float) -> float:
     )
 
 
-def names(on: Stage, since: float) -> list[str]:
+def names(on: RunningExporter, since: float) -> list[str]:
     """Return which endpoints were asked since a time, in order."""
     return [
         request.path.removeprefix("/v1/organization/") for request in on.simulator.requests if request.time >= since
@@ -45,7 +45,7 @@ def test_all_endpoints_together_stay_inside_the_rate() -> None:
     """In any span there are no more requests than the rate allows and the burst, with everything due all the time."""
 
     async def scenario() -> None:
-        async with stage(environ=hurried(30), settled=False) as on:
+        async with running_exporter(environ=hurried(30), wait_until_ready=False) as on:
             await on.advance(300)
             times = on.asked()
 
@@ -62,7 +62,7 @@ def test_a_server_with_the_same_limit_never_refuses() -> None:
     async def scenario() -> None:
         clock = ManualClock(NOW)
         simulator = simulated(clock, policy=Policy(requests_per_minute=60, burst=BURST))
-        async with stage(simulator, clock, environ=hurried(60), settled=False) as on:
+        async with running_exporter(simulator, clock, environ=hurried(60), wait_until_ready=False) as on:
             await on.advance(180)
 
             assert {200} == {request.status for request in simulator.requests if "spend" not in request.path}
@@ -76,12 +76,12 @@ def test_names_and_limits_take_a_tenth_at_most() -> None:
 
     async def scenario() -> None:
         environ = hurried(60) | {"OPENAI_EXPORTER_POLL__INTERVAL": "30s"}
-        async with stage(environ=environ, settled=False) as on:
+        async with running_exporter(environ=environ, wait_until_ready=False) as on:
             await on.advance(300)
-            figures = {row.path for row in CATALOG}
-            aside = [name for name in names(on, NOW) if name not in figures]
+            bucket_paths = {row.path for row in CATALOG}
+            metadata_requests = [name for name in names(on, NOW) if name not in bucket_paths]
 
-            assert 25 <= len(aside) <= 0.1 * 300 + 1
+            assert 25 <= len(metadata_requests) <= 0.1 * 300 + 1
 
     run(scenario())
 
@@ -90,7 +90,7 @@ def test_costs_go_first_when_requests_wait() -> None:
     """After a pause the first to be asked is the most important, not the one that was refused."""
 
     async def scenario() -> None:
-        async with stage(environ=hurried(30)) as on:
+        async with running_exporter(environ=hurried(30)) as on:
             on.simulator.faults.add("rate_limited", count=1, retry_after=60, path="completions")
             await on.advance(60)
             refused = next(request.time for request in on.simulator.requests if request.status == 429)
@@ -105,7 +105,7 @@ def test_one_refusal_silences_all_endpoints_until_one_probe_is_answered() -> Non
     """Twelve endpoints are due; none asks, then one does, and the others only after its answer."""
 
     async def scenario() -> None:
-        async with stage(environ=hurried(600)) as on:
+        async with running_exporter(environ=hurried(600)) as on:
             fault = on.simulator.faults.add("rate_limited", retry_after=20)
             await on.advance(15)
             refusals = [request.time for request in on.simulator.requests if request.status == 429]
@@ -127,16 +127,16 @@ def test_what_the_server_says_of_its_limit_is_heeded() -> None:
     """`x-ratelimit-limit-requests` lowers the rate of all endpoints, and shows."""
 
     async def scenario() -> None:
-        async with stage(environ=hurried(60)) as on:
+        async with running_exporter(environ=hurried(60)) as on:
             on.simulator.faults.add("headers", headers={"x-ratelimit-limit-requests": "12"})
             await on.advance(60)
-            told = on.clock.now()
+            warned_at = on.clock.now()
             await on.advance(150)
             scraped = await on.scrape()
 
             assert 12.0 == scraped.value("openai_exporter_throttle_requests_per_minute")
-            assert most_over(on.asked(since=told), 12) <= 1 + _ROUNDING
-            assert 29 <= len(on.asked(since=told)) <= 31
+            assert most_over(on.asked(since=warned_at), 12) <= 1 + _ROUNDING
+            assert 29 <= len(on.asked(since=warned_at)) <= 31
 
     run(scenario())
 
@@ -145,7 +145,7 @@ def test_a_limit_that_the_server_does_not_repeat_expires() -> None:
     """One response with a limit of one request per minute slows the exporter for ten minutes, not forever."""
 
     async def scenario() -> None:
-        async with stage() as on:
+        async with running_exporter() as on:
             on.simulator.faults.add("headers", count=1, headers={"x-ratelimit-limit-requests": "1"})
             await on.advance_to(NOW + 60 + 540)
             limited = (await on.scrape()).value("openai_exporter_throttle_requests_per_minute")
@@ -166,7 +166,7 @@ def test_a_refusal_halves_the_rate_and_successes_win_it_back() -> None:
     """After 429 slower, and slowly as fast as before."""
 
     async def scenario() -> None:
-        async with stage(environ=hurried(60)) as on:
+        async with running_exporter(environ=hurried(60)) as on:
             on.simulator.faults.add("rate_limited", count=1, retry_after=1)
             while not any(request.status == 429 for request in on.simulator.requests):
                 await on.advance(0.5)

@@ -13,7 +13,7 @@ from exporter.collector import ClientMetrics, NoStore, Organization, Outcome, Po
 from exporter.openai import Throttle, inline
 from exporter.telemetry import Telemetry
 from tests.support.clock import ManualClock, run
-from tests.support.organization_harness import house, metadata
+from tests.support.organization_harness import metadata, running_organization
 from tests.support.scripted_api import Api, bucket, client, cost, ok, page, plan, refusal
 from tests.support.simulation import simulation
 
@@ -102,7 +102,7 @@ def test_a_believable_organization_reconciles() -> None:
     with simulation() as sim:
 
         async def story() -> None:
-            async with house(sim, metadata(), [plan("costs")], reconciliation_interval=DAY) as acme:
+            async with running_organization(sim, metadata(), [plan("costs")], reconciliation_interval=DAY) as acme:
                 await acme.poll("costs", "reconciliation")
 
                 assert 0.0 == acme.telemetry.registry.get_sample_value(DIFFERENCE, {"organization": "acme"})

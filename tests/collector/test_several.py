@@ -11,7 +11,7 @@ import pytest
 
 from exporter.simulator import Simulator, keys, serve
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, Stage, run, simulated, stage
+from tests.support.exporter_harness import NOW, RunningExporter, run, running_exporter, simulated
 
 _CONFIG = """
 api: {timeout: 20s}
@@ -40,7 +40,7 @@ organizations:
 @asynccontextmanager
 async def three(
     folder: Path, faults: Mapping[str, Any] | None = None, gamma_key: str = keys.FULL
-) -> AsyncIterator[tuple[Stage, Simulator, Simulator]]:
+) -> AsyncIterator[tuple[RunningExporter, Simulator, Simulator]]:
     """Run an exporter of three organizations; gives it, and the simulators of the second and the third.
 
     `faults` are the third's, from the beginning.
@@ -51,18 +51,18 @@ async def three(
         gamma.faults.add(**faults)
     (folder / "alpha.key").write_text(f"{keys.FULL}\n")
     async with AsyncExitStack() as stack:
-        places = {
+        replacements = {
             "@FOLDER": str(folder),
             "@PROJECT": alpha.scenario.project(0).id,
             "@BETA": await stack.enter_async_context(serve(beta)),
             "@GAMMA": await stack.enter_async_context(serve(gamma)),
         }
         config = _CONFIG
-        for word, place in places.items():
-            config = config.replace(word, place)
+        for placeholder, value in replacements.items():
+            config = config.replace(placeholder, value)
         environ = {"BETA_KEY": keys.OTHER_ORGANIZATION, "GAMMA_KEY": gamma_key}
         on = await stack.enter_async_context(
-            stage(alpha, clock, environ=environ, config=config, folder=folder, settled=False)
+            running_exporter(alpha, clock, environ=environ, config=config, folder=folder, wait_until_ready=False)
         )
         await on.advance(10)
         yield on, beta, gamma

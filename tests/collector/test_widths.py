@@ -7,7 +7,7 @@ import pytest
 from exporter.catalog import DAY, HOUR, MINUTE
 from exporter.simulator import keys
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, TODAY, Stage, run, simulated, stage
+from tests.support.exporter_harness import NOW, TODAY, RunningExporter, run, running_exporter, simulated
 from tests.support.exposed import Exposed
 
 GROUPED = ("project_id", "model", "batch")
@@ -31,7 +31,7 @@ def fine(width: str, *windows: str) -> dict[str, str]:
     }
 
 
-def truth(on: Stage, measure: str, since: float, until: float, width: str) -> Sums:
+def truth(on: RunningExporter, measure: str, since: float, until: float, width: str) -> Sums:
     """Return what the simulator reported of a span, by label set, without what was nothing."""
     sums: Sums = {}
     for row in on.simulator.scenario.truth("completions", GROUPED, since=since, until=until, width=width):
@@ -50,7 +50,7 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value or "unknown")
 
 
-def queries(on: Stage) -> list[dict[str, list[str]]]:
+def queries(on: RunningExporter) -> list[dict[str, list[str]]]:
     """Return the queries of all requests for completions."""
     return [parse_qs(request.query) for request in on.simulator.requests]
 
@@ -67,7 +67,7 @@ def test_windows_hold_the_newest_buckets(measure: str, width: str, seconds: int,
     """The open one included, and at least two: exactly what the simulator reported in them."""
 
     async def scenario() -> None:
-        async with stage(only=("completions",), environ=fine(width, *windows)) as on:
+        async with running_exporter(only=("completions",), environ=fine(width, *windows)) as on:
             on.simulator.scenario.quiet()
             await on.advance(61)
             scraped = await on.scrape()
@@ -87,7 +87,7 @@ def test_the_whole_look_back_is_one_page_of_whole_buckets(width: str, seconds: i
     """Every poll is one request; it begins on a bucket's edge, so that the first bucket is not clipped."""
 
     async def scenario() -> None:
-        async with stage(only=("completions",), environ=fine(width, "12h")) as on:
+        async with running_exporter(only=("completions",), environ=fine(width, "12h")) as on:
             await on.advance(125)
             asked = queries(on)
 
@@ -109,7 +109,7 @@ def test_a_window_moves_on_at_a_buckets_edge() -> None:
         clock = ManualClock(float(TODAY + 15 * HOUR + 30))
         simulator = simulated(clock)
         simulator.scenario.quiet()
-        async with stage(simulator, clock, only=("completions",), environ=fine("1m", "15m")) as on:
+        async with running_exporter(simulator, clock, only=("completions",), environ=fine("1m", "15m")) as on:
             edge = TODAY + 15 * HOUR + 60
             name = "openai_window_completions_requests"
             await on.advance_to(edge - 0.5)
@@ -133,7 +133,7 @@ def test_a_window_spans_midnight_and_today_begins_there() -> None:
     async def scenario() -> None:
         midnight = float(TODAY + DAY)
         clock = ManualClock(midnight - 90)
-        async with stage(simulated(clock), clock, only=("completions",), environ=fine("1m", "15m")) as on:
+        async with running_exporter(simulated(clock), clock, only=("completions",), environ=fine("1m", "15m")) as on:
             await on.advance_to(midnight + 1.5)
             rolled = await on.scrape()
             on.simulator.scenario.quiet()
@@ -154,10 +154,10 @@ def test_a_window_spans_midnight_and_today_begins_there() -> None:
 
 
 def test_counters_of_fine_buckets_count_what_is_reported() -> None:
-    """What is used after the start, in whatever minute it is reported, arrives in the counter once."""
+    """Usage after the start is counted once, in any minute of its report."""
 
     async def scenario() -> None:
-        async with stage(only=("completions",), environ=fine("1m", "15m")) as on:
+        async with running_exporter(only=("completions",), environ=fine("1m", "15m")) as on:
             on.simulator.scenario.quiet()
             await on.advance(65)
             before = (await on.scrape()).sum("openai_accrued_completions_requests_total")
@@ -180,7 +180,7 @@ def test_what_is_not_pulled_any_more_is_not_told() -> None:
     """Two intervals after the newest bucket, a window of minutes is absent rather than stale."""
 
     async def scenario() -> None:
-        async with stage(only=("completions",), environ=fine("1m", "15m")) as on:
+        async with running_exporter(only=("completions",), environ=fine("1m", "15m")) as on:
             on.simulator.faults.add("server_error")
             await on.advance_to(NOW + 162)
             kept = (await on.scrape()).series("openai_window_completions_requests")

@@ -9,7 +9,7 @@ OURS = ("p", MODEL)
 
 
 def test_usage_that_is_not_billed_yet_costs_what_was_last_paid() -> None:
-    """Tokens without a cost are valued by direction, cached or not, at the prices of the last settled days."""
+    """Tokens without a cost are valued by direction, cached or not, at the prices of the last complete days."""
     accounts = Accounts()
     accounts.history()
     accounts.use(
@@ -84,7 +84,7 @@ def test_a_service_tier_is_told_apart_where_usage_is() -> None:
 
 
 def test_a_project_pays_what_the_organization_pays() -> None:
-    """A project without a settled day is valued at the model's price in the organization."""
+    """A project without a complete day is valued at the model's price in the organization."""
     accounts = Accounts()
     accounts.history()
     accounts.use(0, labels={"project_id": "new"}, output_tokens=MILLION)
@@ -179,7 +179,7 @@ def test_line_items_that_mean_nothing_are_costs_all_the_same() -> None:
 
 
 def test_line_items_that_name_only_the_model_are_split_by_a_fit() -> None:
-    """Input and output get the prices that explain the costs of the settled days."""
+    """Input and output get the prices that explain the costs of the complete days."""
     accounts = Accounts()
     for day, (used, made) in enumerate(((5, 1), (3, 2), (8, 1), (2, 4), (6, 3)), 2):
         accounts.use(day, input_tokens=used * MILLION, output_tokens=made * MILLION)
@@ -207,7 +207,7 @@ def test_calls_and_storage_are_valued_too() -> None:
 
 
 def test_units_of_the_bill_need_not_be_those_of_usage() -> None:
-    """A quantity in thousands of tokens stands for so many tokens."""
+    """A quantity in thousands of tokens is converted to tokens."""
     accounts = Accounts()
     for day in range(2, 6):
         accounts.use(day, output_tokens=MILLION)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from exporter.catalog import HOUR, MINUTE
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, run, simulated, stage
+from tests.support.exporter_harness import NOW, run, running_exporter, simulated
 
 ESTIMATE = "openai_estimated_cost_usd"
 ACCRUED = "openai_accrued_estimated_cost_usd_total"
@@ -16,7 +16,7 @@ def test_the_estimate_is_ahead_of_the_costs() -> None:
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
-        async with stage(simulated(clock, delays={"costs": 10 * HOUR}), clock) as on:
+        async with running_exporter(simulated(clock, delays={"costs": 10 * HOUR}), clock) as on:
             exposed = await on.scrape()
             truth = on.simulator.tenants[0].usage_log.rows("costs", int(NOW // 86400) * 86400, int(NOW), NOW + 1e6)
             final = sum(amount for amount, _ in truth.values()) / 10**12
@@ -29,10 +29,10 @@ def test_the_estimate_is_ahead_of_the_costs() -> None:
 
 
 def test_every_estimate_says_that_it_is_one() -> None:
-    """HELP of whatever OpenAI did not report begins with it."""
+    """HELP of every estimate begins with it."""
 
     async def scenario() -> None:
-        async with stage() as on:
+        async with running_exporter() as on:
             text = (await on.scrape()).text
             helps = dict(line.split(" ", 3)[2:4] for line in text.splitlines() if line.startswith("# HELP"))
 
@@ -50,10 +50,10 @@ def test_the_counter_goes_on_after_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
         clock = ManualClock(NOW)
         simulator = simulated(clock, delays={"costs": 10 * HOUR})
-        async with stage(simulator, clock, only=("costs", "completions"), state=tmp_path / "state.db") as on:
+        async with running_exporter(simulator, clock, only=("costs", "completions"), state=tmp_path / "state.db") as on:
             await on.advance(15 * MINUTE)
             before = (await on.scrape()).sum(ACCRUED)
-        async with stage(simulator, clock, only=("costs", "completions"), state=tmp_path / "state.db") as on:
+        async with running_exporter(simulator, clock, only=("costs", "completions"), state=tmp_path / "state.db") as on:
             shown = (await on.scrape()).sum(ACCRUED)
             await on.advance(15 * MINUTE)
             after = (await on.scrape()).sum(ACCRUED)

@@ -45,7 +45,7 @@ class Reported:
 
 
 class Api:
-    """An Admin API of two organizations, told apart by the first part of the path."""
+    """An Admin API of two organizations, distinguished by the first segment of the path."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -111,7 +111,7 @@ def _token_rows(reported: Reported, start: int, *, grouped: bool) -> list[dict[s
 
 @contextmanager
 def serving(api: Api) -> Iterator[str]:
-    """Serve the API on a port of its own."""
+    """Serve the API on a free port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -25,7 +25,7 @@ HOLD = 150.0
 BEGIN = 1794787200
 NAMES = ("completions_input_tokens", "completions_input_cached_tokens")
 OPTIONAL = NAMES[1]
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+MEMORY = Path("/dev/shm")  # noqa: S108 - a temporary folder is made in it
 """Where a file need not wait for the disk: processes end here, never the machine."""
 
 token_labels = st.sampled_from([("a", "m"), ("a", "n"), ("b", "m"), ("c", "m")])
@@ -292,7 +292,7 @@ class UsageSearch(Search):
     @rule()
     @precondition(lambda self: self.rare())
     def end_with_other_measures(self) -> None:
-        """A measure is switched on or off: it has a baseline of its own."""
+        """A measure is switched on or off: it gets a separate baseline."""
         optional = OPTIONAL not in {m.name for m in self.plan.measures}
         measures = self.plan.resource.select(NAMES if optional else NAMES[:1])
         self.plan = replace(self.plan, measures=measures)
@@ -372,7 +372,7 @@ TestUsage.settings = TestCosts.settings = search
 
 @contextmanager
 def planted(owner: type | object, name: str, defect: Callable[..., object]) -> Iterator[None]:
-    """Put a defect in the place of a function for a while."""
+    """Replace a function by a defective one for the length of a block."""
     sound = getattr(owner, name)
     setattr(owner, name, defect)
     try:

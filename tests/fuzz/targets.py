@@ -155,7 +155,7 @@ def _change_row(database: sqlite3.Connection, change: tuple[int, ...]) -> None:
         return
     values = list(rows[row % len(rows)])
     keys = " AND ".join(f"{name} IS ?" for name in changed.columns)
-    database.execute(f"DELETE FROM {changed.name} WHERE {keys}", values)  # noqa: S608 # likewise
+    database.execute(f"DELETE FROM {changed.name} WHERE {keys}", values)  # noqa: S608 # names from the schema
     if action % 4:
         position = column % len(values)
         values[position] = _changed(values[position], action, number)

@@ -90,7 +90,7 @@ def test_the_order_of_group_by_and_filters_is_no_part_of_the_identity(tmp_path: 
 
 
 def test_a_measure_that_is_switched_on_begins_then(tmp_path: Path) -> None:
-    """It has a baseline of its own, and the others go on."""
+    """It gets a separate baseline, and the others continue."""
     harness = LedgerHarness(store=Store(tmp_path / "state.db"))
     harness.report(TODAY, A, 100)
     harness.poll()

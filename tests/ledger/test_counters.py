@@ -77,7 +77,7 @@ def test_counters_less_excess_are_the_net_figure_after_a_credit() -> None:
 
 
 def test_counters_less_excess_are_the_net_figure_while_increases_are_held_back() -> None:
-    """The excess is negative then: the counter stands below what is reported."""
+    """The excess is negative then: the counter is below the reported total."""
     harness = begun()
     harness.report(TODAY, B, 42)
     harness.poll()
@@ -193,7 +193,7 @@ def test_nothing_is_shown_that_is_not_on_disk(tmp_path: Path) -> None:
 
 
 def test_a_poll_that_was_not_committed_is_repeated_after_a_crash(tmp_path: Path) -> None:
-    """What only memory knew is asked for again."""
+    """Data that was only in memory is requested again."""
     harness = begun(store=Store(tmp_path / "state.db"))
     harness.report(TODAY, A, 150)
     harness.poll(publish=False)
@@ -278,7 +278,7 @@ def test_without_any_state_counters_start_at_zero_with_the_process() -> None:
 
 
 def test_money_is_counted_to_the_last_digit() -> None:
-    """Sums are exact, whatever the order of the rows; floats are made when all is added up."""
+    """Sums are exact in any order of the rows; conversion to float comes last."""
     harness = LedgerHarness(costs())
     row = ("a", "gpt")
     harness.poll()

@@ -202,7 +202,7 @@ def test_a_level_is_that_of_the_newest_bucket_with_any_row() -> None:
 
 
 def test_a_level_stays_at_midnight() -> None:
-    """Until a new bucket tells, the last value is the best there is."""
+    """Until a new bucket has data, the last value is exported."""
     harness = LedgerHarness(plan("vector_stores", ["vector_stores_usage_bytes"], stale_after=DAY))
     harness.poll()
     assert {} == harness.views()

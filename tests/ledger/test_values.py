@@ -10,7 +10,7 @@ ROW = ("a", "gpt-5, input")
 
 
 def test_negative_amounts_are_kept() -> None:
-    """A credit lowers the day's sum, and the counter stands still."""
+    """A credit lowers the day's sum, and the counter stays."""
     harness = LedgerHarness(with_windows(costs(), "2d"))
     harness.report(TODAY, ROW, dollars("2"))
     harness.poll()

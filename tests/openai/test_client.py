@@ -144,7 +144,7 @@ def test_the_limit_is_what_is_needed(width: str, start: int, limit: str, asked: 
 
 
 def test_buckets_before_the_start_are_left_out() -> None:
-    """What was not asked for is not handed on."""
+    """Buckets that were not requested are not returned."""
     api = Api(ok(page(bucket(TODAY - DAY, embeddings(1)), bucket(TODAY, embeddings(2)))))
     clock = ManualClock()
 
@@ -203,7 +203,7 @@ def test_known_buckets_come_without_rows() -> None:
     ],
 )
 def test_chains_that_go_wrong_have_their_names(api: Api, kind: type[errors.UpstreamError]) -> None:
-    """Nothing of a broken chain is handed on, and none of these is asked for again."""
+    """Nothing of a broken pagination is returned, and none of these is retried."""
     error = _fails(api, start=TODAY - 3 * DAY)
 
     assert (kind, "invalid_response", False) == (type(error), error.reason, error.retryable)
@@ -232,7 +232,7 @@ def test_an_answer_that_makes_no_sense_keeps_its_origin() -> None:
     ],
 )
 def test_what_can_pass_is_tried_three_times_more(failure: httpx.Response | Exception) -> None:
-    """The page is asked for again after 1, 2 and 4 seconds, and then given up; each attempt is reported."""
+    """The page is requested again after 1, 2 and 4 seconds, then the poll fails; each attempt is reported."""
     clock = ManualClock()
     journal = Journal()
     api = Api(failure)
@@ -410,7 +410,7 @@ def test_a_bucket_that_is_too_large_names_what_to_drop() -> None:
 
 
 def test_the_clock_is_compared_with_the_servers() -> None:
-    """The header `Date` of the last answer tells how wrong this machine's clock is."""
+    """The header `Date` of the last response gives the skew of this machine's clock."""
     clock = ManualClock()
     asked = client(Api(ok(page(), date="Wed, 18 Nov 2026 15:41:17 GMT"), EMPTY), clock)
     before = asked.skew
@@ -569,7 +569,7 @@ def test_long_texts_of_a_list_are_cut_and_stay_distinct() -> None:
 
 
 def test_single_objects_are_handed_out_as_they_are() -> None:
-    """What has no shape of its own is decoded JSON."""
+    """Content without a defined type is decoded JSON."""
     api = Api(ok({"threshold_amount": 5000}))
 
     assert {"threshold_amount": 5000} == _ask(

@@ -70,7 +70,7 @@ def test_the_message_is_found_in_every_form_of_body(body: bytes, message: str) -
 
 
 def test_missing_scopes_are_named() -> None:
-    """All scopes that are missing are told, and the advice repeats them."""
+    """All missing scopes are reported, and the advice repeats them."""
     error = classify(403, {}, encoded({"error": "Missing scopes: api.usage.read, api.management.read."}))
 
     assert isinstance(error, errors.MissingScopes)
@@ -79,7 +79,7 @@ def test_missing_scopes_are_named() -> None:
 
 
 def test_a_bad_request_says_which_parameter() -> None:
-    """What the API refuses is kept, and told in the advice."""
+    """The refused parameter is kept and named in the advice."""
     body = {"error": {"message": "no", "param": "group_by", "code": "unsupported"}}
     error = classify(400, {"x-request-id": "req_1"}, encoded(body))
 
@@ -90,7 +90,7 @@ def test_a_bad_request_says_which_parameter() -> None:
 
 
 def test_a_redirect_tells_where_it_points() -> None:
-    """The host of a redirect is told, its path and secrets are not."""
+    """The host of a redirect is reported, its path and secrets are not."""
     error = classify(301, {"location": "https://user:hidden@elsewhere.test/login?next=hidden"}, b"")
 
     assert error.message == "a redirect to https://elsewhere.test"
@@ -139,7 +139,7 @@ def test_every_error_has_a_reason_and_advice(kind: Callable[..., UpstreamError])
 
 
 def test_every_reason_is_used() -> None:
-    """No value of the label `reason` is there in vain."""
+    """Every value of the label `reason` is used."""
     assert set(ERROR_REASONS) == {kind.reason for kind in _tree(UpstreamError)[1:]}
 
 

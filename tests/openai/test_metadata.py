@@ -43,7 +43,7 @@ class _Asked:
 
 
 def test_projects_page_by_the_last_id_of_the_answer() -> None:
-    """`last_id` is spelled in its own way, and archived projects are asked for."""
+    """`last_id` differs from the row ids, and archived projects are requested."""
     asked = _Asked(_list("proj_a", more=True, last_id="PROJ-a"), _list("proj_b"))
 
     assert ["proj_a", "proj_b"] == [entry.id for entry in asked.fetch("projects")]
@@ -54,7 +54,7 @@ def test_projects_page_by_the_last_id_of_the_answer() -> None:
 
 
 def test_ids_in_paths_are_quoted() -> None:
-    """Keys are listed whatever their owner may do, and an id that is no plain word stays in its segment."""
+    """Keys are listed regardless of their owner's access, and an unusual id stays in its segment."""
     asked = _Asked(_list("key_a"))
     asked.fetch("api_keys", "a/../b?c")
 
@@ -121,7 +121,7 @@ def test_a_field_of_an_unexpected_type_is_unknown(wrong: object) -> None:
 
 @pytest.mark.parametrize("id_", [5, None, {}, ""])
 def test_an_object_without_an_id_is_left_out(id_: object) -> None:
-    """It cannot be told from the others, which are used all the same."""
+    """It cannot be distinguished from the others, which are still used."""
     asked = _Asked(ok({"data": [{"id": id_, "name": "a"}, 7, {"id": "proj_b"}]}))
 
     assert (Entry("proj_b"),) == asked.fetch("projects")

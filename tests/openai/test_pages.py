@@ -100,7 +100,7 @@ def test_dimensions_become_labels() -> None:
     ],
 )
 def test_half_a_character_is_replaced(written: bytes, label: str) -> None:
-    """A name that was cut in the middle of a surrogate pair costs no page; whole pairs beside it stay."""
+    """A name cut within a surrogate pair does not invalidate the page; complete pairs stay."""
     body = encoded(page(bucket(TODAY, embeddings(7, 2, project_id="proj_a", model="HERE")))).replace(b"HERE", written)
     rows = _page(body, EMBEDDINGS, {}).buckets[0].rows
 
@@ -115,7 +115,7 @@ def test_without_grouping_there_are_no_labels() -> None:
 
 
 def test_optional_fields_may_be_missing() -> None:
-    """What an old row lacks is unknown, not nought."""
+    """A field that an old row lacks is unknown, not 0."""
     row = {
         "object": "organization.usage.completions.result",
         "input_tokens": 10,
@@ -308,7 +308,7 @@ def test_every_amount_comes_back(whole: int) -> None:
 
 
 def test_an_absent_amount_is_unknown() -> None:
-    """The row stays with the dollars, unknown, and tells nothing of other currencies."""
+    """The row stays with the dollars, as unknown, and adds no other currency."""
     rows = [cost() | {"amount": None}, cost(None, None), cost(None)]
     del rows[0]["amount"]
     labels = ("proj_a", "gpt-6, input")
@@ -400,7 +400,7 @@ def test_known_buckets_are_not_read_again() -> None:
 
 
 def test_a_row_of_another_endpoint_is_refused() -> None:
-    """The error tells whose row it is."""
+    """The error names the endpoint of the row."""
     row = embeddings() | {"object": "organization.usage.moderations.result"}
     error = _refused(encoded(page(bucket(TODAY, row))))
 
@@ -432,7 +432,7 @@ def test_an_answer_of_another_kind_is_refused(document: dict[str, Any]) -> None:
     ],
 )
 def test_bodies_that_are_no_page_have_their_names(body: bytes, kind: type[errors.InvalidResponse]) -> None:
-    """HTML, nothing, half a page, a heap of brackets: each is told apart."""
+    """HTML, an empty body, half a page and nested brackets have different errors."""
     assert kind is type(_refused(body))
 
 

@@ -67,7 +67,7 @@ def test_no_minute_holds_more_than_rate_and_burst() -> None:
 
 
 def test_names_and_limits_get_a_tenth() -> None:
-    """Without anybody else they are asked for six times a minute together, and once at the start."""
+    """Without other requests they are requested six times a minute together, and once at the start."""
     limiter = _limiter()
     moments = []
     now = 0.0
@@ -82,7 +82,7 @@ def test_names_and_limits_get_a_tenth() -> None:
 
 
 def test_a_refusal_silences_everything_until_its_time() -> None:
-    """`Retry-After` is kept to exactly, whatever is asked for."""
+    """`Retry-After` is respected exactly by every request."""
     limiter = _limiter()
     _refuse(limiter, limiter.start(Priority.USAGE, 5.0), 6.0, 30.0)
 
@@ -142,7 +142,7 @@ def test_refusals_in_a_row_wait_longer_and_longer() -> None:
 
 
 def test_each_refusal_halves_the_rate_down_to_a_sixteenth() -> None:
-    """429 without headers that tell the rate halves it; what is won back is won slowly."""
+    """429 without rate headers halves the rate, which then recovers slowly."""
     limiter = _limiter()
     rates = []
     now = 0.0
@@ -192,7 +192,7 @@ def test_an_answer_to_an_old_request_does_not_open_the_gate() -> None:
 
 
 def test_headers_lower_the_rate() -> None:
-    """The smallest limit that any endpoint told is kept to, and followed when it changes; it never raises the rate."""
+    """The smallest limit of any endpoint applies, also when it changes; it never raises the rate."""
     limiter = _limiter()
     for resource, limit in (("costs", 20), ("completions", 30), ("images", 500)):
         limiter.answered(limiter.start(Priority.COSTS, 0.0), resource, 0.0, RateLimitHeaders(limit=limit))
@@ -217,7 +217,7 @@ def test_a_limit_of_the_server_expires() -> None:
 
 
 def test_a_refusal_that_gives_the_rate_does_not_halve_it() -> None:
-    """With `x-ratelimit-limit-requests` beside the 429 there is no need to guess."""
+    """With `x-ratelimit-limit-requests` in the 429 the rate is known."""
     limiter = _limiter()
     limiter.refused(limiter.start(Priority.COSTS, 0.0), "costs", 0.0, RateLimitHeaders(limit=50), None, slower=True)
 

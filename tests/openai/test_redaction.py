@@ -1,4 +1,4 @@
-"""Secrets that the API or the network repeats, in whatever place and spelling."""
+"""Secrets that the API or the network repeats, in every field and encoding."""
 
 import json
 from collections.abc import Callable

@@ -94,7 +94,7 @@ def test_rate_limit_headers_are_read() -> None:
 
 
 def test_rate_limit_headers_may_be_absent_or_nonsense() -> None:
-    """What cannot be read says nothing, and a limit of nought is none."""
+    """Invalid headers are ignored, and a limit of 0 is no limit."""
     headers = {"x-ratelimit-limit-requests": "0", "x-ratelimit-remaining-requests": "many"}
 
     assert RateLimitHeaders() == rate_limit(headers)

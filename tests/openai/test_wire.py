@@ -95,7 +95,7 @@ def test_a_body_that_ends_too_early_is_tried_again(answer: bytes) -> None:
 
 
 def test_a_body_that_is_cut_with_its_connection_is_half_a_document() -> None:
-    """Without any length, only the document itself can tell that it ended too early."""
+    """Without any length, only the document shows that it ended too early."""
     assert isinstance(_fails(saying(head("Connection: close"), BODY[:-10])), errors.Truncated)
 
 

@@ -2,7 +2,7 @@
 
 from exporter.catalog import DAY
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import TODAY, run, simulated, stage
+from tests.support.exporter_harness import TODAY, run, running_exporter, simulated
 
 
 def test_the_day_rolls_over_on_time_even_right_after_a_publish() -> None:
@@ -11,7 +11,7 @@ def test_the_day_rolls_over_on_time_even_right_after_a_publish() -> None:
     async def scenario() -> None:
         midnight = float(TODAY + DAY)
         clock = ManualClock(midnight - 20)
-        async with stage(simulated(clock), clock, only=("completions",)) as on:
+        async with running_exporter(simulated(clock), clock, only=("completions",)) as on:
             await on.advance_to(midnight - 0.5)
             before = await on.scrape()
             on.service.publisher.notify()
@@ -28,7 +28,7 @@ def test_results_of_polls_are_published_once_a_second_at_most() -> None:
     """However often polls end, a scrape's text is made at most once a second."""
 
     async def scenario() -> None:
-        async with stage(only=("completions",)) as on:
+        async with running_exporter(only=("completions",)) as on:
             await on.advance(5)
             on.service.publisher.notify()
             await on.advance(0.1)

@@ -12,7 +12,7 @@ from exporter.publisher.summary import Summary
 from exporter.simulator import Shape, keys
 from tests.support.client_model import families
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, TODAY, Stage, run, simulated, stage
+from tests.support.exporter_harness import NOW, TODAY, RunningExporter, run, running_exporter, simulated
 from tests.support.exposed import Exposed
 
 EMBEDDINGS = "openai_embeddings_requests"
@@ -21,7 +21,7 @@ WINDOW = "openai_window_embeddings_requests"
 QUIET = Shape(projects=2, activity=0)
 
 
-def use(on: Stage, requests: int, model: str = "text-embedding-3-small", time: float | None = None) -> None:
+def use(on: RunningExporter, requests: int, model: str = "text-embedding-3-small", time: float | None = None) -> None:
     """Let the first project ask so often."""
     on.simulator.scenario.add_usage(
         "embeddings",
@@ -40,7 +40,7 @@ def test_publishes_are_at_least_a_second_apart() -> None:
     """However many polls end in between."""
 
     async def scenario() -> None:
-        async with stage(settled=False) as on:
+        async with running_exporter(wait_until_ready=False) as on:
             seen: list[Snapshot] = []
             for _ in range(640):
                 await on.advance(0.1)
@@ -58,7 +58,7 @@ def test_it_is_ready_once_the_first_polls_can_be_scraped() -> None:
     """Not already when they have ended: whoever waits for it would scrape an exporter without data."""
 
     async def scenario() -> None:
-        async with stage(only=("costs", "completions"), settled=False) as on:
+        async with running_exporter(only=("costs", "completions"), wait_until_ready=False) as on:
             while 200 != await on.status("/-/ready"):
                 await on.advance(0.1)
             scraped = await on.scrape()
@@ -73,7 +73,7 @@ def test_nothing_is_published_while_nothing_happens() -> None:
     """Between polls a snapshot stays the same object."""
 
     async def scenario() -> None:
-        async with stage(only=("embeddings",)) as on:
+        async with running_exporter(only=("embeddings",)) as on:
             await on.advance_to(NOW + 5)
             before = on.service.publisher.snapshot
             await on.advance_to(NOW + 59)
@@ -89,12 +89,12 @@ def test_at_midnight_the_day_rolls_over_without_a_poll() -> None:
     async def scenario() -> None:
         midnight = float(TODAY + DAY)
         clock = ManualClock(midnight - 100)
-        async with stage(
+        async with running_exporter(
             simulated(clock, shape=QUIET),
             clock,
             only=("embeddings",),
             environ=environ(WINDOWS__USAGE='["yesterday", "7d"]', POLL__INTERVAL="60s"),
-            settled=False,
+            wait_until_ready=False,
         ) as on:
             use(on, 30)
             await on.advance_to(midnight - 45)
@@ -122,7 +122,9 @@ def test_a_new_counter_is_shown_at_zero_before_it_rises() -> None:
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
-        async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=environ()) as on:
+        async with running_exporter(
+            simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=environ()
+        ) as on:
             use(on, 5)
             await on.advance_to(NOW + 302)
             at_start = (await on.scrape()).by("model", ACCRUED)
@@ -150,7 +152,7 @@ def test_without_a_hold_a_counter_appears_at_its_value() -> None:
     async def scenario() -> None:
         clock = ManualClock(NOW)
         hasty = environ(NEW_COUNTER_HOLD="0s")
-        async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=hasty) as on:
+        async with running_exporter(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=hasty) as on:
             use(on, 5)
             await on.advance_to(NOW + 302)
 
@@ -165,7 +167,7 @@ def test_stale_gauges_vanish_on_time_and_counters_stand() -> None:
     async def scenario() -> None:
         clock = ManualClock(NOW)
         stale = environ(POLL__STALE_AFTER="10m", NEW_COUNTER_HOLD="0s", POLL__INTERVAL="5m")
-        async with stage(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=stale) as on:
+        async with running_exporter(simulated(clock, shape=QUIET), clock, only=("embeddings",), environ=stale) as on:
             use(on, 5)
             await on.advance_to(NOW + 1502)
             last = (await on.scrape()).value("openai_exporter_last_success_timestamp_seconds")
@@ -187,7 +189,7 @@ def test_without_a_state_counters_begin_with_the_process() -> None:
     """It runs, and says so."""
 
     async def scenario() -> None:
-        async with stage(only=("embeddings",)) as on:
+        async with running_exporter(only=("embeddings",)) as on:
             scraped = await on.scrape()
 
             assert (0.0, 0.0) == (
@@ -205,7 +207,7 @@ def test_counters_stand_still_while_the_state_cannot_be_written(tmp_path: Path) 
     async def scenario() -> None:
         clock = ManualClock(NOW)
         state = tmp_path / "state.db"
-        async with stage(
+        async with running_exporter(
             simulated(clock, shape=QUIET),
             clock,
             only=("embeddings",),
@@ -235,7 +237,7 @@ def test_counters_stand_still_while_the_state_cannot_be_written(tmp_path: Path) 
     ] == said
 
 
-async def refuse_writes(on: Stage, *, refuse: bool) -> None:
+async def refuse_writes(on: RunningExporter, *, refuse: bool) -> None:
     """Let the database refuse every write, as a full or read-only disk does, or take them again."""
     store = on.service._store
     assert store
@@ -256,13 +258,15 @@ def test_counters_go_on_after_a_restart(tmp_path: Path) -> None:
         clock = ManualClock(NOW)
         simulator = simulated(clock, shape=QUIET)
         state = tmp_path / "state.db"
-        async with stage(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
+        async with running_exporter(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
             use(on, 5)
             await on.advance(460)
             before = await on.scrape()
         clock.pass_by(7200)
         use(on, 3)
-        async with stage(simulator, clock, only=("embeddings",), environ=environ(), state=state, settled=False) as on:
+        async with running_exporter(
+            simulator, clock, only=("embeddings",), environ=environ(), state=state, wait_until_ready=False
+        ) as on:
             first = await on.scrape()
             await on.advance(10)
             held = await on.scrape()
@@ -283,7 +287,7 @@ def test_protobuf_needs_no_hold_and_starts_outlive_restarts(tmp_path: Path) -> N
         clock = ManualClock(NOW)
         simulator = simulated(clock, shape=QUIET)
         state = tmp_path / "state.db"
-        async with stage(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
+        async with running_exporter(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
             assert Format.OPENMETRICS.value == await content_type(on)
             use(on, 5)
             while (held := await on.scrape()).value(ACCRUED) is None:
@@ -291,7 +295,7 @@ def test_protobuf_needs_no_hold_and_starts_outlive_restarts(tmp_path: Path) -> N
             polled = clock.now()
             value, began = await protobuf(on)
         clock.pass_by(600)
-        async with stage(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
+        async with running_exporter(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
             await content_type(on)
             await on.advance(2)
             again = await protobuf(on)
@@ -303,13 +307,13 @@ def test_protobuf_needs_no_hold_and_starts_outlive_restarts(tmp_path: Path) -> N
     run(scenario())
 
 
-async def content_type(on: Stage) -> str:
+async def content_type(on: RunningExporter) -> str:
     """Return what a scraper gets that prefers protobuf and accepts OpenMetrics."""
     accept = f"{Format.PROTOBUF.value};q=0.9,application/openmetrics-text;version=1.0.0;q=0.5"
     return str((await on.http.get("/metrics", headers={"Accept": accept})).headers["content-type"])
 
 
-async def protobuf(on: Stage) -> tuple[float, float]:
+async def protobuf(on: RunningExporter) -> tuple[float, float]:
     """Return value and start of the one counter of requests, as protobuf has them."""
     response = await on.http.get("/metrics", headers={"Accept": Format.PROTOBUF.value})
     assert Format.PROTOBUF.value == response.headers["content-type"]
@@ -324,7 +328,7 @@ def test_no_sample_has_a_timestamp(format_: str) -> None:
     """A name, labels and a value: nothing behind them."""
 
     async def scenario() -> None:
-        async with stage() as on:
+        async with running_exporter() as on:
             scraped = await on.scrape(format_)
 
             assert not [
@@ -341,7 +345,7 @@ def test_the_summary_adds_up_to_the_truth() -> None:
         clock = ManualClock(NOW)
         simulator = simulated(clock)
         simulator.scenario.quiet()
-        async with stage(simulator, clock) as on:
+        async with running_exporter(simulator, clock) as on:
             await on.advance(10)
             report = on.service.publisher.snapshot.organizations[0]
             truth = on.simulator.scenario.truth("costs", ("line_item",), since=TODAY - 61 * DAY)
@@ -395,7 +399,7 @@ def test_summary_without_costs() -> None:
     """None, rather than 0, where costs are not pulled."""
 
     async def scenario() -> None:
-        async with stage(only=("completions",)) as on:
+        async with running_exporter(only=("completions",)) as on:
             report = on.service.publisher.snapshot.organizations[0]
 
             assert (None, True) == (report.spend, bool(report.models))
@@ -407,7 +411,7 @@ def test_budgets_limits_and_estimates_are_in_the_summary() -> None:
     """What the families of budgets, limits and estimates hold is in the report; metadata rows count their series."""
 
     async def scenario() -> None:
-        async with stage(environ=environ(BUDGETS__MONTHLY_USD="5000")) as on:
+        async with running_exporter(environ=environ(BUDGETS__MONTHLY_USD="5000")) as on:
             await on.advance(10)
             scraped = await on.scrape()
             report = on.service.publisher.snapshot.organizations[0]
@@ -436,7 +440,7 @@ def test_only_changed_days_are_added_up_again() -> None:
         clock = ManualClock(NOW)
         simulator = simulated(clock)
         simulator.scenario.quiet()
-        async with stage(simulator, clock, only=("costs",)) as on:
+        async with running_exporter(simulator, clock, only=("costs",)) as on:
             await on.advance(10)
             before = on.service.publisher.snapshot.organizations[0]
             simulator.scenario.add_usage(

@@ -139,7 +139,7 @@ def test_a_project_filter_of_usage_alone_does_not_narrow_the_costs() -> None:
 
 
 def test_a_key_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    """In place, or replaced as Kubernetes does by moving a symbolic link."""
+    """Edited in place, or replaced by moving a symbolic link as Kubernetes does."""
     path = tmp_path / "key"
     path.write_text(" sk-one \n")
     (organization,) = load("run", [], {"OPENAI_ADMIN_KEY_FILE": str(path)}).organizations

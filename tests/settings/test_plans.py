@@ -153,10 +153,10 @@ def test_batch_filters_both_ways(written: str, value: str) -> None:
 
 def test_detail_measures_are_exported_when_named() -> None:
     """In addition to the default ones, or alone; measures that are always exported stay."""
-    beside = _plans("--resources.costs.measures", "default", "--resources.costs.measures", "cost_quantity")["costs"]
+    selected = _plans("--resources.costs.measures", "default", "--resources.costs.measures", "cost_quantity")["costs"]
     alone = _plans("--resources.images.measures", "images_requests")["images"]
 
-    assert ["cost_usd", "cost_other_currency", "cost_quantity"] == [measure.name for measure in beside.measures]
+    assert ["cost_usd", "cost_other_currency", "cost_quantity"] == [measure.name for measure in selected.measures]
     assert ["images_requests"] == [measure.name for measure in alone.measures]
 
 

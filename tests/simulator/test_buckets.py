@@ -21,7 +21,7 @@ def spans(page: Json) -> list[tuple[int, int]]:
 
 
 def test_first_and_last_bucket_are_short(steady: Simulation) -> None:
-    """The first bucket starts at the minute asked for, the last ends now, and those between are whole days."""
+    """The first bucket starts at the requested minute, the last ends now, and those between are whole days."""
     page = steady.page("usage/completions", start_time=TODAY - 2 * DAY + 37_003, limit=31)
 
     assert [

@@ -42,7 +42,7 @@ def test_scripts_act_and_read_the_truth(still: Simulation) -> None:
 
 
 def test_the_truth_has_widths_and_ends(still: Simulation) -> None:
-    """Hours of a span can be asked for."""
+    """Totals are available by the hour."""
     still.simulator.scenario.add_usage("images", {"images": 3}, time=TODAY + 7300)
     ask = f"truth?resource=images&width=1h&since={TODAY}&until={TODAY + 4 * 3600}"
 
@@ -135,12 +135,12 @@ def test_the_request_log_tells_who_asked_what_when(fresh: Simulation) -> None:
 def test_mistakes_are_explained(
     steady: Simulation, method: str, path: str, content: dict[str, Json], expected: tuple[int, str]
 ) -> None:
-    """A wrong request says what was wrong with it."""
+    """An invalid request gets the reason."""
     response = steady.control(method, path, **content)
-    status, words = expected
+    status, message = expected
 
     assert status == response.status_code
-    assert words in response.json()["error"]
+    assert message in response.json()["error"]
 
 
 def test_a_body_that_is_no_json_is_refused(steady: Simulation) -> None:

@@ -157,7 +157,7 @@ def test_spend_limits_are_there_or_404(fresh: Simulation) -> None:
 
 
 def test_rate_limits_say_when_there_is_none(fresh: Simulation) -> None:
-    """A figure of 2^31 - 1 stands for no limit; a limit can be set anew."""
+    """The value 2^31 - 1 means no limit; a limit can be changed."""
     project = fresh.page("projects")["data"][0]
     fresh.simulator.scenario.set_rate_limit(project["name"], "gpt-5.5", 7, 70)
     rows = {row["model"]: row for row in fresh.page(f"projects/{project['id']}/rate_limits")["data"]}

@@ -126,7 +126,7 @@ def test_pages_for_people_are_html(fresh: Simulation, kind: str, status: int) ->
 
 
 def test_a_redirect_leads_elsewhere(fresh: Simulation) -> None:
-    """302 names another place."""
+    """302 has another location."""
     fresh.simulator.faults.add("redirect", location="http://127.0.0.1:1/there")
     response = fresh.get(PROJECTS)
 
@@ -179,7 +179,7 @@ def test_a_client_that_leaves_a_slow_body_is_forgotten(fresh: Simulation) -> Non
 
 
 def test_an_answer_may_never_come(fresh: Simulation) -> None:
-    """The client waits in vain; the next request is answered."""
+    """The client gets no response; the next request is answered."""
     fresh.simulator.faults.add("never", count=1)
     with pytest.raises(httpx.ReadTimeout):
         fresh.http.get(f"{fresh.url}/{PROJECTS}", headers={"Authorization": f"Bearer {keys.FULL}"}, timeout=0.1)
@@ -209,7 +209,7 @@ def test_gzip_is_for_those_who_accept_it(fresh: Simulation) -> None:
 
 
 def test_headers_can_be_off(fresh: Simulation) -> None:
-    """Another organization, a wrong clock, and whatever else a header can say."""
+    """Another organization, a wrong clock, and any other header."""
     fresh.simulator.faults.add("organization", id="org-stranger")
     fresh.simulator.faults.add("clock_skew", seconds=-7200)
     fresh.simulator.faults.add("headers", headers={"X-Should-Retry": False})
@@ -271,7 +271,7 @@ def test_a_row_of_another_endpoint(fresh: Simulation) -> None:
 @pytest.mark.parametrize(("kind", "literal"), [("nan", "NaN"), ("infinity", "Infinity")])
 @pytest.mark.parametrize("path", ["costs", "usage/completions"])
 def test_numbers_that_are_none(fresh: Simulation, kind: str, literal: str, path: str) -> None:
-    """A literal that JSON does not know stands where a number should."""
+    """A literal that JSON does not have replaces a number."""
     fresh.simulator.faults.add(kind)
     text = fresh.get(f"organization/{path}", start_time=TODAY).text
 
@@ -360,7 +360,7 @@ def test_fields_and_values_of_tomorrow(fresh: Simulation) -> None:
 
 
 def test_other_currencies(fresh: Simulation) -> None:
-    """A second currency beside the first, or none at all."""
+    """A second currency in addition to the first, or none at all."""
     rows = results(spoiled(fresh, "second_currency", "costs", currency="EUR"))
     none = results(spoiled(fresh, "currency", "costs"))
 

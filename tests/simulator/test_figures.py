@@ -149,7 +149,7 @@ def test_costs_follow_from_usage_and_prices(steady: Simulation) -> None:
 
 
 def test_costs_have_the_same_total_by_every_grouping(steady: Simulation) -> None:
-    """Money adds up to the last decimal, whatever it is grouped by."""
+    """Costs add up to the last decimal in every grouping."""
     groupings: tuple[list[str], ...] = ([], ["project_id"], ["line_item"], ["user_id"], ["api_key_id", "api_source"])
     sums = {
         sum(Decimal(entry["values"]["amount"]) for entry in steady.simulator.scenario.truth("costs", grouping))

@@ -62,7 +62,7 @@ def test_the_second_organization_is_another_one(steady: Simulation) -> None:
 
 
 def test_answers_carry_the_documented_headers(steady: Simulation) -> None:
-    """Every answer has an id of its own, the version and the time it took; rate limits are not told."""
+    """Every response has a unique id, the version and its duration; rate limits are omitted."""
     first, second = (steady.get(PROJECTS) for _ in range(2))
 
     assert first.headers["x-request-id"].startswith("req_")
@@ -92,7 +92,7 @@ def test_unknown_paths_are_404(steady: Simulation, path: str) -> None:
 
 
 def test_paths_outside_the_prefix_are_404(steady: Simulation) -> None:
-    """The API lives under its prefix only."""
+    """The API exists under its prefix only."""
     url = steady.url.replace("/v1", "/v2/organization/projects")
 
     assert 404 == steady.http.get(url, headers={"Authorization": f"Bearer {keys.FULL}"}).status_code

@@ -47,10 +47,10 @@ def test_no_field_is_unknown_to_the_official_client(steady: Simulation, row: Res
 def test_grouped_dimensions_are_told_and_others_are_null(steady: Simulation, row: Resource) -> None:
     """A dimension is filled when grouped by, and null when not."""
     client = steady.official()
-    told = ask(client, row, start_time=TODAY - DAY, limit=1, group_by=list(row.group_by)).data[0].results
+    results = ask(client, row, start_time=TODAY - DAY, limit=1, group_by=list(row.group_by)).data[0].results
     silent = ask(client, row, start_time=TODAY - DAY, limit=1).data[0].results
 
-    assert all(getattr(result, name) is not None for result in told for name in row.group_by)
+    assert all(getattr(result, name) is not None for result in results for name in row.group_by)
     assert [[None] * len(row.dimensions)] == [[getattr(result, name) for name in row.dimensions] for result in silent]
 
 
@@ -152,7 +152,7 @@ def test_objects_of_the_directory_validate(steady: Simulation) -> None:
 
 
 def test_errors_become_the_official_clients_errors(steady: Simulation) -> None:
-    """A key without the scope, an unknown key and a missing object are told apart by the official client."""
+    """A key without the scope, an unknown key and a missing object raise different errors in the official client."""
     with pytest.raises(openai.PermissionDeniedError, match=r"Missing scopes: api\.usage\.read"):
         steady.official(keys.ORDINARY).admin.organization.usage.costs(start_time=TODAY)
     with pytest.raises(openai.AuthenticationError, match="Incorrect API key"):

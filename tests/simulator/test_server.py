@@ -18,7 +18,7 @@ HEADERS = {"Authorization": f"Bearer {keys.FULL}"}
 
 
 def test_served_in_an_event_loop() -> None:
-    """Inside a loop the simulator has a port of its own and the machine's clock."""
+    """Inside a loop the simulator has a free port and the system clock."""
 
     async def scene() -> tuple[int, int]:
         async with serve(Simulator(1)) as url, httpx.AsyncClient(trust_env=False) as client:
@@ -68,7 +68,7 @@ def test_ipv6_addresses_are_in_brackets() -> None:
 
 
 def test_other_servers_cannot_reset_connections() -> None:
-    """A server that does not hand out its transport gets an exception where a reset was asked for."""
+    """A server that does not expose its transport gets an exception for a reset."""
     answer = json_response({})
     alter(answer, Fault("reset"), NOW)
 

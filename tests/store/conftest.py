@@ -21,7 +21,7 @@ def simulated() -> Iterator[tuple[Simulator, str]]:
 
 @pytest.fixture
 def child(simulated: tuple[Simulator, str], tmp_path: Path) -> Iterator[Child]:
-    """Return an exporter that has not been started, with its state in a folder of its own."""
+    """Return an exporter that has not been started, with its state in a temporary folder."""
     folder = tmp_path / "state"
     folder.mkdir()
     with free_port() as port:

@@ -52,7 +52,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[LedgerHa
 def test_damaged_content_never_keeps_the_exporter_from_running(
     sound: tuple[Path, list[LedgerHarness]], tmp_path: Path, table: str, column: str, damage: str
 ) -> None:
-    """Either the value makes no difference, or the file is set aside: polls are applied and published in any case."""
+    """Either the value makes no difference, or the file is renamed: polls are applied and published in any case."""
     path = tmp_path / "state.db"
     copy(sound[0], path)
     database = sqlite3.connect(path, isolation_level=None)

@@ -1,4 +1,4 @@
-"""Files that are not ours, not whole or not writable: set aside or left alone, never deleted."""
+"""Files that are foreign, damaged or read-only are renamed or left alone, never deleted."""
 
 import re
 import sqlite3
@@ -17,7 +17,7 @@ from tests.support.processes import without_privileges
 
 
 def set_aside_files(path: Path) -> list[Path]:
-    """Return the files that were set aside."""
+    """Return the renamed files."""
     return sorted(path.parent.glob(f"{path.name}.set-aside-*"))
 
 
@@ -31,7 +31,7 @@ def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
     with capture_logs() as logs:
         Store(path).close()
 
-    assert [content] == [aside.read_bytes() for aside in set_aside_files(path)]
+    assert [content] == [renamed.read_bytes() for renamed in set_aside_files(path)]
     assert [("error", "state_set_aside", "it is a database of another program")] == [
         (line["log_level"], line["event"], line["reason"]) for line in logs
     ]
@@ -39,7 +39,7 @@ def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + b"\xff" * 5000])
 def test_what_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> None:
-    """A new state takes its place."""
+    """A new state replaces it."""
     path = tmp_path / "state.db"
     path.write_bytes(content)
     with capture_logs() as logs:
@@ -49,7 +49,7 @@ def test_what_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> Non
     harness.poll()
     store.close()
 
-    assert [content] == [aside.read_bytes() for aside in set_aside_files(path)]
+    assert [content] == [renamed.read_bytes() for renamed in set_aside_files(path)]
     assert ["state_set_aside"] == [line["event"] for line in logs]
     assert harness.coordinator.writable
 
@@ -83,7 +83,7 @@ def test_files_set_aside_in_the_same_second_keep_their_names(tmp_path: Path) -> 
         path.write_bytes(content)
         Store(path).close()
 
-    assert sorted(contents) == sorted(aside.read_bytes() for aside in set_aside_files(path))
+    assert sorted(contents) == sorted(renamed.read_bytes() for renamed in set_aside_files(path))
 
 
 def test_what_was_read_before_damage_was_found_goes_into_the_new_file(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ OPEN = (
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_may_not_be_written_is_left_alone(tmp_path: Path, kind: str) -> None:
-    """A read-only file is no reason to set it aside, nor is a read-only folder."""
+    """A read-only file or folder is not renamed."""
     folder = tmp_path / "state"
     path = folder / "state.db"
     Store(path).close()
@@ -198,7 +198,7 @@ def test_what_may_not_be_written_is_left_alone(tmp_path: Path, kind: str) -> Non
 
 
 def test_the_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    """It tells what an organization spends."""
+    """It contains the spend of an organization."""
     path = tmp_path / "state.db"
     Store(path).close()
 
@@ -206,7 +206,7 @@ def test_the_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_the_file_says_whose_it_is(tmp_path: Path) -> None:
-    """`file state.db` tells the exporter's databases from others, and their version."""
+    """`file state.db` identifies the exporter's databases and their version."""
     path = tmp_path / "state.db"
     Store(path).close()
     head = path.read_bytes()[:72]

@@ -102,7 +102,7 @@ def overwrite(suffix: str, size: int) -> Callable[[Path, Random], None]:
 
 
 def zero(suffix: str) -> Callable[[Path, Random], None]:
-    """Return a damage that leaves zeros in place of a file's content."""
+    """Return a damage that writes zeros instead of a file's content."""
 
     def damage(path: Path, _random: Random) -> None:
         file = Path(f"{path}{suffix}")
@@ -178,7 +178,7 @@ def counters(path: Path) -> dict[Labels, float]:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_after_a_kill_is_never_silent(killed: Path, tmp_path: Path, damage: str, seed: int) -> None:
-    """Either every counter is where it was committed, or the log says that the file was set aside, and it is kept."""
+    """Either every counter has its committed value, or the log reports that the file was renamed, and it is kept."""
     expected = committed(killed, tmp_path / "undamaged")
     path = tmp_path / "state.db"
     for suffix in FILES:

@@ -1,4 +1,4 @@
-"""An exporter keeps running, and says what is wrong, whatever its state file is like: real processes, real sockets."""
+"""An exporter keeps running and reports the problem with any state file: real processes, real sockets."""
 
 import fcntl
 import json
@@ -57,7 +57,7 @@ def read_only(path: Path) -> None:
 def test_an_exporter_runs_whatever_it_finds(
     child: Child, prepare: Callable[[Path], None], event: str, writable: float
 ) -> None:
-    """It tells once what is wrong, counts, and leaves what it found as it was."""
+    """It reports the problem once, counts, and leaves the file unchanged."""
     path = path_of(child)
     prepare(path)
     found = path.read_bytes() if path.exists() else b""
@@ -111,7 +111,7 @@ def test_a_disk_that_fills_up_holds_counters_and_not_gauges(child: Child) -> Non
 
 
 def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
-    """What had not been committed is asked for again."""
+    """Uncommitted data is requested again."""
     child.start()
     child.wait_until_serving()
     until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")

@@ -37,7 +37,7 @@ def commits(path: Path) -> int:
 
 
 def rows(path: Path, table: str, columns: str = "rowid, start") -> set[tuple[object, ...]]:
-    """Return what a reader beside the exporter sees; a row that is written again gets another rowid."""
+    """Return the data that another reader sees; a row that is written again gets another rowid."""
     reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     found = set(reader.execute(f"SELECT {columns} FROM {table}"))  # noqa: S608 # our own names
     reader.close()

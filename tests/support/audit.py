@@ -1,4 +1,4 @@
-"""What was really spent and used, by the simulator's own books, over any span of time."""
+"""Real costs and usage from the simulator's usage log, over any span of time."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from exporter.simulator import Scenario
 
 @dataclass(frozen=True, slots=True)
 class UsageLog:
-    """The books of one organization."""
+    """The real totals of one organization."""
 
     scenario: Scenario
 

@@ -1,4 +1,4 @@
-"""One organization, examined over a real socket: the simulated API with whatever is wrong with it."""
+"""One organization, examined over a real socket: the simulated API with its faults."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -65,7 +65,7 @@ class Checkup:
         return asyncio.run(examine(subject, connect, clock, self.found.append))
 
     def grades(self) -> dict[str, Grade]:
-        """Return the worst grade that each topic was told with."""
+        """Return the worst grade of each topic."""
         return {finding.topic: finding.grade for finding in self.found}
 
     def finding(self, topic: str) -> Finding:

@@ -15,7 +15,7 @@ _TURNS = 25
 class ManualClock:
     """An `exporter.clock.Clock`: `sleep` waits until the test has advanced time far enough.
 
-    `slept` collects the seconds that were asked for, in the order of the calls.
+    `slept` collects the requested seconds, in the order of the calls.
     """
 
     def __init__(self, now: float = 1_795_016_537.0, monotonic: float = 1000.0) -> None:
@@ -96,7 +96,7 @@ class ManualClock:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine gives on an event loop of its own, within thirty real seconds."""
+    """Return the result of a coroutine on a new event loop, within thirty real seconds."""
 
     async def bounded() -> T:
         async with asyncio.timeout(30):

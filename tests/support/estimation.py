@@ -73,7 +73,7 @@ class Accounts:
             self._add("costs", day, "unit", (*own, unit), (int(quantity) * QUANTA,))
 
     def history(self, days: int = 7, tokens: int = 1_000_000) -> None:
-        """Write down settled days: input at 2 dollars, cached input at 0.5 and output at 8 for a million tokens."""
+        """Write complete days: input at 2 dollars, cached input at 0.5 and output at 8 for a million tokens."""
         for day in range(2, 2 + days):
             self.use(
                 day, input_tokens=2 * tokens, input_cached_tokens=tokens, output_tokens=tokens, num_model_requests=100

@@ -1,4 +1,4 @@
-"""The whole exporter on real sockets beside a simulated API, in one event loop, with a clock that the test moves."""
+"""The whole exporter and a simulated API on real sockets, in one event loop, with a clock that the test advances."""
 
 import asyncio
 import selectors
@@ -30,14 +30,14 @@ TODAY: Final = 1_794_960_000
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 
 _STILL: Final = 3
-"""Looks in a row that find nothing moved, after which nothing will move before the clock does."""
+"""Consecutive idle checks without a change, after which nothing happens before the clock advances."""
 
 _LOOK: Final = 0.001
-"""Seconds for which an idle loop is watched."""
+"""Seconds of one idle check."""
 
 
 class _Selector(selectors.DefaultSelector):
-    """Tells those who ask when the loop has nothing to do."""
+    """Resolves futures when the loop is idle."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run(work: Coroutine[Any, Any, T], limit: float = 60.0) -> T:
-    """Return what a coroutine gives on an event loop that knows when it is idle, within `limit` real seconds."""
+    """Return the result of a coroutine on an event loop that detects when it is idle, within `limit` real seconds."""
 
     async def bounded() -> T:
         async with asyncio.timeout(limit):
@@ -79,8 +79,8 @@ def run(work: Coroutine[Any, Any, T], limit: float = 60.0) -> T:
 
 
 @dataclass
-class Stage:
-    """A running exporter, the API that it asks, and the time that both go by."""
+class RunningExporter:
+    """A running exporter, the simulated API, and their common clock."""
 
     simulator: Simulator
     clock: ManualClock
@@ -92,8 +92,8 @@ class Stage:
         """The only organization, or the first."""
         return self.service.organizations[0]
 
-    async def settle(self) -> None:
-        """Let everything happen that needs no time to pass."""
+    async def run_pending(self) -> None:
+        """Run everything that is due now."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, _Loop)
         still, seen = 0, self._happened()
@@ -104,20 +104,20 @@ class Stage:
             still, seen = still + 1 if now == seen else 0, now
 
     async def advance(self, seconds: float) -> None:
-        """Let so much time pass, with everything that happens in it at its own moment."""
+        """Advance the clock, and run everything that is due on the way at its time."""
         end = self.clock.monotonic() + seconds
-        await self.settle()
+        await self.run_pending()
         while (wake := self.clock.next_wake) is not None and wake <= end:
             await self.clock.advance(max(wake - self.clock.monotonic(), 0.0))
-            await self.settle()
+            await self.run_pending()
         await self.clock.advance(max(end - self.clock.monotonic(), 0.0))
 
     async def advance_to(self, moment: float) -> None:
-        """Let time pass until a Unix time."""
+        """Advance the clock to a Unix time."""
         await self.advance(moment - self.clock.now())
 
     async def scrape(self, accept: str = "") -> Exposed:
-        """GET /metrics, in the text format unless another is asked for."""
+        """GET /metrics, by default in the text format."""
         response = await self.http.get("/metrics", headers={"Accept": accept} if accept else {})
 
         assert 200 == response.status_code
@@ -149,10 +149,10 @@ async def exporting(
     folder: Path | None = None,
     state: Path | None = None,
 ) -> AsyncIterator[tuple[Service, httpx.AsyncClient]]:
-    """Serve the simulator and the exporter of it; gives the exporter and a client of it.
+    """Serve the simulator and an exporter of it; yields the exporter and a client of it.
 
-    `config` is the text of a YAML file, in which `URL` stands for the base URL, and which is put into `folder`.
-    Without an `environ` the exporter has an admin key; without a `state` it remembers nothing.
+    `config` is the text of a YAML file, in which `URL` is replaced by the base URL, and which is written to `folder`.
+    Without an `environ` the exporter has an admin key; without a `state` it keeps no state.
     """
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serve(simulator))
@@ -174,18 +174,18 @@ async def exporting(
 
 
 @asynccontextmanager
-async def stage(
+async def running_exporter(
     simulator: Simulator | None = None,
     clock: ManualClock | None = None,
     *,
     only: Iterable[str] = (),
     environ: Mapping[str, str] | None = None,
-    settled: bool = True,
+    wait_until_ready: bool = True,
     **more: Any,  # noqa: ANN401 -- what `exporting` takes
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[RunningExporter]:
     """Run an exporter of a simulated organization; of `only` these resources, if any is given, and nothing else.
 
-    Unless told otherwise, all first polls are over when the block begins.
+    With `wait_until_ready` all first polls are over when the block begins.
     """
     clock = clock or ManualClock(NOW)
     simulator = simulator or simulated(clock)
@@ -199,8 +199,8 @@ async def stage(
         given |= {"OPENAI_EXPORTER_NAMES__PROJECTS": "false", "OPENAI_EXPORTER_LIMITS__ORGANIZATION": "false"}
         given["OPENAI_EXPORTER_POLL__RECONCILIATION_INTERVAL"] = "0"
     async with exporting(simulator, clock, environ=given, **more) as (service, http):
-        running = Stage(simulator, clock, service, http)
-        if settled:
+        running = RunningExporter(simulator, clock, service, http)
+        if wait_until_ready:
             while not all(organization.ready for organization in service.organizations):
                 await running.advance(1)
             await running.advance(1)

@@ -38,7 +38,7 @@ class Exposed:
         }
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
-        """Return the samples of a name that have these labels, by the value of one label that tells them apart."""
+        """Return the samples of a name that have these labels, by the value of one label that identifies them."""
         found = {sample.labels[label]: sample.value for sample in self._matching(name, labels)}
 
         assert len(found) == len(list(self._matching(name, labels)))

@@ -62,7 +62,7 @@ def _main() -> None:
     from exporter.settings import markdown as settings  # noqa: PLC0415
     from exporter.simulator import keys  # noqa: PLC0415
     from tests.support.clock import ManualClock  # noqa: PLC0415
-    from tests.support.exporter_harness import NOW, run, stage  # noqa: PLC0415
+    from tests.support.exporter_harness import NOW, run, running_exporter  # noqa: PLC0415
     from tests.support.scripted import add, scripted  # noqa: PLC0415
 
     async def scenario() -> str:
@@ -72,7 +72,7 @@ def _main() -> None:
             "OPENAI_EXPORTER_RESOURCES__DREAMS__INTERVAL": "30s",
             "OPENAI_EXPORTER_NAMES__NAPS": "true",
         }
-        async with stage(scripted(clock, _TABLE), clock, only=("dreams", "costs"), environ=environ) as on:
+        async with running_exporter(scripted(clock, _TABLE), clock, only=("dreams", "costs"), environ=environ) as on:
             add(on.simulator, ROW, 0, 13)
             await on.advance(300)
             return (await on.scrape()).text

@@ -31,7 +31,7 @@ def optional() -> dict[str, str]:
         for measure in row.measures:
             if measure.detail:
                 views = (today_name, window_name, accrued_name) if measure.kind is Kind.FLOW else (today_name,)
-                reasons |= {face(measure): "a detail measure: exported only when asked for" for face in views}
+                reasons |= {face(measure): "a detail measure: exported only on request" for face in views}
             elif row.name != "costs" and not measure.requests and measure.kind is Kind.FLOW:
                 reasons[window_name(measure)] = "only requests have windows unless windows.usage_measures is all"
     return reasons

@@ -131,7 +131,7 @@ class Field:
             self.play("move_cost", source=source, target=self.random.choice(items), percent=40)
 
     def correct_unseen(self) -> None:
-        """Let figures be revised down while no exporter lives, and others take their place."""
+        """Revise values down while no exporter runs, and add others."""
         self._kill()
         self.correct()
         self.thaw()

@@ -38,7 +38,7 @@ def plan(name: str = "completions", measures: Iterable[str] = ("completions_inpu
     return replace(usual, **changes)
 
 
-def costs(**changes: Any) -> Plan:  # noqa: ANN401 # likewise
+def costs(**changes: Any) -> Plan:  # noqa: ANN401 # what `Plan` takes
     """Return a plan of the costs."""
     return plan("costs", ("cost_usd",), **changes)
 

@@ -1,4 +1,4 @@
-"""An organization that asks the simulator over real sockets, poll by poll, when a test says so."""
+"""An organization that polls the simulator over real sockets, one poll at a time."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ Series = dict[str, str]
 
 @dataclass
 class Secret:
-    """A key that a test may exchange."""
+    """A key that a test can replace."""
 
     text: str
 
@@ -30,7 +30,7 @@ class Secret:
 
 
 @dataclass
-class House:
+class OrganizationHarness:
     """One organization, its telemetry and the clock that it shares with the simulator."""
 
     organization: Organization
@@ -57,7 +57,7 @@ class House:
         return found
 
     def labels(self, name: str, key: str) -> dict[str, Series]:
-        """Return the labels of an info family by one of them, of which there must not be two alike."""
+        """Return the labels of an info family by one of them, whose values must be unique."""
         labels = [labels for labels, _ in self.series(name)]
         by_key = {each[key]: each for each in labels}
 
@@ -65,7 +65,7 @@ class House:
         return by_key
 
     def asked(self, path: str = "") -> list[str]:
-        """Return the paths below `/v1/` that were asked for, as far as they hold a text."""
+        """Return the requested paths below `/v1/` that contain a text."""
         return [request.path.removeprefix("/v1/") for request in self.sim.simulator.requests if path in request.path]
 
 
@@ -84,7 +84,7 @@ def samples(family: Family) -> list[tuple[Series, float]]:
 
 
 @asynccontextmanager
-async def house(
+async def running_organization(
     sim: Simulation,
     metadata_plan: MetadataPlan,
     plans: Sequence[Plan] = (),
@@ -95,7 +95,7 @@ async def house(
     requests_per_minute: float = 60.0,
     organization_id: str = "",
     reconciliation_interval: float = 0.0,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[OrganizationHarness]:
     """Build an organization named `acme` on the simulator, for the length of a block."""
     telemetry = Telemetry()
     watch = ClientMetrics("acme", telemetry)
@@ -133,6 +133,6 @@ async def house(
         reconciliation_interval=reconciliation_interval,
     )
     try:
-        yield House(organization, telemetry, sim.clock, sim, secret)
+        yield OrganizationHarness(organization, telemetry, sim.clock, sim, secret)
     finally:
         await organization.close()

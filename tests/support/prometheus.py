@@ -1,4 +1,4 @@
-"""A real Prometheus, as Debian ships it, with a data folder of its own."""
+"""A real Prometheus, as Debian ships it, with a temporary data folder."""
 
 import shutil
 import subprocess
@@ -83,7 +83,7 @@ def scraping(folder: Path, targets: Mapping[str, int], interval: str = "1s") -> 
 
 @contextmanager
 def holding(folder: Path, files: Iterable[Path], *flags: str, longest: str = "720h") -> Iterator[Prometheus]:
-    """Run a Prometheus with what stands in OpenMetrics files, made into blocks that are no longer than `longest`."""
+    """Run a Prometheus with the content of OpenMetrics files, converted to blocks that are no longer than `longest`."""
     blocks = folder / "blocks"
     for file in files:
         command = ["promtool", "tsdb", "create-blocks-from", f"--max-block-duration={longest}", "openmetrics"]

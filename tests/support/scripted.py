@@ -36,6 +36,6 @@ def add(simulator: Simulator, row: Resource, project: int, times: int, time: flo
     values: dict[str, int | str] = (
         {"amount": f"{times}.25"}
         if row.branch is ApiFamily.COSTS
-        else {measure.field: times * place for place, measure in enumerate(row.select(), 1)}
+        else {measure.field: times * index for index, measure in enumerate(row.select(), 1)}
     )
     simulator.scenario.add_usage(row.name, values, dimensions | {"project_id": project}, time=time)

@@ -48,7 +48,7 @@ def plan(
 
 
 def bucket(start: int, *rows: dict[str, Any], end: int | None = None) -> dict[str, Any]:
-    """Return a bucket as the API writes it, a day long unless told otherwise."""
+    """Return a bucket as the API writes it, by default a day long."""
     return {
         "object": "bucket",
         "start_time": start,
@@ -166,7 +166,7 @@ def client(
     throttle: Throttle | None = None,
     observer: Journal | None = None,
 ) -> Client:
-    """Return a client of an API at transport level, or, without one, of whatever listens at the base URL."""
+    """Return a client of an API at transport level, or, without one, of the server at the base URL."""
     return Client(
         base_url,
         key,

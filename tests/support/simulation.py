@@ -22,7 +22,7 @@ DAY = 86_400
 
 @dataclass
 class Simulation:
-    """A running simulator, and an HTTP client beside it."""
+    """A running simulator and an HTTP client of it."""
 
     simulator: Simulator
     clock: ManualClock
@@ -77,7 +77,7 @@ def simulation(
     delays: dict[str, float] | None = None,
     policy: Policy | None = None,
 ) -> Iterator[Simulation]:
-    """Serve a simulator on a port of its own for the length of a block."""
+    """Serve a simulator on a free port for the length of a block."""
     clock = ManualClock(now)
     simulator = Simulator(seed, clock, shape=shape, delays=delays, policy=policy)
     with serving(simulator) as url, httpx.Client(timeout=30, trust_env=False) as http, ExitStack() as stack:

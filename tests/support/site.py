@@ -1,4 +1,4 @@
-"""The HTTP server on a thread of its own, on a free port, with a snapshot to serve."""
+"""The HTTP server in a separate thread, on a free port, with a snapshot to serve."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A clock that tells the right time and has no patience."""
+"""A clock with the real time whose sleeps return at once."""
 
 import asyncio
 

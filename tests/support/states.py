@@ -1,6 +1,6 @@
 """One story that uses every table of the state file, played by the version of the exporter that runs it.
 
-`python -m tests.support.states` prints the state that it leaves as SQL: kept beside the tests once for each version.
+`python -m tests.support.states` prints the state that it leaves as SQL: kept with the tests once for each version.
 """
 
 import sqlite3

@@ -1,4 +1,4 @@
-"""A real Prometheus that holds finished lives: loaded from OpenMetrics, asked as Grafana asks."""
+"""A real Prometheus with recorded data: loaded from OpenMetrics, queried as Grafana queries."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +89,7 @@ def _series(result: dict[str, Any]) -> tuple[Labels, list[tuple[float, float]]]:
 
 @contextmanager
 def warehouse(folder: Path, files: Iterable[Path], lookback: str) -> Iterator[Warehouse]:
-    """Serve what stands in OpenMetrics files; a sample counts for as long as `lookback`."""
+    """Serve the content of OpenMetrics files; a sample is valid for `lookback`."""
     with (
         holding(folder, files, f"--query.lookback-delta={lookback}") as server,
         httpx.Client(base_url=f"{server.url}/api/v1", timeout=60, trust_env=False) as client,

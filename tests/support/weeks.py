@@ -39,7 +39,7 @@ class Life:
     """Seconds between scrapes; everything is polled before each."""
     settings: Mapping[str, Any]
     organizations: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"acme": {}})
-    """By name what their settings are beside their keys; none is the sole one, with an ordinary key."""
+    """Settings of each organization by name, without keys; if empty there is one, with an ordinary key."""
     project_budgets: Mapping[str, float] = field(default_factory=dict)
     """Of the first organization, by the project's name."""
     script: Callable[[Simulator, int], None] = lambda simulator, scrape: None  # noqa: ARG005 -- nothing happens

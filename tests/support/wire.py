@@ -1,4 +1,4 @@
-"""Servers on real sockets that say exactly what a test tells them to, well-formed or not."""
+"""Servers on real sockets that send exactly the bytes of a test, well-formed or not."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,7 +33,7 @@ async def listening(say: Saying) -> AsyncIterator[str]:
 
 
 def saying(*parts: bytes) -> Saying:
-    """Send these bytes, whatever was asked."""
+    """Send these bytes to any request."""
 
     async def say(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for part in parts:

@@ -13,7 +13,7 @@ from exporter.simulator import keys
 from exporter.web.formatting import date
 from tests.support.browser import Browser, browser
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import NOW, TODAY, Stage, run, simulated, stage
+from tests.support.exporter_harness import NOW, TODAY, RunningExporter, run, running_exporter, simulated
 from tests.support.exposed import Exposed
 from tests.support.reports import HOSTILE, organization, spend, troubled
 from tests.support.site import NOON, Site, serving
@@ -81,7 +81,7 @@ def site() -> Iterator[Site]:
         yield running
 
 
-async def _seen(tab: Browser, exporter: Stage) -> tuple[dict[str, Any], Exposed]:
+async def _seen(tab: Browser, exporter: RunningExporter) -> tuple[dict[str, Any], Exposed]:
     """Return the page and a scrape of the same moment: time passes only when a test says so."""
     url = str(exporter.http.base_url)
     await asyncio.to_thread(tab.open, url)
@@ -142,7 +142,7 @@ def test_figures_are_those_of_a_scrape(tab: Browser) -> None:
     midnight = TODAY + DAY
 
     async def watch() -> None:
-        async with stage(clock=ManualClock(midnight - 60), environ=environ) as exporter:
+        async with running_exporter(clock=ManualClock(midnight - 60), environ=environ) as exporter:
             for moment in (midnight - 20, midnight + 2, midnight + 700):
                 await exporter.advance_to(moment)
                 page, scrape = await _seen(tab, exporter)
@@ -187,7 +187,7 @@ def test_hostile_names_stay_text(tab: Browser) -> None:
         used = {"input_tokens": 10**12, "output_tokens": 7, "num_model_requests": 3}
         scenario.add_usage("completions", used, {"project_id": 0, "model": NAME, "batch": False}, time=TODAY)
         scenario.quiet()
-        async with stage(simulator, clock) as exporter:
+        async with running_exporter(simulator, clock) as exporter:
             page, scrape = await _seen(tab, exporter)
 
             assert NAME in {sample.labels["project_name"] for sample in scrape.samples("openai_project_info")}
