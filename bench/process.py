@@ -20,6 +20,11 @@ _STARTS: Final = 3
 _REST_SECONDS: Final = 120
 _SCRAPE_SECONDS: Final = 15
 _KIB: Final = 1024
+_INSTALLED: Final = (
+    "import sys; sys.modules.update(rich=None, pygments=None, attr=None);"
+    "from exporter.cli import main; sys.exit(main(['run']))"
+)
+"""Runs the exporter as it is installed: only development has these packages, which structlog and httpx would import."""
 
 
 @contextmanager
@@ -32,6 +37,7 @@ def dense_exporter(samples: int) -> Iterator[Child]:
             child = processes.exporter(
                 port, Path(folder), base_url, "sk-admin-bench", MAX_SERIES=str(samples), LOG__LEVEL="warning"
             )
+            child.command = [sys.executable, "-c", _INSTALLED]
             try:
                 yield child
             finally:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
@@ -13,7 +12,7 @@ import structlog
 
 from exporter import __version__
 from exporter.catalog import METADATA, ApiFamily, PollInterval
-from exporter.cli.process import on_hangup, stop_signal
+from exporter.cli.process import on_hangup, return_freed_memory, stop_signal
 from exporter.cli.reload import Reloader
 from exporter.clock import Clock, SystemClock
 from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
@@ -33,6 +32,9 @@ _SWITCH_INTERVAL: Final = 0.0005
 
 _STAGGER: Final = 0.25
 """Seconds between the first polls of two organizations: all at once they would delay scrapes."""
+
+_MEMORY_INTERVAL: Final = 6 * 3600.0
+"""Seconds between two returns of freed memory to the system."""
 
 _WILDCARDS: Final = frozenset({"::", "0.0.0.0"})  # noqa: S104 - nothing is bound here
 
@@ -87,7 +89,7 @@ class Service:
         addresses = [] if web.systemd_socket else [(each.host, each.port) for each in web.listen_address]
         sockets = passed_by_systemd() if web.systemd_socket else []
         await self.publisher.publish()
-        _freeze_objects()
+        await self._worker.run(return_freed_memory)
         try:
             async with (
                 Server(self._app, addresses, security, sockets=sockets) as server,
@@ -96,7 +98,7 @@ class Service:
                 _warn_if_open(server.addresses, security)
                 tasks = [
                     group.create_task(self.publisher.run(), name="publisher"),
-                    group.create_task(self._freeze_after_first_polls(), name="freeze"),
+                    group.create_task(self._return_freed_memory(), name="memory"),
                 ]
                 tasks += [
                     group.create_task(self._poll(organization, index * _STAGGER), name=organization.name)
@@ -114,11 +116,13 @@ class Service:
         await self._clock.sleep(delay)
         await organization.run(self.publisher.notify)
 
-    async def _freeze_after_first_polls(self) -> None:
-        """Wait for the first polls, which allocate most of the memory that this process will ever use."""
+    async def _return_freed_memory(self) -> None:
+        """Do it after the first polls, which allocate most of the memory ever used, and after those of each day."""
         while not self.publisher.snapshot.ready:
             await self._clock.sleep(1.0)
-        _freeze_objects()
+        while True:
+            await self._worker.run(return_freed_memory)
+            await self._clock.sleep(_MEMORY_INTERVAL)
 
     def _estimator(self, organization: Organization, settings: OrganizationSettings) -> Estimator:
         budgets, whole = settings.budgets, not settings.costs_narrowed
@@ -178,12 +182,6 @@ class Service:
 
 def _ledgers_of(organization: Organization) -> list[Ledger]:
     return [bucket_job.ledger for bucket_job in organization.bucket_jobs]
-
-
-def _freeze_objects() -> None:
-    """Exclude long-lived objects from garbage collection: with many organizations they are most of its work."""
-    gc.collect()
-    gc.freeze()
 
 
 def _metadata_plan(settings: OrganizationSettings, poll: Poll) -> MetadataPlan:

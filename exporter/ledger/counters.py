@@ -64,7 +64,8 @@ class CounterState:
     baseline_at: float = 0.0
     """When the baseline was taken, Unix seconds."""
     base: dict[int, Column] = field(default_factory=dict)
-    """For each bucket that was there at the baseline, what it held then."""
+    """For each bucket that was there at the baseline, what it held then: the bucket's own column while it has not
+    changed, so neither is ever changed in place."""
     undetermined: dict[int, Mask] = field(default_factory=dict)
     """For buckets of `base`, the rows that were there at the baseline without a value: their first value is history."""
     flow: Column = field(default_factory=lambda: np.zeros(0))
@@ -119,7 +120,7 @@ class CounterState:
         self, buckets: Mapping[int, BucketValues], ever_known: Mask, at: float, label_sets: Iterable[tuple[str, ...]]
     ) -> None:
         """Take what the buckets hold `at` (Unix seconds) as the baseline: it is history, not flow."""
-        self.base = {start: bucket.values.copy() for start, bucket in buckets.items()}
+        self.base = {start: bucket.values for start, bucket in buckets.items()}
         unknown = {start: bucket.present & ~bucket.known for start, bucket in buckets.items()}
         self.undetermined = {start: mask for start, mask in unknown.items() if mask.any()}
         self.oldest_bucket = min(buckets)

@@ -16,6 +16,11 @@ from exporter.openai import errors
 from exporter.openai.error_responses import excerpt, request_id_of
 
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+_IDLE_CONNECTIONS: Final = 2
+_IDLE_SECONDS: Final = 90.0
+"""How long an idle connection is kept: longer than the default poll interval, because a TLS handshake costs more than
+a request."""
+
 _REFUSAL_BYTES: Final = 64 * 1024
 """How much of the body of a response other than 200 is read."""
 
@@ -60,7 +65,9 @@ class Transport:
             verify=_trust(ca_file),
             proxy=proxy,
             transport=transport,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS, keepalive_expiry=_IDLE_SECONDS
+            ),
         )
 
     async def get(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Response:

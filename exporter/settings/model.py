@@ -54,6 +54,7 @@ class CommandSettings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
+        defer_build=True,
     )
 
     config: ConfigFile = ConfigFile()

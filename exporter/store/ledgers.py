@@ -194,7 +194,9 @@ def _read_buckets(
         cells[start].values[position] = unpack_column(amounts, store.dtype(position), rows)
         cells[start].known[position] = unpack_mask(known, rows)
         if base is not None and name in counters:
-            counters[name].base[start] = unpack_column(base, store.dtype(position), rows)
+            values = cells[start].values[position]
+            same = base == amounts  # then one column serves both, as it does before a restart
+            counters[name].base[start] = values if same else unpack_column(base, store.dtype(position), rows)
             if undetermined is not None:
                 counters[name].undetermined[start] = unpack_mask(undetermined, rows)
     return cells, counters, seen
