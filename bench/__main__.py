@@ -7,11 +7,15 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from bench.figures import Figure
 
 _BENCHMARKS: Final = ("publish", "decode", "event_loop", "state", "process", "scrape")
+_ONCE: Final = {"freshness": ("0",), "organizations": ("50", "--seconds", "20", "--figures")}
+"""Benchmarks that do not depend on the number of samples, and their arguments."""
+
 _SIZES: Final = (10_000, 100_000, 1_000_000)
 _QUICK_SIZES: Final = (10_000, 100_000)
 _QUICK: Final = ("publish", "decode", "event_loop")
@@ -22,15 +26,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the figures of code that developers change most")
     parser.add_argument("--sizes", type=int, nargs="+", help="exported samples")
-    parser.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help=", ".join(_BENCHMARKS))
+    parser.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help=", ".join((*_BENCHMARKS, *_ONCE)))
     given = parser.parse_args()
-    names = given.benchmarks or (_QUICK if given.quick else _BENCHMARKS)
+    names = given.benchmarks or (_QUICK if given.quick else (*_BENCHMARKS, *_ONCE))
     sizes = given.sizes or (_QUICK_SIZES if given.quick else _SIZES)
     table: dict[str, list[Figure | None]] = {}
     for name in names:
-        for column, size in enumerate(sizes):
-            sys.stderr.write(f"{name} at {size:,} samples\n")
-            for each in _run(name, size):
+        for column, size in enumerate(sizes[:1] if name in _ONCE else sizes):
+            sys.stderr.write(f"{name}\n" if name in _ONCE else f"{name} at {size:,} samples\n")
+            for each in _run(name, _ONCE.get(name, (str(size),))):
                 table.setdefault(each.name, [None] * len(sizes))[column] = each
     sys.stdout.write(
         "| figure | " + " | ".join(f"{size:,}" for size in sizes) + " |\n| --- |" + " ---: |" * len(sizes) + "\n"
@@ -40,8 +44,8 @@ def main() -> None:
         sys.stdout.write(f"| {title} | {cells} |\n")
 
 
-def _run(name: str, size: int) -> list[Figure]:
-    command = [sys.executable, "-m", f"bench.{name}", str(size)]
+def _run(name: str, arguments: Sequence[str]) -> list[Figure]:
+    command = [sys.executable, "-m", f"bench.{name}", *arguments]
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return [Figure(**each) for each in json.loads(finished.stdout)]
 

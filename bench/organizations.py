@@ -18,6 +18,7 @@ from typing import Final
 
 import httpx
 
+from bench.figures import Figure, emit, figure
 from tests.support.exposed import Exposed
 from tests.support.processes import Child, free_port, until
 
@@ -48,6 +49,18 @@ class Cost:
     body: int
     """Bytes of a compressed scrape."""
 
+    def figures(self) -> list[Figure]:
+        """Return what `make bench` prints."""
+        title, samples = f"{self.organizations} organizations", int(self.series)
+        p50, p99 = (1000 * self.scrapes[int(len(self.scrapes) * part)] for part in (0.5, 0.99))
+        return [
+            figure(f"{title}: ready", samples, " s", [self.first]),
+            figure(f"{title}: processor, of a core", samples, " %", [self.cpu / 60 * 100]),
+            figure(f"{title}: resident memory", samples, " MiB", [self.memory]),
+            figure(f"{title}: scrape, median", samples, " ms", [p50]),
+            figure(f"{title}: scrape, p99", samples, " ms", [p99]),
+        ]
+
     def line(self) -> str:
         """Return a row of the table."""
         p50, p99 = (1000 * self.scrapes[int(len(self.scrapes) * part)] for part in (0.5, 0.99))
@@ -62,7 +75,11 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("counts", nargs="*", type=int, default=_COUNTS)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--figures", action="store_true", help="for `make bench`")
     given = parser.parse_args()
+    if given.figures:
+        emit(each for count in given.counts for each in _measure(count, given.seconds).figures())
+        return
     sys.stdout.write(" orgs   samples  first s  RSS MiB    cpu/m  publish ms     max  p50 ms   p99 ms  body KiB\n")
     for count in given.counts:
         sys.stdout.write(_measure(count, given.seconds).line())

@@ -17,7 +17,7 @@ from tests.support.processes import Child, free_port, until
 
 _FIRST_POLL_SECONDS: Final = 900.0
 _STARTS: Final = 3
-_REST_SECONDS: Final = 120
+_REST_SECONDS: Final = 60
 _SCRAPE_SECONDS: Final = 15
 _KIB: Final = 1024
 _INSTALLED: Final = (

@@ -161,32 +161,39 @@ def _plan(row: Resource, *, grouped_by_key: bool) -> Plan:
     )
 
 
-async def measure(case: Case, hours: int = 2) -> Journal:
-    """Return what the last of so many hours took."""
-    clock = ManualClock()
-    telemetry = Telemetry()
-    journal = Journal(telemetry)
+def organization_of(
+    case: Case, clock: ManualClock, server: Server, client_metrics: ClientMetrics, telemetry: Telemetry
+) -> Organization:
+    """Return the organization of a case, polled by the real schedule from the server."""
     throttle = Throttle(clock, 60)
     client = Client(
         "https://api.test/v1",
         lambda: "sk-admin-none",
         throttle=throttle,
         clock=clock,
-        observer=journal,
-        transport=httpx.MockTransport(Server(case, clock)),
+        observer=client_metrics,
+        transport=httpx.MockTransport(server),
     )
-    organization = Organization(
+    return Organization(
         "acme",
         [_plan(row, grouped_by_key=case.grouped_by_key) for row in CATALOG],
         client=client,
         throttle=throttle,
-        watch=journal,
+        watch=client_metrics,
         clock=clock,
         telemetry=telemetry,
         run=inline,
         store=NoStore(),
         metadata_plan=case.metadata_plan,
     )
+
+
+async def measure(case: Case, hours: int = 2) -> Journal:
+    """Return what the last of so many hours took."""
+    clock = ManualClock()
+    telemetry = Telemetry()
+    journal = Journal(telemetry)
+    organization = organization_of(case, clock, Server(case, clock), journal, telemetry)
     polling = asyncio.create_task(organization.run(lambda: None))
     try:
         for _ in range(hours):
