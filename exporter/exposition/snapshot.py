@@ -178,6 +178,8 @@ class Snapshot:
 
     bodies: dict[Format, Body] = field(default_factory=dict)
     organizations: tuple[OrganizationReport, ...] = ()
+    state_writable: bool = True
+    """False after the last commit of the state failed."""
     published: float = 0.0
     """Unix seconds."""
     ready: bool = False

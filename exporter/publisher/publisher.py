@@ -150,7 +150,13 @@ class Publisher:
             )
             for organization, report in zip(self._organizations, reports, strict=True)
         )
-        return Snapshot(self._encoder.encode(families, tuple(self._formats)), complete, at.now, ready)
+        return Snapshot(
+            self._encoder.encode(families, tuple(self._formats)),
+            complete,
+            state_writable=self._store is None or self._coordinator.writable,
+            published=at.now,
+            ready=ready,
+        )
 
     def _columns_of(self, tracked: TrackedLedger, at: Moment) -> tuple[list[tuple[str, Column]], bool]:
         """Return the columns that a ledger shows, and whether they are other ones than last time."""

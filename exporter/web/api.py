@@ -24,7 +24,8 @@ def status_json(snapshot: Snapshot, *, version: str, now: float) -> str:
     """Return the status as of `now` (Unix seconds): amounts in US dollars, times as RFC 3339."""
     organizations = snapshot.organizations
     reported, estimated = total(organizations)
-    states = [organization_state(each, now) for each in organizations]
+    found = problems(snapshot, now)
+    states = [organization_state(each, now) for each in organizations] + [each.state for each in found]
     document = {
         "version": version,
         "time": iso_time(now),
@@ -38,7 +39,7 @@ def status_json(snapshot: Snapshot, *, version: str, now: float) -> str:
                 "advice": each.advice,
                 "where": [{"organization": name, "resources": list(names)} for name, names in each.where],
             }
-            for each in problems(organizations, now)
+            for each in found
         ],
         "total": {
             "costs_usd": _amounts(reported),
@@ -62,13 +63,13 @@ def costs_csv(snapshot: Snapshot, *, now: float) -> str:
 
 
 def _cost_rows(organization: str, spend: Spend, now: float) -> Iterator[tuple[str, ...]]:
+    owner, today = _cell(organization), day_of(now)
+    projects = [(_cell(each.id), _cell(each.name), each.daily) for each in spend.projects]
     for index, (day, usd) in enumerate(spend.daily):
-        complete = "false" if day >= day_of(now) else "true"
-        shares = [(each.id, each.name, each.daily[index]) for each in spend.projects] or [("", "", usd)]
-        for project_id, project_name, amount in shares:
-            if amount:
-                texts = map(_cell, (organization, iso_date(day), project_id, project_name))
-                yield (*texts, repr(amount), complete)
+        date, complete = iso_date(day), "true" if day < today else "false"
+        for project_id, project_name, daily in projects or [("", "", ())]:
+            if amount := daily[index] if daily else usd:
+                yield owner, date, project_id, project_name, repr(amount), complete
 
 
 def _cell(text: str) -> str:

@@ -38,7 +38,7 @@ def daily_chart(daily: tuple[tuple[int, float], ...], now: float, index: int = 1
         f'<line class="{kind}" x1="0" x2="{width}" y1="{y:g}" y2="{y:g}"/>'
         for kind, y in (("grid", 0.0), ("grid", _HEIGHT / 2), ("base", _y(0, top, bottom)))
     )
-    scale = "".join(f"<span>{dollars(value)}</span>" for value in (top, (top + bottom) / 2, bottom))
+    scale = "".join(f"<span>{text}</span>" for text in _scale(top, bottom))
     ends = [date(first), date(first + (days // 2) * DAY), "today" if last == today else date(last)]
     axis = "".join(f"<span>{end}</span>" for end in (ends if days > 2 else ends[-days:]))  # noqa: PLR2004 - ends and middle
     return (
@@ -86,6 +86,12 @@ def _table(shown: list[tuple[int, float]], today: int, index: int) -> str:
         '<th scope="col">Day (UTC)</th><th scope="col" class="number">Costs</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></details>"
     )
+
+
+def _scale(top: float, bottom: float) -> list[str]:
+    values = (top, (top + bottom) / 2, bottom)
+    whole = all(value == int(value) for value in values)
+    return [dollars(value).removesuffix(".00") if whole else dollars(value) for value in values]
 
 
 def _y(amount: float, top: float, bottom: float) -> float:

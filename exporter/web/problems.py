@@ -1,11 +1,11 @@
 """What is wrong, the worst first, and what to do about it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from exporter.exposition import DegradedReason, OrganizationReport, ResourceReport
+from exporter.exposition import DegradedReason, OrganizationReport, ResourceReport, Snapshot
 
 _LATE_INTERVALS: Final = 3
 _LATE_AT_LEAST: Final = 300.0
@@ -77,6 +77,14 @@ class Problem:
     """Organizations, each with its resources."""
 
 
+_STATE_NOT_WRITABLE: Final = Problem(
+    State.FAILING,
+    "The state file cannot be written: counters do not rise, gauges are not affected.",
+    "Check free space, permissions and the file system of state.path; the log has the error.",
+    (),
+)
+
+
 def resource_state(resource: ResourceReport, now: float) -> State:
     """Return how a resource is doing at `now`, Unix seconds."""
     if not resource.first_poll_done:
@@ -95,15 +103,15 @@ def organization_state(organization: OrganizationReport, now: float) -> State:
     return max((resource_state(resource, now) for resource in organization.resources), default=State.WAITING)
 
 
-def problems(organizations: Iterable[OrganizationReport], now: float) -> tuple[Problem, ...]:
+def problems(snapshot: Snapshot, now: float) -> tuple[Problem, ...]:
     """Return what is wrong, worst first; the same text in several resources is one problem."""
     found: dict[tuple[State, str, str], dict[str, list[str]]] = {}
-    for organization in organizations:
+    for organization in snapshot.organizations:
         for resource in organization.resources:
             if resource_state(resource, now) is not State.UNSUPPORTED:
                 for problem in resource_problems(resource, now):
                     found.setdefault(problem, {}).setdefault(organization.name, []).append(resource.name)
-    return tuple(
+    return (() if snapshot.state_writable else (_STATE_NOT_WRITABLE,)) + tuple(
         Problem(state, meaning, advice, tuple((name, tuple(names)) for name, names in where.items()))
         for (state, meaning, advice), where in sorted(found.items(), key=lambda entry: -entry[0][0])
     )

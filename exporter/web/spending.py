@@ -150,6 +150,8 @@ def _note(key: str, spend: Spend, estimate: EstimateReport | None) -> str:
         ratio = estimate.coverage_ratio
         priced = "" if ratio is None or ratio >= 1 else f"; {percent(ratio)} of the requests have a price"
         return f'{estimate_element(estimate.today)}<span class="note">{ESTIMATE_NOTE}{priced}</span>'
+    if key == "today":
+        return '<span class="note">OpenAI reports costs hours late</span>'
     if key == "week" and spend.change is not None:
         return f'<span class="note">{_change(spend)}: {_CHANGE_NOTE}</span>'
     return ""
@@ -170,7 +172,7 @@ def _bounds(bounds: Bounds, amounts: Amounts) -> str:
 
 def _bound_lines(bounds: Bounds, amounts: Amounts) -> Iterable[str]:
     if bounds.budget is not None:
-        yield _bound("Budget", bounds.budget, amounts, _runway(bounds))
+        yield _bound("Budget", bounds.budget, amounts, _runway(bounds, amounts))
     if bounds.limit is not None:
         kind = "requests beyond it are refused" if bounds.limit_enforced else "not enforced"
         yield _bound("OpenAI's spend limit", bounds.limit, amounts, kind)
@@ -186,8 +188,8 @@ def _bound(title: str, bound: float, amounts: Amounts, note: str) -> str:
     rest = f"<strong>{dollars(left)} left</strong>" if left >= 0 else f"<strong>{dollars(-left)} over</strong>"
     projected = amounts.projected_month
     over = projected is not None and projected > bound
-    if over and left >= 0:
-        note = f" \N{MIDDLE DOT} projected: {percent((projected or 0.0) / bound) if bound > 0 else 'over'}{note}"
+    if projected is not None and bound > 0 and left >= 0:
+        note = f" \N{MIDDLE DOT} projected: {percent(projected / bound)}{note}"
     kind = "over" if left < 0 else "almost" if over or share >= _ALMOST else "inside"
     return (
         f'<div class="bound {kind}">{title}: {rest} of {dollars(bound)} ({percent(share)} used){note}'
@@ -195,10 +197,12 @@ def _bound(title: str, bound: float, amounts: Amounts, note: str) -> str:
     )
 
 
-def _runway(bounds: Bounds) -> str:
-    if bounds.budget_runway_days is None or bounds.budget_runway_days <= 0:
+def _runway(bounds: Bounds, amounts: Amounts) -> str:
+    """Return how long the budget lasts, where it does not last to the end of the month."""
+    runway, projected = bounds.budget_runway_days, amounts.projected_month
+    if not runway or bounds.budget is None or projected is None or projected <= bounds.budget:
         return ""
-    return f"lasts about {_days(bounds.budget_runway_days)} (estimate)"
+    return f"lasts about {_days(runway)} (estimate)"
 
 
 def _days(days: float) -> str:

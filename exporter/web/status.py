@@ -46,7 +46,7 @@ def status_page(
     """Return the page as of `now`, Unix seconds; `single` where the snapshot holds one organization of many."""
     organizations = snapshot.organizations
     has_sections = len(organizations) <= _SECTIONS
-    found = problems(organizations, now)
+    found = problems(snapshot, now)
     title = f"{count(len(found), 'problem')} \N{MIDDLE DOT} " if found else ""
     sections = "".join(
         organization_section(organization, index, now, folded=len(organizations) > _UNFOLDED)
@@ -114,8 +114,6 @@ def _problem(problem: Problem, *, several_organizations: bool) -> str:
     )
     rest = len(problem.where) - _NAMED
     more = f"; and {count(rest, 'more organization')}" if rest > 0 else ""
+    places = f'<p class="where">{where}{more}</p>' if where else ""
     advice = f'<p class="advice"><strong>What to do:</strong> {text_of(problem.advice)}</p>' if problem.advice else ""
-    return (
-        f"<li>{badge(problem.state)} <strong>{text_of(problem.meaning)}</strong>"
-        f'<p class="where">{where}{more}</p>{advice}</li>'
-    )
+    return f"<li>{badge(problem.state)} <strong>{text_of(problem.meaning)}</strong>{places}{advice}</li>"

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -21,6 +22,7 @@ from exporter.exposition import (
     Snapshot,
     Spend,
 )
+from exporter.web.api import status_json
 from exporter.web.problems import DEGRADED
 from exporter.web.status import CONTENT_SECURITY_POLICY, status_page
 from tests.support.reports import HOSTILE, organization, resource, spend, troubled
@@ -35,7 +37,7 @@ class _Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
+        self.texts: list[str] = []
         self._open: list[str] = []
         self.feed(text)
         assert [] == self._open
@@ -53,11 +55,11 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1] not in {"style", "script"}:
-            self.words.append(data)
+            self.texts.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        return " ".join(" ".join(self.texts).split())
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -95,7 +97,7 @@ def test_the_figures_are_exact() -> None:
 
 
 def test_what_is_wrong_comes_first() -> None:
-    """The worst problem is named first, with its place and advice; an unsupported resource is no problem."""
+    """The worst problem is named first, with its resource and advice; an unsupported resource is no problem."""
     page = _page(troubled())
 
     text = page.text
@@ -230,8 +232,12 @@ def test_budgets_and_limits_are_bars_with_what_is_left() -> None:
     assert "Budget: $25.00 over of $50.00 (150 % used)" in text(Bounds(budget=50.0))
     assert "Budget: $75.00 over of $0.00" in text(Bounds(budget=0.0))
     limited = text(Bounds(limit=1000.0, limit_enforced=True))
-    assert "OpenAI's spend limit: $925.00 left of $1,000 (7.5 % used) · requests beyond it are refused" in limited
-    assert "lasts about 12 days (estimate)" in text(Bounds(budget=500.0, budget_runway_days=12.2))
+    assert (
+        "OpenAI's spend limit: $925.00 left of $1,000 (7.5 % used) · projected: 12 % · requests beyond it are refused"
+        in limited
+    )
+    assert "projected: 120 % · lasts about 12 days (estimate)" in text(Bounds(budget=100.0, budget_runway_days=12.2))
+    assert "lasts" not in text(Bounds(budget=500.0, budget_runway_days=12.2))
 
 
 def test_estimates_are_marked() -> None:
@@ -289,7 +295,7 @@ def test_the_sum_of_nothing_known_is_not_zero() -> None:
     """Where no organization has known costs, the total is not known."""
     page = _page(organization("a", spend=None, estimate=None), organization("b", spend=None, estimate=None))
 
-    assert 18 == page.words.count("not known yet")
+    assert 18 == page.texts.count("not known yet")
 
 
 def test_hostile_names_stay_text() -> None:
@@ -340,3 +346,12 @@ def test_nothing_comes_from_elsewhere() -> None:
     )
     assert ["data"] == [str(link["href"]).partition(":")[0] for link in _Page(body).all("link")]
     assert not re.search(r"url\(|@import|http-equiv", body)
+
+
+def test_a_state_that_cannot_be_written_is_a_problem() -> None:
+    """The page and the JSON say that counters do not rise."""
+    snapshot = Snapshot(organizations=(organization(),), state_writable=False)
+    text = _Page(status_page(snapshot, version="1", now=NOON)).text
+
+    assert "1 problem failing The state file cannot be written: counters do not rise" in text
+    assert "failing" == json.loads(status_json(snapshot, version="1", now=NOON))["state"]
