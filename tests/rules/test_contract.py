@@ -13,7 +13,7 @@ import yaml
 from alerting.__main__ import texts
 from exporter.catalog import CATALOG, Kind, accrued_name
 from exporter.collector import ALL
-from exporter.estimate import ESTIMATED_COST
+from exporter.estimate import METRICS
 from exporter.exposition import reference
 from exporter.telemetry import Telemetry
 from tests.support.promtool import ROOT, RULES, Replay
@@ -128,6 +128,7 @@ def test_what_pages() -> None:
         "OpenAISpendSpike",
         "OpenAIBudgetSpent",
         "OpenAIBudgetProjected",
+        "OpenAIPrepaidCreditLow",
         "OpenAISpendLimitNear",
         "OpenAISpendLimitProjected",
         "OpenAISpendLimitEnforcing",
@@ -204,12 +205,14 @@ def test_example_of_a_threshold_loads(tmp_path: Path) -> None:
 
 
 def _exported() -> set[str]:
-    names = {family.name for family in reference()} | {family.name for family in ALL}
+    names = (
+        {family.name for family in reference()} | {family.name for family in METRICS} | {family.name for family in ALL}
+    )
     for family in Telemetry().families:
         names |= {metric.name for metric in family.describe()} | {
             f"{metric.name}_total" for metric in family.describe()
         }
-    return names | {accrued_name(ESTIMATED_COST)} | {"up", "process_start_time_seconds"}
+    return names | {"up", "process_start_time_seconds"}
 
 
 @pytest.mark.parametrize("rule", _rules(), ids=lambda rule: str(rule.get("record") or rule.get("alert")))
