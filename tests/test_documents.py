@@ -82,7 +82,7 @@ def test_dependencies_have_reasons() -> None:
     assert names == reasoned
 
 
-def test_version_is_told() -> None:
+def test_version_is_printed() -> None:
     """The changelog has a section for the version, or for what is unreleased."""
     changelog = text(ROOT / "CHANGELOG.md")
 

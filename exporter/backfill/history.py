@@ -30,7 +30,7 @@ class History:
         days = (answer.end - span.start) // DAY + 1
         ledger = Ledger(replace(plan, lookback_days=days))
         if missing := ledger.apply(answer).audit.missing:
-            raise MissingBucket(f"{len(missing)} of the buckets that were asked for are not there")
+            raise MissingBucket(f"{len(missing)} requested buckets are missing")
         self.plan = plan
         self._ledger = ledger
         self._span = span

@@ -74,7 +74,7 @@ def test_spans_of_windows(name: str, width: int, start: str, end: str) -> None:
         ("15m", MINUTE, 15 * MINUTE),
     ],
 )
-def test_windows_tell_what_they_need(name: str, unit: int, longest: int) -> None:
+def test_windows_require_width_and_lookback(name: str, unit: int, longest: int) -> None:
     """A bucket width that is no coarser, and a look-back that is no shorter."""
     window = Window(name)
 

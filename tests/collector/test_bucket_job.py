@@ -36,7 +36,7 @@ def strict(clock: ManualClock) -> Simulator:
     return simulated(clock, policy=Policy(costs_by_user_and_project=False))
 
 
-def test_a_refused_dimension_is_left_out_and_told() -> None:
+def test_a_refused_dimension_is_omitted_and_reported() -> None:
     """The label goes, the costs stay; a counter, a degraded reason and the log say why."""
 
     async def scenario() -> None:
@@ -64,7 +64,7 @@ def test_a_refused_dimension_is_left_out_and_told() -> None:
     run(scenario())
 
 
-def test_a_refused_dimension_is_asked_for_again_after_a_day() -> None:
+def test_a_refused_dimension_is_retried_after_a_day() -> None:
     """It is retried no earlier; once it is accepted, the label is back and counters are reset."""
 
     async def scenario() -> None:
@@ -272,7 +272,7 @@ def test_everything_is_read_again_once_a_day() -> None:
     run(scenario())
 
 
-def test_the_last_change_is_told_apart_from_the_last_success() -> None:
+def test_the_last_change_differs_from_the_last_success() -> None:
     """Without new data the last success advances and the last change does not: it shows the lag of the API."""
 
     async def scenario() -> None:

@@ -113,7 +113,7 @@ def test_a_resource_that_no_list_has_stays_refused() -> None:
 
 
 @pytest.mark.parametrize(("name", "words"), [("costs", "only browsers (a session key)"), ("completions", "nothing")])
-def test_what_the_service_says_today_is_told_in_plain_words(name: str, words: str) -> None:
+def test_a_refusal_of_the_legacy_endpoints_is_explained(name: str, words: str) -> None:
     """The session-key refusal, and lists that are always empty, publish nothing and name the way out, once."""
     with simulation() as sim:
         plans = [replace(COSTS, lookback_days=5), COMPLETIONS, replace(plan("embeddings"), lookback_days=4)]
@@ -223,7 +223,7 @@ def test_folding_opens_no_way_back(tmp_path: Path) -> None:
         plan("completions", width="1h"),
     ],
 )
-def test_what_the_legacy_endpoints_cannot_tell_apart_is_not_asked_of_them(of: Plan) -> None:
+def test_unsupported_groupings_and_filters_do_not_fall_back(of: Plan) -> None:
     """They know neither filters nor hours."""
     with simulation(policy=ANSWERING) as sim:
 
@@ -269,7 +269,7 @@ def test_endpoints_that_are_gone_are_closed(status: int, up: bool) -> None:  # n
 
 
 @pytest.mark.parametrize("organization_id", ["", "org-none", None])
-def test_the_title_is_told_with_the_warning(organization_id: str | None) -> None:
+def test_the_warning_has_the_title(organization_id: str | None) -> None:
     """One line says what an ordinary key costs, and of which organization, as far as that can be had."""
     with simulation(policy=ANSWERING) as sim:
         organization = sim.simulator.tenants[0].organization
@@ -288,7 +288,7 @@ def test_the_title_is_told_with_the_warning(organization_id: str | None) -> None
         run(story())
 
 
-def test_credit_is_told_in_dollars() -> None:
+def test_credit_is_exported_in_dollars() -> None:
     """Granted, used and available, until they are stale."""
     with simulation(policy=ANSWERING) as sim:
 
@@ -310,7 +310,7 @@ def test_credit_is_told_in_dollars() -> None:
         run(story())
 
 
-def test_credit_that_only_browsers_see_is_told_so() -> None:
+def test_credit_that_needs_a_browser_session_is_reported() -> None:
     """The session-key refusal is no fault of the operator's."""
     with simulation() as sim:
 

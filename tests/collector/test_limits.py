@@ -96,7 +96,7 @@ class _InEuros(SpendLimit):
         return {**super().content(scope), "currency": "eur"}
 
 
-def test_other_currencies_are_told_once_and_not_exported() -> None:
+def test_other_currencies_are_reported_once_and_not_exported() -> None:
     """What is not US dollars never goes into a metric that says it is."""
     with simulation() as sim:
         sim.simulator.tenants[0].limits.spend[""] = _InEuros(5_000_000)

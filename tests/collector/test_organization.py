@@ -133,7 +133,7 @@ def test_a_poll_is_on_metrics_within_a_second_of_its_last_page() -> None:
     run(scenario())
 
 
-def test_the_rate_and_the_pause_are_told_as_of_the_scrape() -> None:
+def test_the_rate_and_the_pause_are_current_at_each_scrape() -> None:
     """A lowered rate shows at once, and a pause with the time at which it ends."""
 
     async def scenario() -> None:

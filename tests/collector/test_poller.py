@@ -218,7 +218,7 @@ def test_a_defect_of_the_exporter_ends_no_polling() -> None:
         ({"kind": "rate_limited", "retry_after": 7200}, 900),
     ],
 )
-def test_retry_after_silences_everything_exactly_so_long(fault: dict[str, Any], seconds: float) -> None:
+def test_retry_after_pauses_everything_exactly(fault: dict[str, Any], seconds: float) -> None:
     """Seconds, milliseconds or a date, after 429 or 503: not a request before, one probe then, at most 15 minutes."""
 
     async def scenario() -> None:
@@ -307,7 +307,7 @@ def test_a_refusal_shows_at_once_however_long_the_pause() -> None:
 
 
 @pytest.mark.parametrize("kind", ["rate_limited", "unavailable"])
-def test_an_exporter_that_is_told_to_wait_is_ready(kind: str) -> None:
+def test_an_exporter_during_a_pause_is_ready(kind: str) -> None:
     """Readiness is never tied to the upstream's health: what waits behind a pause is decided."""
 
     async def scenario() -> None:

@@ -176,7 +176,7 @@ def test_counters_of_fine_buckets_count_what_is_reported() -> None:
     run(scenario())
 
 
-def test_what_is_not_pulled_any_more_is_not_told() -> None:
+def test_a_window_that_is_no_longer_polled_is_absent() -> None:
     """Two intervals after the newest bucket, a window of minutes is absent rather than stale."""
 
     async def scenario() -> None:

@@ -70,7 +70,7 @@ def test_batch_jobs_have_their_discount() -> None:
     assert {("p", "gpt-4o"): 0.5, OURS: 1.0} == accounts.estimate()
 
 
-def test_a_service_tier_is_told_apart_where_usage_is() -> None:
+def test_a_service_tier_has_its_own_price_where_usage_has_it() -> None:
     """Grouped by `service_tier`, usage of a dearer tier is valued at its price."""
     accounts = Accounts({"completions": ("project_id", "model", "service_tier")})
     for day in range(2, 6):

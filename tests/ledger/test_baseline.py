@@ -125,7 +125,7 @@ def test_an_optional_measure_begins_with_its_first_value() -> None:
     assert {A: 7.0} == harness.shown()
 
 
-def test_a_row_of_the_baseline_that_gets_its_value_later_tells_history() -> None:
+def test_a_late_value_of_a_baseline_row_is_history() -> None:
     """The row was there, its value unknown: what it says at last is what it may have been all along."""
     harness = LedgerHarness(plan(measures=[CACHED]))
     harness.report(YESTERDAY, A, None)

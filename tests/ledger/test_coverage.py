@@ -125,7 +125,7 @@ def test_an_answer_with_a_missing_bucket_is_no_success() -> None:
     assert before == harness.ledger.last_success
 
 
-def test_a_missing_bucket_is_asked_for_until_it_comes() -> None:
+def test_a_missing_bucket_is_requested_until_it_arrives() -> None:
     """Coverage stops before it, also where later buckets were read."""
     harness = covered()
     harness.now += DAY
@@ -209,7 +209,7 @@ def test_buckets_whose_bytes_did_not_change_are_read_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(("value", "expected"), [(50, (0, 1)), (150, (1, 0)), (100, (0, 0))])
-def test_revisions_of_closed_buckets_are_told_by_direction(value: int, expected: tuple[int, int]) -> None:
+def test_revisions_of_closed_buckets_are_counted_by_direction(value: int, expected: tuple[int, int]) -> None:
     """A closed bucket that was read after its end, and says another thing now, was revised."""
     harness = LedgerHarness()
     harness.report(YESTERDAY, A, 100)

@@ -59,7 +59,7 @@ def test_a_series_is_kept_at_zero_on_a_day_without_its_rows() -> None:
     assert {A: 10.0, B: 0.0} == harness.shown("today")
 
 
-def test_yesterday_is_told_once_a_poll_after_midnight_has_covered_it() -> None:
+def test_yesterday_is_exported_after_a_poll_past_midnight() -> None:
     """Its last minutes are missing until then."""
     harness = LedgerHarness(with_windows(plan(), "yesterday"))
     harness.report(YESTERDAY, A, 70)
@@ -111,7 +111,7 @@ def test_months_roll_over_with_the_year() -> None:
     assert ({A: 10.0}, {A: 1.0}) == (harness.shown("previous_month"), harness.shown("month"))
 
 
-def test_a_window_that_lacks_a_bucket_is_not_told() -> None:
+def test_a_window_that_lacks_a_bucket_is_absent() -> None:
     """A sum with a hole would look like a fall."""
     harness = LedgerHarness(with_windows(plan(stale_after=10 * DAY), "3d", "1d"))
     harness.report(TODAY, A, 10)
@@ -173,7 +173,7 @@ def test_a_window_of_one_hour_has_two_buckets() -> None:
     assert {A: 11.0} == harness.shown("1h")
 
 
-def test_windows_of_minutes_are_told_while_polls_keep_up() -> None:
+def test_windows_of_minutes_are_exported_while_polls_succeed() -> None:
     """Without a poll for longer than the width and two intervals the newest bucket is unknown, and so is the sum."""
     harness = LedgerHarness(with_windows(plan(width="1m"), "15m"))
     minute = int(NOW // MINUTE) * MINUTE
@@ -229,7 +229,7 @@ def test_daily_sums_cover_the_lookback() -> None:
     assert {} == harness.ledger.gauges.by_label(harness.first, "api_key_id", TODAY, TODAY + DAY)
 
 
-def test_totals_are_told_when_gauges_are() -> None:
+def test_totals_are_known_while_gauges_are_exported() -> None:
     """The status page adds up what a scrape shows: a day that was not polled yet is shown only for two intervals."""
     harness = LedgerHarness(
         with_windows(plan("costs", ["cost_usd"], lookback_days=7, stale_after=DAY), "yesterday", "7d")

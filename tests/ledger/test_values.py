@@ -46,7 +46,7 @@ def test_a_field_that_is_known_on_other_days_is_unknown_today() -> None:
     assert [{}, {A: 40.0}] == [harness.shown("today"), harness.shown("2d")]
 
 
-def test_other_money_has_a_metric_of_its_own() -> None:
+def test_other_currencies_have_a_separate_metric() -> None:
     """Never a sum of dollars and anything else."""
     harness = LedgerHarness(costs())
     assert [("cost_usd",), ("cost_other_currency",)] == [

@@ -272,7 +272,7 @@ def test_a_page_that_comes_at_last_is_good() -> None:
     assert len(api.requests) == 8
 
 
-def test_a_pause_that_is_asked_for_is_kept_exactly() -> None:
+def test_a_requested_pause_is_exact() -> None:
     """`Retry-After` of a 429 and of a 500 both decide when the next attempt is made."""
     api = Api(refusal(429, retry_after="90"), refusal(500, retry_after="7"), EMPTY)
     clock = ManualClock()
@@ -308,7 +308,7 @@ def test_headers_reach_the_throttle() -> None:
     assert (20, clock.now() + 90) == (throttle.requests_per_minute, throttle.paused_until)
 
 
-def test_the_key_is_asked_for_every_time() -> None:
+def test_the_key_is_read_for_every_request() -> None:
     """A key that changes is used from the next request on."""
     keys = iter([KEY, "sk-admin-second\n"])
     api = Api(EMPTY)
@@ -420,7 +420,7 @@ def test_the_clock_is_compared_with_the_servers() -> None:
     assert (None, 60.0) == (before, asked.skew)
 
 
-def test_waiting_in_the_queue_is_told() -> None:
+def test_waiting_in_the_queue_is_reported() -> None:
     """The seconds in the throttle are counted by resource."""
     clock = ManualClock()
     journal = Journal()

@@ -89,7 +89,7 @@ def test_a_bad_request_says_which_parameter() -> None:
     assert str(error) == "no (HTTP 400, req_1)"
 
 
-def test_a_redirect_tells_where_it_points() -> None:
+def test_a_redirect_names_its_host() -> None:
     """The host of a redirect is reported, its path and secrets are not."""
     error = classify(301, {"location": "https://user:hidden@elsewhere.test/login?next=hidden"}, b"")
 

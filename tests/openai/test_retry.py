@@ -101,7 +101,7 @@ def test_rate_limit_headers_may_be_absent_or_nonsense() -> None:
     assert RateLimitHeaders() == rate_limit({})
 
 
-def test_the_server_tells_its_time() -> None:
+def test_the_server_time_is_read() -> None:
     """The header `Date` is a moment, when it is there."""
     assert server_time({"date": "Wed, 18 Nov 2026 15:42:17 GMT"}) == NOW
     assert server_time({}) is None

@@ -146,7 +146,7 @@ def test_a_probe_that_meets_a_server_error_lets_the_next_one_probe() -> None:
     assert [0.0, 3.0, 5.0, 7.0] == pytest.approx(traffic.moments())
 
 
-def test_a_request_that_ends_without_an_answer_frees_its_place() -> None:
+def test_a_request_without_a_response_frees_its_slot() -> None:
     """A probe whose connection breaks does not lock the others out."""
     traffic = _Traffic()
     traffic.answer = lambda _, number: RateLimited("slow") if number == 1 else None
@@ -162,7 +162,7 @@ def test_a_request_that_ends_without_an_answer_frees_its_place() -> None:
     assert [0.0, 4.0] == pytest.approx(traffic.moments())
 
 
-def test_a_cancelled_waiter_gives_its_place_to_the_next() -> None:
+def test_a_cancelled_waiter_gives_its_slot_to_the_next() -> None:
     """Whoever stops waiting takes no part of the rate, and whoever waits behind moves up."""
     traffic = _Traffic(per_minute=60)
 
@@ -218,7 +218,7 @@ def test_the_rate_and_the_pause_can_be_seen() -> None:
     assert [(None, 60), (until, 30), (None, 30)] == seen
 
 
-def test_the_wait_is_told() -> None:
+def test_the_wait_is_reported() -> None:
     """A permit knows how long it was waited for."""
     traffic = _Traffic()
 

@@ -279,7 +279,7 @@ def test_a_proxy_of_the_settings_is_used() -> None:
     assert len(run(scene()).buckets) == 1
 
 
-def test_a_cancelled_request_frees_its_place() -> None:
+def test_a_cancelled_request_frees_its_slot() -> None:
     """Cancelling in the middle of a body closes the connection and lets the next request go."""
 
     async def scene() -> int:

@@ -156,7 +156,7 @@ def test_costs_by_user_and_project_can_be_refused() -> None:
     assert (400, 400, 200) == (both, filtered, alone.status_code)
 
 
-def test_undocumented_times_appear_when_asked_for() -> None:
+def test_undocumented_times_appear_on_request() -> None:
     """The policy adds the ISO times that an export has shown."""
     with simulation(policy=Policy(iso_times=True)) as running:
         bucket = running.page("costs", start_time=TODAY)["data"][0]

@@ -8,7 +8,7 @@ from exporter.simulator.request import Request
 from tests.support.simulation import DAY, NOW, TODAY, Json, Simulation
 
 
-def test_the_overview_tells_what_there_is(steady: Simulation) -> None:
+def test_the_overview_lists_organizations_actions_and_faults(steady: Simulation) -> None:
     """Organizations, projects, scenario actions, faults, policy and the time are listed."""
     overview = steady.control("GET", "").json()
 
@@ -101,7 +101,7 @@ def test_switches_are_set_over_http(fresh: Simulation) -> None:
     assert 401 == fresh.get("organization/projects", key=keys.USAGE_ONLY).status_code
 
 
-def test_the_request_log_tells_who_asked_what_when(fresh: Simulation) -> None:
+def test_the_request_log_has_key_path_and_time(fresh: Simulation) -> None:
     """Time, path, query, kind of key and status of every request to the API; control requests are not among them."""
     fresh.get("organization/usage/images", start_time=TODAY)
     fresh.clock.pass_by(2.5)

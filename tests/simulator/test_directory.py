@@ -10,7 +10,7 @@ def names(page: Json) -> list[str]:
     return [row["name"] for row in page["data"]]
 
 
-def test_archived_projects_are_shown_when_asked_for(steady: Simulation) -> None:
+def test_archived_projects_are_listed_on_request(steady: Simulation) -> None:
     """One project is archived, two share a name, one name has quotes and an emoji."""
     shown = names(steady.page("projects"))
     everything = steady.page("projects", include_archived="true")
@@ -212,7 +212,7 @@ def test_a_deleted_key_is_in_no_list(fresh: Simulation) -> None:
         ("audit_logs", "list"),
     ],
 )
-def test_policies_are_told(steady: Simulation, path: str, kind: str) -> None:
+def test_policies_are_listed(steady: Simulation, path: str, kind: str) -> None:
     """The further endpoints answer with objects of their own."""
     project = steady.page("projects")["data"][0]["id"]
 

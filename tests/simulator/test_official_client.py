@@ -44,7 +44,7 @@ def test_no_field_is_unknown_to_the_official_client(steady: Simulation, row: Res
 
 
 @pytest.mark.parametrize("row", CATALOG, ids=names)
-def test_grouped_dimensions_are_told_and_others_are_null(steady: Simulation, row: Resource) -> None:
+def test_grouped_dimensions_have_values_and_others_are_null(steady: Simulation, row: Resource) -> None:
     """A dimension is filled when grouped by, and null when not."""
     client = steady.official()
     results = ask(client, row, start_time=TODAY - DAY, limit=1, group_by=list(row.group_by)).data[0].results

@@ -21,7 +21,7 @@ def set_aside_files(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{path.name}.set-aside-*"))
 
 
-def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_renamed(tmp_path: Path) -> None:
     """It keeps its content, under another name."""
     path = tmp_path / "state.db"
     foreign = sqlite3.connect(path)
@@ -38,7 +38,7 @@ def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_what_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_database_is_renamed(tmp_path: Path, content: bytes) -> None:
     """A new state replaces it."""
     path = tmp_path / "state.db"
     path.write_bytes(content)
@@ -75,7 +75,7 @@ def test_a_damaged_page_is_found_when_the_file_is_opened(tmp_path: Path) -> None
     assert logs[0]["reason"].startswith("it is damaged: ") or "malformed" in logs[0]["reason"]
 
 
-def test_files_set_aside_in_the_same_second_keep_their_names(tmp_path: Path) -> None:
+def test_files_renamed_in_the_same_second_have_different_names(tmp_path: Path) -> None:
     """The second does not overwrite the first."""
     path = tmp_path / "state.db"
     contents = [b"first nonsense", b"second nonsense", b"third nonsense"]
@@ -157,7 +157,7 @@ def test_a_store_that_cannot_be_opened_leaves_no_lock(tmp_path: Path) -> None:
     Store(path).close()
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+def test_a_file_instead_of_the_folder_is_an_error(tmp_path: Path) -> None:
     """The exporter can run without a state, and says why it does."""
     (tmp_path / "taken").write_text("")
     with capture_logs() as logs:

@@ -54,7 +54,7 @@ def read_only(path: Path) -> None:
         (foreign, "state_set_aside", 1.0),
     ],
 )
-def test_an_exporter_runs_whatever_it_finds(
+def test_an_exporter_runs_with_any_state_file(
     child: Child, prepare: Callable[[Path], None], event: str, writable: float
 ) -> None:
     """It reports the problem once, counts, and leaves the file unchanged."""

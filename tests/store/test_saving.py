@@ -163,7 +163,7 @@ def test_the_file_does_not_grow_with_time(store: Store, path: Path) -> None:
     assert store.size >= path.stat().st_size
 
 
-def test_another_identity_takes_the_place_of_the_old_one(store: Store, path: Path) -> None:
+def test_another_identity_replaces_the_old_one(store: Store, path: Path) -> None:
     """What was kept under another grouping is of no use to anybody."""
     harness = harness_of(store)
     harness.restart(replace(harness.plan, group_by=("project_id",)))
