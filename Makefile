@@ -21,24 +21,24 @@ $(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml
 demo: $(VENV)/.run ## live metrics of a simulated organization on http://localhost:10180
 	@$(BIN)/openai-usage-exporter demo $(ARGS)
 
-demo-stack: $(VENV)/.run ## the same with Prometheus, Alertmanager and, where installed, Grafana, and a month of history
+demo-stack: $(VENV)/.run ## demo with Prometheus, Alertmanager, a month of history and, if installed, Grafana
 	@deploy/install/debian.sh prometheus prometheus-alertmanager
 	@$(BIN)/python -m deploy.demo_stack $(ARGS)
 
-run: $(VENV)/.run ## the real thing; needs OPENAI_ADMIN_KEY
+run: $(VENV)/.run ## run the exporter; needs OPENAI_ADMIN_KEY
 	@$(BIN)/openai-usage-exporter run $(ARGS)
 
-test: $(VENV)/.dev lint ## everything: linters, unit tests, real sockets, the real Prometheus
+test: $(VENV)/.dev lint ## all linters and tests, including the real Prometheus
 	@deploy/install/debian.sh
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
 
-test-fast: $(VENV)/.dev ## the tests without the slow end-to-end ones
+test-fast: $(VENV)/.dev ## tests without the slow end-to-end ones
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
-bench-estimate: $(VENV)/.dev ## the estimate of costs against what is finally paid, in about three minutes
+bench-estimate: $(VENV)/.dev ## cost estimates compared with final costs, about three minutes
 	@$(BIN)/python -m bench.estimate $(ARGS)
 
-bench-exactness: $(VENV)/.dev ## what four exporters count of one bad day, in about six minutes
+bench-exactness: $(VENV)/.dev ## counters of four exporters after a day of faults, about six minutes
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench.exactness $(ARGS)
 
@@ -63,7 +63,7 @@ bench-scrape: $(VENV)/.dev ## scrapes of 100,000 samples, compared with nginx se
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench scrape --sizes $(or $(SIZES),100000)
 
-fuzz: $(VENV)/.dev ## search for inputs that break something; SECONDS for each of the targets, 600 by default
+fuzz: $(VENV)/.dev ## search for inputs that break a parser; SECONDS per target, 600 by default
 	@for target in pages headers requests settings web_config state state_rows; do \
 	  $(BIN)/python -m tests.fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; \
 	done
@@ -92,7 +92,7 @@ docs: $(VENV)/.run ## regenerate docs/metrics.md and docs/settings.md from the c
 	@$(BIN)/openai-usage-exporter metrics >docs/metrics.md
 	@$(BIN)/python -m exporter.settings >docs/settings.md
 
-rules: $(VENV)/.run ## generate the rule files that follow from the table and from thresholds.yml
+rules: $(VENV)/.run ## generate the rule files from the table and thresholds.yml
 	@$(BIN)/python -m alerting
 
 manifests: $(VENV)/.run ## render deploy/kubernetes and the README of the chart from the chart; needs helm
@@ -109,8 +109,8 @@ lock: $(VENV)/.dev ## compile the hashed requirements
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) requirements/build.in -o requirements/build.txt
 
-strings: $(VENV)/.dev ## print every text that users can see; with ARGS=--problems those to rewrite
+strings: $(VENV)/.dev ## print every user-visible text; with ARGS=--problems only those to rewrite
 	@$(BIN)/python -m tests.support.user_visible_strings $(ARGS)
 
-clean: ## remove what the other targets made
+clean: ## remove everything that the other targets created
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
