@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from bench.figures import Figure
+from bench.measurements import Measurement
 
 _BENCHMARKS: Final = ("publish", "decode", "event_loop", "state", "process", "scrape")
 _ONCE: Final = {"freshness": ("0",), "organizations": ("50", "--seconds", "20", "--figures")}
@@ -30,7 +30,7 @@ def main() -> None:
     given = parser.parse_args()
     names = given.benchmarks or (_QUICK if given.quick else (*_BENCHMARKS, *_ONCE))
     sizes = given.sizes or (_QUICK_SIZES if given.quick else _SIZES)
-    table: dict[str, list[Figure | None]] = {}
+    table: dict[str, list[Measurement | None]] = {}
     for name in names:
         for column, size in enumerate(sizes[:1] if name in _ONCE else sizes):
             sys.stderr.write(f"{name}\n" if name in _ONCE else f"{name} at {size:,} samples\n")
@@ -39,15 +39,15 @@ def main() -> None:
     sys.stdout.write(
         "| figure | " + " | ".join(f"{size:,}" for size in sizes) + " |\n| --- |" + " ---: |" * len(sizes) + "\n"
     )
-    for title, figures in table.items():
-        cells = " | ".join(each.text if each else "" for each in figures)
+    for title, measurements in table.items():
+        cells = " | ".join(each.text if each else "" for each in measurements)
         sys.stdout.write(f"| {title} | {cells} |\n")
 
 
-def _run(name: str, arguments: Sequence[str]) -> list[Figure]:
+def _run(name: str, arguments: Sequence[str]) -> list[Measurement]:
     command = [sys.executable, "-m", f"bench.{name}", *arguments]
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return [Figure(**each) for each in json.loads(finished.stdout)]
+    return [Measurement(**each) for each in json.loads(finished.stdout)]
 
 
 if __name__ == "__main__":

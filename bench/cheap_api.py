@@ -1,4 +1,4 @@
-"""An Admin API that costs next to nothing: every bucket of an endpoint has the same few rows, today's grow.
+"""An Admin API that needs almost no CPU time: every bucket of an endpoint has the same few rows, and today's grow.
 
 Started as `python -m bench.cheap_api`; prints its base URL.
 """

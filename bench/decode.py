@@ -5,7 +5,7 @@ import sys
 from typing import Final
 
 from bench.dense import NOW, TODAY, Organization, plan, result
-from bench.figures import Figure, emit, figure, ratios
+from bench.measurements import Measurement, emit, measurement, ratios
 from exporter.catalog import DAY
 from exporter.ledger import Ledger
 
@@ -13,8 +13,8 @@ _REPETITIONS: Final = 5
 _DAYS: Final = 3
 
 
-def measure(samples: int) -> list[Figure]:
-    """Return the ratios for a first answer and for one in which no bucket changed."""
+def measure(samples: int) -> list[Measurement]:
+    """Return the ratios for a first response and for one without changed buckets."""
     organization, settings = Organization(samples), plan(samples)
     starts = [TODAY - age * DAY for age in reversed(range(_DAYS))]
     pages = [organization.page([start]) for start in starts]
@@ -32,8 +32,8 @@ def measure(samples: int) -> list[Figure]:
     again = [1 / ratio for ratio in ratios(lambda: take(ledger, NOW + 60), loads, _REPETITIONS)]
     exported = organization.sets * 13
     return [
-        figure("response to ledger, first, against json.loads", exported, "x", first),
-        figure("response to ledger, unchanged, against json.loads", exported, "x", again),
+        measurement("response to ledger, first, against json.loads", exported, "x", first),
+        measurement("response to ledger, unchanged, against json.loads", exported, "x", again),
     ]
 
 

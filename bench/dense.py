@@ -21,7 +21,7 @@ _FIELDS: Final = tuple(measure.field for measure in resource("completions").sele
 
 
 def plan(samples: int) -> Plan:
-    """Return the plan of completions that exports about so many samples."""
+    """Return the plan of completions that exports about `samples` samples."""
     row = resource("completions")
     measures = row.select()
     return Plan(
@@ -40,7 +40,7 @@ def plan(samples: int) -> Plan:
 
 
 def result(pages: Sequence[bytes], settings: Plan, now: float, known: Mapping[int, bytes] | None = None) -> PollResult:
-    """Return what pages become: those of whole days up to today, as a poll at `now` (Unix seconds) reads them."""
+    """Return the result of a poll of pages of whole days up to today, at `now` (Unix seconds)."""
     end = settings.open_end(now)
     buckets = [
         bucket for page in pages for bucket in read_page(page, settings, known or {}, open_end=end, first=False).buckets
@@ -49,7 +49,7 @@ def result(pages: Sequence[bytes], settings: Plan, now: float, known: Mapping[in
 
 
 class Organization:
-    """Rows that are the same in every run."""
+    """An organization with the same rows in every run."""
 
     def __init__(self, samples: int) -> None:
         self.sets = samples // SAMPLES_PER_SET
@@ -57,7 +57,7 @@ class Organization:
         self._draw = random.Random(2)
 
     def grow(self) -> None:
-        """Let today's rows grow as a minute of traffic lets them."""
+        """Increase today's rows by a minute of traffic."""
         for values in self._today:
             if self._draw.random() < CHANGED:
                 values[:] = [value + 1000 for value in values]

@@ -16,7 +16,7 @@ _EMPTY: Final = json.dumps({"object": "list", "data": [], "first_id": None, "las
 
 
 class Api:
-    """Answers `usage/completions` with the organization's rows, everything else with an empty list."""
+    """Responds to `usage/completions` with the organization's rows, to everything else with an empty list."""
 
     def __init__(self, samples: int) -> None:
         self._organization = Organization(samples)
@@ -24,7 +24,7 @@ class Api:
         self._minute = 0
 
     def answer(self, target: str) -> bytes:
-        """Return a body. Pages are cut at a size that the exporter accepts, as api.openai.com may do."""
+        """Return a body. Pages are limited to a size that the exporter accepts, as api.openai.com may do."""
         url = urlsplit(target)
         if not url.path.endswith("/usage/completions"):
             return _EMPTY.encode()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.dense import DAYS, NOW, TODAY, Organization, plan, result
-from bench.figures import Figure, emit
+from bench.measurements import Measurement, emit
 from exporter.catalog import DAY
 from exporter.exposition import Encoder, columns_of, of_measures
 from exporter.ledger import Ledger
@@ -23,7 +23,7 @@ _CONTROL_SECONDS: Final = 20
 
 
 async def _lateness(until: asyncio.Event, seconds: float = float("inf")) -> list[float]:
-    """Return by how many milliseconds each of the loop's turns came late."""
+    """Return the delay of each iteration of the loop in milliseconds."""
     late = []
     end = time.perf_counter() + seconds
     while not until.is_set() and time.perf_counter() < end:
@@ -67,8 +67,8 @@ async def _busy(samples: int) -> list[float]:
     return late
 
 
-def measure(samples: int) -> list[Figure]:
-    """Return the 99th percentile and the longest, of the busy loop and of the control."""
+def measure(samples: int) -> list[Measurement]:
+    """Return the 99th percentile and the maximum, of the busy loop and of the control."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     command = [sys.executable, "-m", "bench.event_loop", "--control"]
     control = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -76,8 +76,8 @@ def measure(samples: int) -> list[Figure]:
     idle = [float(value) for value in control.communicate()[0].split()]
     at = int(0.99 * len(late))
     return [
-        Figure("event loop held, 99th percentile", samples, " ms", late[at], idle[0], late[at]),
-        Figure("event loop held, longest", samples, " ms", late[-1], idle[1], late[-1]),
+        Measurement("event loop held, 99th percentile", samples, " ms", late[at], idle[0], late[at]),
+        Measurement("event loop held, longest", samples, " ms", late[-1], idle[1], late[-1]),
     ]
 
 

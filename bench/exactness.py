@@ -1,4 +1,4 @@
-"""`make bench-exactness`: what a real Prometheus has counted of a bad day, by four exporters that lived through it."""
+"""`make bench-exactness`: the increases that a real Prometheus counts from four exporters over a day of faults."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from tests.support.prometheus import Labels, risen
 from tests.support.truth import total
 
 PROMPT, LATE = 15.0, 75.0
-"""Seconds after which usage is reported, and seconds that 30 % of the streams are later still."""
+"""Reporting lag in seconds, and additional seconds for 30 % of the streams."""
 
 NAMES: Final = {
     "exporter": "openai-usage-exporter",
@@ -33,10 +33,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=4, help="of about 45 seconds, each with two kills")
     given = parser.parse_args()
-    ways = [(way, (sys.executable, "-m", "bench.stand_ins", way)) for way in NAMES if way != "exporter"]
+    commands = [
+        (strategy, (sys.executable, "-m", "bench.other_exporters", strategy))
+        for strategy in NAMES
+        if strategy != "exporter"
+    ]
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_field(Path(folder), given.seed, ways, prompt=PROMPT, late=LATE) as field,
+        open_field(Path(folder), given.seed, commands, prompt=PROMPT, late=LATE) as field,
     ):
         began = time.monotonic()
         field.begin()
@@ -94,7 +98,7 @@ def _counted(field: Field, job: str) -> Counts:
     if job == "exporter":
         names = {accrued_name(measure): measure.field for measure in resource("completions").select(_measures())}
     else:
-        names = {f"stand_in_{name}_total": name for name in _measures().values()}
+        names = {f"other_exporter_{name}_total": name for name in _measures().values()}
     selector = f'{{job="{job}",__name__=~"{"|".join(names)}"}}'
     return {
         (names[name], tuple(pair for pair in labels if pair[0] != "organization")): risen(samples)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
-from bench.figures import Figure, emit, figure
+from bench.measurements import Measurement, emit, measurement
 from bench.requests_per_hour import CASES, DEFAULT, Case, Server, organization_of
 from exporter.catalog import CATALOG, Resource
 from exporter.collector import ClientMetrics
@@ -87,7 +87,7 @@ async def _measure(case: Case) -> dict[str, list[float]]:
     return taken
 
 
-def measure(samples: int) -> list[Figure]:
+def measure(samples: int) -> list[Measurement]:
     """Return median, p99 and longest, in seconds, at default settings with everything in use."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     case = Case(CASES[1].title, 6, [row.name for row in CATALOG], DEFAULT)
@@ -96,7 +96,7 @@ def measure(samples: int) -> list[Figure]:
         ordered = sorted(seconds)
         for part, position in (("median", 0.5), ("p99", 0.99), ("worst phase", 1.0)):
             value = ordered[min(int(len(ordered) * position), len(ordered) - 1)]
-            figures.append(figure(f"freshness of {name}, {part}", samples, " s", [value]))
+            figures.append(measurement(f"freshness of {name}, {part}", samples, " s", [value]))
     return figures
 
 

@@ -1,4 +1,4 @@
-"""`make bench-organizations`: what one exporter costs at 1, 50 and 200 organizations with the default resources.
+"""`make bench-organizations`: cost of one exporter with 1, 50 and 200 organizations and default resources.
 
 The exporter runs as an operator runs it, on a state file, and is scraped with gzip twice a second.
 """
@@ -18,7 +18,7 @@ from typing import Final
 
 import httpx
 
-from bench.figures import Figure, emit, figure
+from bench.measurements import Measurement, emit, measurement
 from tests.support.exposed import Exposed
 from tests.support.processes import Child, free_port, until
 
@@ -30,7 +30,7 @@ _PUBLISHED: Final = re.compile(rb"\nopenai_exporter_publish_duration_seconds (\S
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What was measured."""
+    """The measurements of one run."""
 
     organizations: int
     series: float
@@ -40,7 +40,7 @@ class Cost:
     memory: float
     """MiB."""
     cpu: float
-    """Seconds of processor time a minute, scrapes included."""
+    """Seconds of CPU time a minute, scrapes included."""
     publish: float
     """Seconds, the median."""
     publish_most: float
@@ -49,16 +49,16 @@ class Cost:
     body: int
     """Bytes of a compressed scrape."""
 
-    def figures(self) -> list[Figure]:
+    def figures(self) -> list[Measurement]:
         """Return what `make bench` prints."""
         title, samples = f"{self.organizations} organizations", int(self.series)
         p50, p99 = (1000 * self.scrapes[int(len(self.scrapes) * part)] for part in (0.5, 0.99))
         return [
-            figure(f"{title}: ready", samples, " s", [self.first]),
-            figure(f"{title}: processor, of a core", samples, " %", [self.cpu / 60 * 100]),
-            figure(f"{title}: resident memory", samples, " MiB", [self.memory]),
-            figure(f"{title}: scrape, median", samples, " ms", [p50]),
-            figure(f"{title}: scrape, p99", samples, " ms", [p99]),
+            measurement(f"{title}: ready", samples, " s", [self.first]),
+            measurement(f"{title}: processor, of a core", samples, " %", [self.cpu / 60 * 100]),
+            measurement(f"{title}: resident memory", samples, " MiB", [self.memory]),
+            measurement(f"{title}: scrape, median", samples, " ms", [p50]),
+            measurement(f"{title}: scrape, p99", samples, " ms", [p99]),
         ]
 
     def line(self) -> str:

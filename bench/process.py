@@ -1,4 +1,4 @@
-"""The exporter as an operator runs it, on a dense organization: memory, start, processor at rest."""
+"""The exporter as a process, with a dense organization: memory, start, idle CPU time."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.figures import Figure, emit, figure
+from bench.measurements import Measurement, emit, measurement
 from tests.support import processes
 from tests.support.exposed import Exposed
 from tests.support.processes import Child, free_port, until
@@ -47,7 +47,7 @@ def dense_exporter(samples: int) -> Iterator[Child]:
         api.wait()
 
 
-def measure(samples: int) -> list[Figure]:
+def measure(samples: int) -> list[Measurement]:
     """Return memory after the first polls and at its peak, the time of a start with state, and the share of a core."""
     with dense_exporter(samples) as exporter:
         exporter.start()
@@ -62,10 +62,10 @@ def measure(samples: int) -> list[Figure]:
             exporter.stop()
             starts.append(_start(exporter))
     return [
-        figure("resident memory for each sample", exported, " B", [resident / exported]),
-        figure("peak memory against resident", exported, "x", [peak / resident]),
-        figure("processor at rest", exported, " %", [rest]),
-        figure("start with state to first scrape", exported, " s", starts),
+        measurement("resident memory for each sample", exported, " B", [resident / exported]),
+        measurement("peak memory against resident", exported, "x", [peak / resident]),
+        measurement("processor at rest", exported, " %", [rest]),
+        measurement("start with state to first scrape", exported, " s", starts),
     ]
 
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from bench.dense import DAYS, NOW, TODAY, Organization, plan, result
-from bench.figures import Figure, emit, figure, processor_ms
+from bench.measurements import Measurement, emit, measurement, processor_ms
 from exporter.catalog import DAY
 from exporter.exposition import Column, Encoder, Family, Format, Type, columns_of, of_measures
 from exporter.ledger import Ledger
@@ -18,7 +18,7 @@ _REPETITIONS: Final = 5
 
 
 class Library:
-    """The same families as `prometheus_client` has them built."""
+    """The same families as objects of `prometheus_client`."""
 
     def __init__(self, families: list[Family]) -> None:
         self.families = families
@@ -38,8 +38,8 @@ class Library:
                 yield metric
 
 
-def measure(samples: int) -> list[Figure]:
-    """Return what publishes cost at a number of exported samples."""
+def measure(samples: int) -> list[Measurement]:
+    """Return the time of publishes at a number of exported samples."""
     organization, settings = Organization(samples), plan(samples)
     ledger, library, registry = Ledger(settings), Library([]), CollectorRegistry()
     registry.register(library)
@@ -76,9 +76,9 @@ def measure(samples: int) -> list[Figure]:
         raise ValueError("the library writes something else")
     exported = sum(int(column.shown.sum()) for family in library.families for column in family.columns)
     return [
-        figure("publish, 2 % changed: generate_latest takes", exported, "x", changed),
-        figure("publish, first: generate_latest takes", exported, "x", first),
-        figure("publish, nothing changed", exported, " ms", unchanged),
+        measurement("publish, 2 % changed: generate_latest takes", exported, "x", changed),
+        measurement("publish, first: generate_latest takes", exported, "x", first),
+        measurement("publish, nothing changed", exported, " ms", unchanged),
     ]
 
 

@@ -1,4 +1,4 @@
-"""`make bench-requests`: what an organization costs in requests, by the real schedule on a clock set by hand."""
+"""`make bench-requests`: requests an hour of an organization, by the real schedule on a manual clock."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ EVERYTHING: Final = MetadataPlan(resources=frozenset(row.name for row in METADAT
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An organization, and what is asked of it."""
+    """An organization and the settings of its exporter."""
 
     title: str
     projects: int
@@ -45,13 +45,13 @@ CASES: Final = (
 
 @dataclass
 class Server:
-    """Answers everything, and counts nothing but what it is asked."""
+    """Responds to every endpoint."""
 
     case: Case
     clock: ManualClock
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request."""
+        """Return the response to one request."""
         path = request.url.path.removeprefix("/v1/organization/")
         row = next((row for row in CATALOG if row.path == path), None)
         content = self._page(row, request) if row else self._directory(path, request)
@@ -114,14 +114,14 @@ class Server:
 
 @dataclass
 class Journal(ClientMetrics):
-    """A watch that counts by kind of resource, and keeps the longest wait of the costs and usage."""
+    """Counts requests by kind of resource, and keeps the longest wait of costs and usage."""
 
     telemetry: Telemetry
     counts: Counter[str] = field(default_factory=Counter)
     longest_wait: float = 0.0
 
     def __post_init__(self) -> None:
-        """Begin as any watch does."""
+        """Initialize the base class."""
         super().__init__("acme", self.telemetry)
 
     def request(self, resource: str) -> None:
@@ -130,7 +130,7 @@ class Journal(ClientMetrics):
         self.counts[_kind(resource)] += 1
 
     def waited(self, resource: str, seconds: float) -> None:
-        """Keep the longest."""
+        """Keep the longest wait."""
         super().waited(resource, seconds)
         if _kind(resource) in {"costs", "usage"}:
             self.longest_wait = max(self.longest_wait, seconds)

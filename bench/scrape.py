@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Final
 
-from bench.figures import Figure, emit, figure
+from bench.measurements import Measurement, emit, measurement
 from bench.process import dense_exporter
 from tests.support.processes import free_port, until
 
@@ -66,7 +66,7 @@ class Target:
     _connection: socket.socket | None = None
 
     def scrape(self) -> bytes:
-        """Return a body, and note how long it took."""
+        """Return a body, and record its time."""
         if self._connection is None:
             self._connection = socket.create_connection(("127.0.0.1", self.port), 30)
         request = f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {self.encoding}\r\n\r\n"
@@ -86,7 +86,7 @@ class Target:
         return bytes(received[end + 4 :])
 
     def processor_seconds(self) -> float:
-        """Return the processor time of the serving thread."""
+        """Return the CPU time of the serving thread."""
         return int((self.thread / "schedstat").read_text().split()[0]) / 1e9
 
 
@@ -117,7 +117,7 @@ def _listens(port: int) -> bool:
     return False
 
 
-def measure(samples: int) -> list[Figure]:
+def measure(samples: int) -> list[Measurement]:
     """Return time and processor time of scrapes, in multiples of nginx's."""
     with dense_exporter(samples) as exporter:
         exporter.environment["OPENAI_EXPORTER_POLL__INTERVAL"] = "5s"  # type: ignore[index]
@@ -129,15 +129,15 @@ def measure(samples: int) -> list[Figure]:
         exported = sum(not line.startswith(b"#") for line in bodies["identity"].splitlines())
         idle = _idle_share(thread)
         with _nginx(bodies) as (port, pid):
-            figures: list[Figure] = []
+            measurements: list[Measurement] = []
             for name in bodies:
                 ours = Target(exporter.port, "/metrics", name, thread)
                 theirs = Target(port, f"/{name}", name, Path(f"/proc/{pid}"))
-                figures += _compare(name, exported, ours, theirs, idle)
-    return figures
+                measurements += _compare(name, exported, ours, theirs, idle)
+    return measurements
 
 
-def _compare(name: str, exported: int, ours: Target, theirs: Target, idle: float) -> list[Figure]:
+def _compare(name: str, exported: int, ours: Target, theirs: Target, idle: float) -> list[Measurement]:
     median, tail, processor, absolute = [], [], [], []
     for _ in range(_REPETITIONS):
         ours.seconds.clear()
@@ -155,10 +155,10 @@ def _compare(name: str, exported: int, ours: Target, theirs: Target, idle: float
         tail.append(mine[98] / other[98])
         absolute.append(mine[49] * 1000)
     return [
-        figure(f"scrape, {name}: median against nginx", exported, "x", median),
-        figure(f"scrape, {name}: p99 against nginx", exported, "x", tail),
-        figure(f"scrape, {name}: processor time against nginx", exported, "x", processor),
-        figure(f"scrape, {name}: median", exported, " ms", absolute),
+        measurement(f"scrape, {name}: median against nginx", exported, "x", median),
+        measurement(f"scrape, {name}: p99 against nginx", exported, "x", tail),
+        measurement(f"scrape, {name}: processor time against nginx", exported, "x", processor),
+        measurement(f"scrape, {name}: median", exported, " ms", absolute),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the state file costs: a commit of 31 days, a commit of a poll that changes 2 %, and reading it back."""
+"""Time of the state file: a commit of 31 days, a commit of a poll that changes 2 %, and loading."""
 
 import sys
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.dense import DAYS, NOW, TODAY, Organization, plan, result
-from bench.figures import Figure, emit, figure, processor_ms
+from bench.measurements import Measurement, emit, measurement, processor_ms
 from exporter.catalog import DAY
 from exporter.ledger import Ledger
 from exporter.store import Entry, Store
@@ -17,8 +17,8 @@ _LOADS: Final = 3
 _MIB: Final = 2**20
 
 
-def measure(samples: int) -> list[Figure]:
-    """Return the figures; commits are timed by the wall clock, for they wait for the disk."""
+def measure(samples: int) -> list[Measurement]:
+    """Return the measurements; commits are timed by the wall clock, because they wait for the disk."""
     organization, settings = Organization(samples), plan(samples)
     ledger = Ledger(settings)
 
@@ -56,11 +56,11 @@ def measure(samples: int) -> list[Figure]:
         size = path.stat().st_size / _MIB
     exported = organization.sets * 13
     return [
-        figure("commit of 31 days", exported, " ms", [whole]),
-        figure("commit of a poll that changes 2 %", exported, " ms", commits),
-        figure("written to disk by it", exported, " MiB", written),
-        figure("state file", exported, " MiB", [size]),
-        figure("state read back", exported, " ms", loads),
+        measurement("commit of 31 days", exported, " ms", [whole]),
+        measurement("commit of a poll that changes 2 %", exported, " ms", commits),
+        measurement("written to disk by it", exported, " MiB", written),
+        measurement("state file", exported, " MiB", [size]),
+        measurement("state read back", exported, " ms", loads),
     ]
 
 

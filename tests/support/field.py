@@ -195,15 +195,15 @@ class Field:
 def open_field(
     folder: Path,
     seed: int,
-    stand_ins: Sequence[tuple[str, Sequence[str]]] = (),
+    other_exporters: Sequence[tuple[str, Sequence[str]]] = (),
     *,
     prompt: float = 1.0,
     late: float = 3.0,
 ) -> Iterator[Field]:
-    """Give a field on which nothing has happened yet. `stand_ins` are names and commands of other exporters.
+    """Start a field. `other_exporters` are names and commands of other exporters.
 
     A command is given the base URL, a key and a port as further arguments. Usage is reported after `prompt` seconds,
-    some of it `late` seconds later still.
+    some of it another `late` seconds later.
     """
     simulator = Simulator(seed, delays={"*": prompt})
     simulator.scenario.delay("*", prompt, late_percent=LATE_PERCENT, late_seconds=late)
@@ -212,7 +212,7 @@ def open_field(
         control = base_url.replace("/v1", "/simulator")
         child = exporter(stack.enter_context(free_port()), folder, base_url, keys.FULL, **SETTINGS)
         others = []
-        for name, command in stand_ins:
+        for name, command in other_exporters:
             port = stack.enter_context(free_port())
             arguments = [*command, base_url, keys.FULL, str(port)]
             others.append(

@@ -1,4 +1,4 @@
-"""Figures of the benchmarks: medians with their spread, and ratios of two pieces of work that take turns."""
+"""Measurements of the benchmarks: medians with their spread, and ratios of two alternating pieces of work."""
 
 import gc
 import json
@@ -10,8 +10,8 @@ from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured figure at one size."""
+class Measurement:
+    """One measurement at one size."""
 
     name: str
     samples: int
@@ -23,7 +23,7 @@ class Figure:
 
     @property
     def text(self) -> str:
-        """The median with the spread behind it."""
+        """The median and the spread."""
         spread = f"{_short(self.low)}-{_short(self.high)}"
         return (
             f"{_short(self.median)}{self.unit}"
@@ -32,13 +32,13 @@ class Figure:
         )
 
 
-def figure(name: str, samples: int, unit: str, values: Sequence[float]) -> Figure:
-    """Return the figure that repeated measurements make."""
-    return Figure(name, samples, unit, median(values), min(values), max(values))
+def measurement(name: str, samples: int, unit: str, values: Sequence[float]) -> Measurement:
+    """Return the measurement of repeated values."""
+    return Measurement(name, samples, unit, median(values), min(values), max(values))
 
 
 def processor_ms(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
-    """Return the milliseconds of processor time that the work takes, garbage collected before."""
+    """Return the milliseconds of CPU time of the work, after a garbage collection."""
     gc.collect()
     started = clock()
     work()
@@ -46,13 +46,13 @@ def processor_ms(work: Callable[[], object], clock: Callable[[], float] = time.p
 
 
 def ratios(work: Callable[[], object], anchor: Callable[[], object], repetitions: int) -> list[float]:
-    """Return, for each of several turns, how many times as long as the work its anchor took."""
+    """Return the time of the work as a multiple of that of its reference, for each repetition."""
     return [processor_ms(anchor) / processor_ms(work) for _ in range(repetitions)]
 
 
-def emit(figures: Iterable[Figure]) -> None:
-    """Print figures for the process that started this one."""
-    sys.stdout.write(json.dumps([asdict(each) for each in figures]) + "\n")
+def emit(measurements: Iterable[Measurement]) -> None:
+    """Print measurements for the parent process."""
+    sys.stdout.write(json.dumps([asdict(each) for each in measurements]) + "\n")
 
 
 def _short(value: float) -> str:

@@ -1,6 +1,6 @@
-"""Three small exporters that poll the way others do, to have something to compare with.
+"""Three small exporters with the polling of other exporters, for comparison.
 
-Started as `python -m bench.stand_ins WAY BASE_URL KEY PORT`; they count the tokens of completions.
+Started as `python -m bench.other_exporters STRATEGY BASE_URL KEY PORT`; they count the tokens of completions.
 """
 
 import sys
@@ -25,27 +25,27 @@ Values = tuple[int, ...]
 
 @dataclass
 class Counters:
-    """What one life of the process has counted."""
+    """The counters of one process."""
 
     values: dict[Labels, list[int]] = field(default_factory=dict)
 
     def add(self, labels: Labels, values: Values) -> None:
-        """Let the counters of a label set rise."""
+        """Increase the counters of a label set."""
         held = self.values.get(labels, [0] * len(FIELDS))
         self.values = self.values | {labels: [a + b for a, b in zip(held, values, strict=True)]}
 
     def text(self) -> str:
-        """Return them as Prometheus reads them."""
+        """Return the counters in the text format."""
         return "".join(
-            f"stand_in_{name}_total{{{_shown(labels)}}} {values[place]}\n"
+            f"other_exporter_{name}_total{{{_shown(labels)}}} {values[index]}\n"
             for labels, values in self.values.items()
-            for place, name in enumerate(FIELDS)
+            for index, name in enumerate(FIELDS)
         )
 
 
 @dataclass
 class Api:
-    """The one endpoint that is asked."""
+    """The endpoint that is polled."""
 
     base_url: str
     key: str
@@ -80,7 +80,7 @@ def once(api: Api, counters: Counters) -> None:
 
 
 def first(api: Api, counters: Counters) -> None:
-    """Ask for the last minutes, and keep the first value that is seen of each minute, also while it is open."""
+    """Request the last minutes, and keep the first value of each minute, even of an open one."""
     seen = set()
     while True:
         start = int(time.time()) // _MINUTE * _MINUTE - (_TRAILING_MINUTES - 1) * _MINUTE
@@ -95,7 +95,7 @@ def first(api: Api, counters: Counters) -> None:
 
 
 def deltas(api: Api, counters: Counters) -> None:
-    """Ask for today, and add what it has grown by since the process last looked."""
+    """Request today's bucket, and add its increase since the last poll."""
     before: dict[tuple[int, Labels], Values] | None = None
     while True:
         try:
@@ -104,14 +104,14 @@ def deltas(api: Api, counters: Counters) -> None:
             pass
         else:
             now = {(day, labels): values for day, labels, values in rows}
-            for place, values in now.items():
-                base = values if before is None else before.get(place, (0,) * len(FIELDS))
-                counters.add(place[1], tuple(max(a - b, 0) for a, b in zip(values, base, strict=True)))
+            for key, values in now.items():
+                base = values if before is None else before.get(key, (0,) * len(FIELDS))
+                counters.add(key[1], tuple(max(a - b, 0) for a, b in zip(values, base, strict=True)))
             before = (before or {}) | now
         time.sleep(1)
 
 
-WAYS: Final[Mapping[str, Callable[[Api, Counters], None]]] = {"once": once, "first": first, "deltas": deltas}
+STRATEGIES: Final[Mapping[str, Callable[[Api, Counters], None]]] = {"once": once, "first": first, "deltas": deltas}
 
 
 def serve(port: int, counters: Counters) -> None:
@@ -127,7 +127,7 @@ def serve(port: int, counters: Counters) -> None:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
@@ -142,10 +142,10 @@ def _shown(labels: Labels) -> str:
     return ",".join(f'{name}="{value}"' for name, value in zip(_LABELS, labels, strict=True))
 
 
-def main(way: str, base_url: str, key: str, port: str) -> None:
-    """Poll in one of the ways, and serve."""
+def main(strategy: str, base_url: str, key: str, port: str) -> None:
+    """Poll with one of the strategies, and serve."""
     counters = Counters()
-    threading.Thread(target=WAYS[way], args=(Api(base_url, key), counters), daemon=True).start()
+    threading.Thread(target=STRATEGIES[strategy], args=(Api(base_url, key), counters), daemon=True).start()
     serve(int(port), counters)
 
 
