@@ -19,5 +19,5 @@ class Worker:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     def stop(self) -> None:
-        """Finish what was submitted, and accept no more."""
+        """Finish submitted functions, and accept no more."""
         self._executor.shutdown(wait=True)

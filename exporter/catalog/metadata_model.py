@@ -133,7 +133,7 @@ class MetadataResource:
     also_read: tuple[str, ...] = ()
     """API fields, as text, that families of other rows show."""
     id_field: str = "id"
-    """The API field that tells the entries of one list apart."""
+    """The API field that identifies the entries of one list."""
     id_label: str = ""
     """The label of the id; empty where the answer is one object."""
     remembered: bool = False

@@ -106,20 +106,20 @@ DEFAULT: Final = COMMANDS[0]
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
     """Parse the arguments after the program's name. Raises UnknownCommandError, which does not repeat them."""
-    words = list(argv)
-    if words[:1] == ["version"]:
-        return Arguments(DEFAULT, Action.VERSION, tuple(words[1:]))
-    if help_ := words[:1] == ["help"]:
-        words.pop(0)
-    named = bool(words) and not words[0].startswith("-")
-    command = _command(words.pop(0)) if named else DEFAULT
-    if help_ or {"--help", "-h"} & {*words}:
+    arguments = list(argv)
+    if arguments[:1] == ["version"]:
+        return Arguments(DEFAULT, Action.VERSION, tuple(arguments[1:]))
+    if help_ := arguments[:1] == ["help"]:
+        arguments.pop(0)
+    named = bool(arguments) and not arguments[0].startswith("-")
+    command = _command(arguments.pop(0)) if named else DEFAULT
+    if help_ or {"--help", "-h"} & {*arguments}:
         action = Action.HELP if named else Action.OVERVIEW
-    elif {"--version", "-V"} & {*words}:
+    elif {"--version", "-V"} & {*arguments}:
         action = Action.VERSION
     else:
         action = Action.EXECUTE
-    return Arguments(command, action, tuple(words))
+    return Arguments(command, action, tuple(arguments))
 
 
 def overview() -> str:

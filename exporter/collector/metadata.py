@@ -1,4 +1,4 @@
-"""The rows of the metadata table that one organization is asked for: their jobs, and the sources of their families."""
+"""The enabled rows of the metadata table: their jobs, and the sources of their families."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field

@@ -88,7 +88,7 @@ class Organization:
 
     @property
     def ready(self) -> bool:
-        """Whether everything with buckets has been polled once, with whatever result: names may come later."""
+        """Whether every bucket endpoint has been polled once, with any result; names may come later."""
         return all(job.status.first_poll_done for job in self.jobs if job.affects_up)
 
     async def run(self, polled: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""From columns of values to the bytes that a scrape gets."""
+"""Exposition: columns of values are encoded to the bytes of a scrape."""
 
 from exporter.exposition.encoder import TEXT_FORMATS, Encoder
 from exporter.exposition.families import Column, Family, Type, columns_of, merge, of_measures, of_samples, reference

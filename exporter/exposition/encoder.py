@@ -1,4 +1,4 @@
-"""From families to compressed bodies: what did not change since the last publish is not done again."""
+"""Encodes families to compressed bodies; parts unchanged since the last publish are reused."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +41,7 @@ class Encoder:
         return self._bodies(families, dict.fromkeys(formats, Body()))
 
     def extend(self, body: Body, families: Sequence[Family], format_: Format) -> Body:
-        """Return a body of one format with the families behind what it holds."""
+        """Return a body of one format with further families appended."""
         return self._bodies(families, {format_: body})[format_]
 
     def _bodies(self, families: Sequence[Family], before: Mapping[Format, Body]) -> dict[Format, Body]:
@@ -118,7 +118,7 @@ def _compress(texts: tuple[bytes, ...]) -> Piece:
 
 
 def _groups(parts: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
-    """Put small parts together; large ones, which are samples and the same in all formats, stay alone."""
+    """Join small parts; large ones, which are samples and the same in all formats, stay separate."""
     group: list[bytes] = []
     size = 0
     for part in parts:

@@ -1,4 +1,4 @@
-"""Metric families: what one name carries, from ledgers and from everything else that has labels and values."""
+"""Metric families, from ledgers and from other sources of labels and values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from exporter.ledger import LabelSets, Mask, View
 
 
 class Type(Enum):
-    """The types that are exposed, by their name in both formats."""
+    """The metric types, by their name in the formats."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
@@ -82,7 +82,7 @@ def of_samples(name: str, help_text: str, samples: Iterable[tuple[dict[str, str]
 
 
 def merge(families: Iterable[Family]) -> list[Family]:
-    """Return the families with those of one name made one, in the order in which the names first come."""
+    """Return the families, those of the same name merged, in the order of their first occurrence."""
     merged: dict[str, Family] = {}
     for family in families:
         held = merged.get(family.name)
@@ -91,7 +91,7 @@ def merge(families: Iterable[Family]) -> list[Family]:
 
 
 def reference() -> list[Family]:
-    """Return every family that the table can make, without samples."""
+    """Return every family of the catalog, without samples."""
     families = []
     for resource in CATALOG:
         source = f"/organization/{resource.path}"

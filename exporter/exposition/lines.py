@@ -12,7 +12,7 @@ from exporter.exposition.families import Column
 from exporter.ledger import LabelSets
 
 LINES_PER_CHUNK: Final = 4096
-"""The most lines that a single call formats, joins or compresses, so that a scrape never waits for long."""
+"""Maximum lines that a single call formats, joins or compresses, so that a scrape never waits long."""
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _SMALLEST_PLAIN: Final = 1e-4
@@ -128,13 +128,13 @@ class _Chunk:
 
     def __init__(self, sample: tuple[str, str], created: tuple[str, str] | None) -> None:
         self._sample, self._created = sample, created
-        """What a line has before and behind its labels."""
+        """The text of a line before and after its labels."""
         self.text = b""
         self._shown = np.zeros(0, np.bool_)
         self._values = np.zeros(0)
         """Of the rows that are shown, as the following."""
         self._stops = np.zeros(0, np.int32)
-        """Position behind each value."""
+        """End position of each value."""
         self._lengths = np.zeros(0, np.int32)
         """Bytes of each value."""
 

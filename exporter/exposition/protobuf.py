@@ -1,4 +1,4 @@
-"""Families in Prometheus' protobuf format: `io.prometheus.client.MetricFamily` messages, each behind its length.
+"""Families in Prometheus' protobuf format: `io.prometheus.client.MetricFamily` messages with length prefixes.
 
 Metrics are kept as bytes from one publish to the next; a changed value is eight bytes in place. Five messages of
 prometheus/client_model's metrics.proto are written: MetricFamily, Metric, LabelPair, Gauge and Counter.
@@ -17,7 +17,7 @@ from exporter.exposition.families import Column, Type
 from exporter.ledger import LabelSets
 
 METRICS_PER_CHUNK: Final = 4096
-"""The most metrics that a single call writes or joins."""
+"""Maximum metrics that a single call writes or joins."""
 
 _TYPES: Final = {Type.COUNTER: 0, Type.GAUGE: 1}
 _VALUE_FIELDS: Final = {Type.COUNTER: 3, Type.GAUGE: 2}
@@ -42,7 +42,7 @@ def message(field: int, content: bytes) -> bytes:
 
 
 def header(name: str, text: str, type_: Type, length: int) -> bytes:
-    """Return what comes before the metrics of a family, which are `length` bytes: total length, name, help, type."""
+    """Return total length, name, help and type of a family message whose metrics are `length` bytes."""
     fields = message(1, name.encode()) + message(2, text.encode()) + b"\x18" + varint(_TYPES[type_])
     return varint(len(fields) + length) + fields
 

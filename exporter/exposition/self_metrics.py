@@ -1,4 +1,4 @@
-"""The exporter's own metrics, which end every exposition."""
+"""The exporter's own metrics, at the end of every exposition."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial

@@ -22,7 +22,7 @@ async def negotiate(
     one was answered.
 
     Returns the plan that was answered, the result, and the refusal that narrowed the plan. Raises the first refusal
-    when no narrower grouping is answered, and whatever `poll` raises.
+    when no narrower grouping is answered, and every error of `poll`.
     """
     try:
         return plan, await poll(plan), None

@@ -24,7 +24,7 @@ class Entry:
     id: str = ""
     """Empty where the answer is one object."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """By API field; true and false as such words."""
+    """By API field; booleans as `true` and `false`."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """By API field, as the API writes them: Unix seconds, cents, requests."""
 

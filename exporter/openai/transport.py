@@ -71,7 +71,7 @@ class Transport:
         )
 
     async def get(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Response:
-        """Return the response, whatever its status. Raises Timeout, NetworkError and InvalidResponse."""
+        """Return the response with any status. Raises Timeout, NetworkError and InvalidResponse."""
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._get(path, query, headers)

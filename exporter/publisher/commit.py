@@ -1,4 +1,4 @@
-"""What may be shown: proposed by the ledgers, committed to disk, and only then adopted."""
+"""Commits: ledgers propose counter values, the store commits them, and only then are they exported."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _log = structlog.get_logger("publish")
 
 
 class TrackedLedger(Protocol):
-    """One ledger, and what belongs to it in the state."""
+    """One ledger and its identity in the state."""
 
     organization: str
     name: str
@@ -26,7 +26,7 @@ class TrackedLedger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _CachedView:
-    """What a ledger showed last: valid until a poll or the time changes it."""
+    """The last views of a ledger: valid until a poll or the time changes them."""
 
     ledger: Ledger
     views: list[View]
@@ -42,7 +42,7 @@ class _CachedView:
 
 
 class CommitCoordinator:
-    """Decides what every ledger shows at a moment. Without a store, nothing outlives the process."""
+    """Decides which values of each ledger are exported. Without a store, nothing survives a restart."""
 
     def __init__(self, store: Store | None, hold: float) -> None:
         """`hold`: seconds for which a counter that was not shown before stays where it was committed."""
@@ -52,10 +52,10 @@ class CommitCoordinator:
         self.writable = store is not None and not store.problem
         """Whether the last commit succeeded."""
         self._behind = False
-        """Whether something waits for a state that could not be written."""
+        """Whether values wait for a commit that failed."""
 
     def until_change(self, at: Moment) -> float:
-        """Return the seconds until time alone changes what is shown."""
+        """Return the seconds until time alone changes an exported value."""
         cached = self._cache.values()
         return min((min(view.until - at.now, view.release - at.monotonic) for view in cached), default=float("inf"))
 
@@ -66,7 +66,7 @@ class CommitCoordinator:
         at: Moment,
         names: Iterable[Name] = (),
     ) -> bool:
-        """Save what has changed and let the counters rise; `openai_ids` are those of the organizations.
+        """Save changes and release counter increases; `openai_ids` are those of the organizations.
 
         Where the state cannot be written the counters stay as they were committed. Returns whether all is saved.
         """
@@ -88,7 +88,7 @@ class CommitCoordinator:
         return saved
 
     def views(self, tracked: TrackedLedger, at: Moment) -> tuple[list[View], bool]:
-        """Return what a ledger shows at a moment, and whether that differs from last time."""
+        """Return the views of a ledger at a time, and whether they differ from the last ones."""
         if cached := self._cached(tracked, at):
             return cached.views, False
         release = tracked.ledger.next_release(at.monotonic, self._hold)

@@ -1,4 +1,4 @@
-"""From ledgers and the time to the snapshot: always in the order propose, commit, adopt, encode."""
+"""Makes snapshots from ledgers and the time, in the order propose, commit, adopt, encode."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _GAP: Final = 1.0
 """Minimum seconds between two publishes, unless time alone changes what is shown before."""
 
 _CLOCK_CHECK: Final = 60.0
-"""Seconds after which the calendar is looked at again, for a clock that is set forward."""
+"""Seconds after which the calendar is checked again, in case the clock was set forward."""
 
 
 class Publisher:
@@ -69,7 +69,7 @@ class Publisher:
         self._wake.set()
 
     def want(self, format_: Format) -> None:
-        """Publish a format from now on: those that few scrapers ask for cost nothing until one does."""
+        """Publish a format from now on; a format that no scraper requests costs nothing."""
         if format_ not in self._formats:
             self._formats.append(format_)
             self.notify()
@@ -159,7 +159,7 @@ class Publisher:
         )
 
     def _columns_of(self, tracked: TrackedLedger, at: Moment) -> tuple[list[tuple[str, Column]], bool]:
-        """Return the columns that a ledger shows, and whether they are other ones than last time."""
+        """Return the exported columns of a ledger, and whether they differ from the last ones."""
         shown, changed = self._coordinator.views(tracked, at)
         key = tracked.organization, tracked.name
         if changed:

@@ -259,7 +259,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pat
 Texts = Annotated[tuple[Text, ...], _AS_LIST]
 NonEmptyTexts = Annotated[tuple[Text, ...], AfterValidator(not_empty), _AS_LIST]
 AS_SEVERAL: Final = BeforeValidator(_one_or_several)
-"""Accepts a single mapping in place of a list of them."""
+"""Accepts a single mapping instead of a list of them."""
 
 Windows = Annotated[tuple[Annotated[Window, BeforeValidator(_window)], ...], _AS_LIST]
 Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration)]

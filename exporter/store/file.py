@@ -154,7 +154,7 @@ def restore_file(path: Path, database: sqlite3.Connection) -> sqlite3.Connection
 
 
 def set_aside(path: Path, reason: str) -> None:
-    """Rename the state file, for somebody to look at, so that a new one can take its place."""
+    """Rename the state file, so that it is kept and a new one can replace it."""
     kept = path.with_name(f"{path.name}.set-aside-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     while kept.exists():
         kept = kept.with_name(kept.name + "x")

@@ -132,7 +132,7 @@ MIGRATIONS: Final = (
     );
     """,
 )
-"""Each script takes a file from its place in this list, which is the file's `user_version`, to the next."""
+"""Each script upgrades a file from its index in this list, which is the file's `user_version`, to the next."""
 
 VERSION: Final = len(MIGRATIONS)
 
@@ -159,7 +159,7 @@ class Table:
         Raises sqlite3.DatabaseError, and ValueError for a row that is not as it was written.
         """
         for *values, checksum in database.execute(
-            f"SELECT {', '.join(self.columns)}, checksum FROM {self.name}{self._where(key)}"  # noqa: S608 # likewise
+            f"SELECT {', '.join(self.columns)}, checksum FROM {self.name}{self._where(key)}"  # noqa: S608 # names of the schema
             f" ORDER BY {', '.join(self.columns[: len(key) + 1])}",
             key,
         ):
@@ -169,7 +169,7 @@ class Table:
 
     def delete(self, database: Connection, *key: object) -> None:
         """Delete the rows whose first columns are the key. Raises sqlite3.Error."""
-        database.execute(f"DELETE FROM {self.name}{self._where(key)}", key)  # noqa: S608 # likewise
+        database.execute(f"DELETE FROM {self.name}{self._where(key)}", key)  # noqa: S608 # names of the schema
 
     def _where(self, key: tuple[object, ...]) -> str:
         return f" WHERE {' AND '.join(f'{name} = ?' for name in self.columns[: len(key)])}" if key else ""
