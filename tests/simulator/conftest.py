@@ -10,20 +10,20 @@ from tests.support.simulation import Simulation, simulation
 
 @pytest.fixture(scope="session")
 def steady() -> Iterator[Simulation]:
-    """Give a simulator that tests only read from."""
+    """Return a simulator that tests only read from."""
     with simulation() as running:
         yield running
 
 
 @pytest.fixture
 def fresh() -> Iterator[Simulation]:
-    """Give a simulator of the test's own."""
+    """Return a new simulator for each test."""
     with simulation() as running:
         yield running
 
 
 @pytest.fixture
 def still() -> Iterator[Simulation]:
-    """Give a simulator of an organization that uses nothing by itself."""
+    """Return a simulator of an organization without generated usage."""
     with simulation(shape=Shape(activity=0)) as running:
         yield running

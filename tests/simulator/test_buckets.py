@@ -11,7 +11,7 @@ from tests.support.simulation import DAY, NOW, TODAY, Json, Simulation, simulati
 
 
 def names(row: Resource) -> str:
-    """Return a test's name for a row of the table."""
+    """Return the test id of a catalog row."""
     return row.name
 
 
@@ -40,7 +40,7 @@ def test_end_time_cuts_the_last_bucket(steady: Simulation) -> None:
 
 
 def test_an_end_in_the_future_is_now_unless_the_policy_keeps_it() -> None:
-    """Two readings of an open question: buckets end now, or go on empty."""
+    """By policy, the last bucket ends now, or empty buckets follow."""
     ask = {"start_time": TODAY, "end_time": TODAY + 2 * DAY}
     with simulation() as running:
         clipped = spans(running.page("usage/completions", **ask))
@@ -63,7 +63,7 @@ def test_pages_hold_the_default_number_of_buckets(steady: Simulation, width: str
 
 @pytest.mark.parametrize("row", CATALOG, ids=names)
 def test_a_limit_above_the_maximum_is_refused_or_clamped(row: Resource) -> None:
-    """Every width of every endpoint has its maximum; the policy says what happens above it."""
+    """Every width of every endpoint has a maximum; by policy a larger limit is refused or clamped."""
     with simulation() as running:
         for width, maximum in row.widths.items():
             ask = {"start_time": TODAY - 400 * DAY, "bucket_width": width}
@@ -79,7 +79,7 @@ def test_a_limit_above_the_maximum_is_refused_or_clamped(row: Resource) -> None:
 
 
 def test_pages_show_the_instant_of_the_first(fresh: Simulation) -> None:
-    """While a chain of pages is read, time passes and a correction arrives: the chain shows neither."""
+    """While pages are read, time passes and a correction arrives: later pages include neither."""
     ask = {"start_time": TODAY - DAY, "limit": 1}
     first = fresh.page("usage/completions", **ask)
     fresh.clock.pass_by(3600)
@@ -94,7 +94,7 @@ def test_pages_show_the_instant_of_the_first(fresh: Simulation) -> None:
 
 
 def test_cursors_have_the_documented_form(steady: Simulation) -> None:
-    """A cursor is the snapshot's seconds and nanoseconds and the next bucket's start, in base 64."""
+    """A cursor is the time of the first request in seconds and nanoseconds and the next bucket's start, in base 64."""
     with simulation(now=NOW + 0.25) as running:
         cursor = running.page("costs", start_time=TODAY - 3 * DAY, limit=2)["next_page"]
 

@@ -19,7 +19,7 @@ def test_the_overview_lists_organizations_actions_and_faults(steady: Simulation)
 
 
 def test_scripts_act_and_read_the_truth(still: Simulation) -> None:
-    """What is posted is reported, and the truth says so."""
+    """Posted usage is reported, and is part of the truth."""
     posted = still.control(
         "POST",
         "scenario/add_usage",
@@ -53,7 +53,7 @@ def test_the_truth_has_widths_and_ends(still: Simulation) -> None:
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_every_action_is_reached(fresh: Simulation, name: str) -> None:
-    """Each method of a scenario can be posted, in either organization."""
+    """Each action can be posted, for either organization."""
     arguments: dict[str, dict[str, Json]] = {
         "add_usage": {"name": "images", "values": {"images": 1}},
         "delay": {"name": "*", "seconds": 60},
@@ -151,7 +151,7 @@ def test_a_body_that_is_no_json_is_refused(steady: Simulation) -> None:
 
 
 def test_browsers_do_not_control(steady: Simulation) -> None:
-    """A request that a web page sent is refused."""
+    """A request from a web page is refused."""
     response = steady.http.get(steady.url.replace("/v1", "/simulator"), headers={"Origin": "http://127.0.0.1"})
 
     assert 403 == response.status_code
@@ -159,5 +159,5 @@ def test_browsers_do_not_control(steady: Simulation) -> None:
 
 @pytest.mark.parametrize(("client", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 403), ("", 403)])
 def test_only_this_machine_controls(client: str, status: int) -> None:
-    """Control is for loopback addresses."""
+    """The control API accepts loopback addresses only."""
     assert status == control(Simulator(1), Request("GET", "/simulator", "", {}, client=client)).status

@@ -34,7 +34,7 @@ def test_lists_of_an_archived_project_are_refused(steady: Simulation, path: str)
 
 
 def test_last_id_is_not_the_last_rows_id(steady: Simulation) -> None:
-    """Lists go on after the response's last_id, which is spelled otherwise than the row's id."""
+    """Lists continue after the response's last_id, which differs from the row's id."""
     first = steady.page("projects", limit=2)
     second = steady.page("projects", limit=2, after=first["last_id"])
     status, error = steady.error("projects", after=first["data"][-1]["id"])
@@ -117,7 +117,7 @@ def test_single_objects_are_those_of_the_lists(steady: Simulation) -> None:
 
 
 def test_users_are_found_by_mail(steady: Simulation) -> None:
-    """The filter for addresses lets only those through; service accounts have users without names."""
+    """The filter for addresses returns only those; service accounts have users without names."""
     everybody = steady.page("users", limit=100)["data"]
     chosen = steady.page("users", emails=[everybody[1]["email"]])["data"]
 
@@ -167,7 +167,7 @@ def test_rate_limits_say_when_there_is_none(fresh: Simulation) -> None:
 
 
 def test_projects_are_founded_renamed_archived_and_deleted(fresh: Simulation) -> None:
-    """The list follows, usage stops where a project ends, and its past stays."""
+    """The list changes, usage of an ended project stops, and its past usage stays."""
     scenario = fresh.simulator.scenario
     new = scenario.add_project("brand-new")
     scenario.rename_project(0, "renamed")
@@ -213,7 +213,7 @@ def test_a_deleted_key_is_in_no_list(fresh: Simulation) -> None:
     ],
 )
 def test_policies_are_listed(steady: Simulation, path: str, kind: str) -> None:
-    """The further endpoints answer with objects of their own."""
+    """The other endpoints return their documented objects."""
     project = steady.page("projects")["data"][0]["id"]
 
     assert kind == steady.page(path.format(project))["object"]

@@ -29,7 +29,7 @@ def results(page: Json) -> list[dict[str, Json]]:
 
 
 def test_faults_hit_what_they_are_meant_for(fresh: Simulation) -> None:
-    """A path, a count and requests let through first decide which request is hit."""
+    """Path, skip and count decide which requests a fault applies to."""
     fault = fresh.simulator.faults.add("server_error", path="projects", count=2, skip=1)
     statuses = [fresh.get(PROJECTS).status_code for _ in range(4)]
     users = fresh.get("organization/users").status_code
@@ -38,7 +38,7 @@ def test_faults_hit_what_they_are_meant_for(fresh: Simulation) -> None:
 
 
 def test_faults_can_be_a_matter_of_luck(fresh: Simulation) -> None:
-    """With a probability, the same seed hits the same requests."""
+    """With a probability, the same seed selects the same requests."""
     runs = []
     for _ in range(2):
         fresh.simulator.faults.clear()
@@ -50,13 +50,13 @@ def test_faults_can_be_a_matter_of_luck(fresh: Simulation) -> None:
 
 
 def test_an_unknown_fault_is_refused(fresh: Simulation) -> None:
-    """The message lists the faults there are."""
+    """The message lists the kinds of faults."""
     with pytest.raises(ValueError, match=r"no fault 'gremlins': there are .*bad_gateway"):
         fresh.simulator.faults.add("gremlins")
 
 
 def test_unknown_keys_meet_no_faults(fresh: Simulation) -> None:
-    """Who is not let in uses no fault up."""
+    """An unauthorized request does not count for a fault."""
     fresh.simulator.faults.add("server_error", count=1)
 
     assert [401, 500] == [fresh.get(PROJECTS, key=key).status_code for key in ("sk-nobody", keys.FULL)]
@@ -76,7 +76,7 @@ def test_unknown_keys_meet_no_faults(fresh: Simulation) -> None:
 def test_rate_limits_say_when_to_come_again(
     fresh: Simulation, options: dict[str, Json], headers: dict[str, str]
 ) -> None:
-    """429 in all the forms that Retry-After has been seen in."""
+    """429 has every known form of Retry-After."""
     fresh.simulator.faults.add("rate_limited", **options)
     response = fresh.get(PROJECTS)
 
@@ -116,7 +116,7 @@ def test_an_overloaded_server_may_say_for_how_long(fresh: Simulation) -> None:
 
 @pytest.mark.parametrize(("kind", "status"), [("bad_gateway", 502), ("not_json", 200)])
 def test_pages_for_people_are_html(fresh: Simulation, kind: str, status: int) -> None:
-    """The edge of a network answers in HTML."""
+    """A gateway error is HTML."""
     fresh.simulator.faults.add(kind)
     response = fresh.get(PROJECTS)
 
@@ -134,7 +134,7 @@ def test_a_redirect_leads_elsewhere(fresh: Simulation) -> None:
 
 
 def test_nested_json_is_as_deep_as_asked(fresh: Simulation) -> None:
-    """Brackets in brackets."""
+    """The body is deeply nested JSON."""
     fresh.simulator.faults.add("nested", depth=1000)
 
     assert "[" * 1000 + "]" * 1000 == fresh.get(PROJECTS).text
@@ -160,7 +160,7 @@ def test_a_huge_body_is_as_large_as_asked(fresh: Simulation) -> None:
 
 
 def test_a_slow_body_comes_in_pieces(fresh: Simulation) -> None:
-    """The whole answer arrives, piece by piece, and takes its time."""
+    """The complete response arrives slowly, in pieces."""
     expected = fresh.get(PROJECTS)
     fresh.simulator.faults.add("slow", pause=0.02, piece=len(expected.content) // 4)
     begin = monotonic()
@@ -170,7 +170,7 @@ def test_a_slow_body_comes_in_pieces(fresh: Simulation) -> None:
 
 
 def test_a_client_that_leaves_a_slow_body_is_forgotten(fresh: Simulation) -> None:
-    """The server goes on when the client has gone away in the middle."""
+    """The server continues after a client disconnects."""
     fresh.simulator.faults.add("slow", count=1, pause=5, piece=10)
     with pytest.raises(httpx.ReadTimeout):
         fresh.http.get(f"{fresh.url}/{PROJECTS}", headers={"Authorization": f"Bearer {keys.FULL}"}, timeout=0.1)
@@ -188,7 +188,7 @@ def test_an_answer_may_never_come(fresh: Simulation) -> None:
 
 
 def test_the_connection_may_be_reset(fresh: Simulation) -> None:
-    """In the middle of the body the connection breaks."""
+    """The connection is reset within the body."""
     fresh.simulator.faults.add("reset", count=1)
     with pytest.raises(httpx.ReadError):
         fresh.get(PROJECTS)
@@ -251,7 +251,7 @@ def test_pages_without_end(fresh: Simulation) -> None:
 
 
 def test_buckets_missing_and_doubled(fresh: Simulation) -> None:
-    """One bucket is left out, or comes twice."""
+    """One bucket is missing, or occurs twice."""
     missing = spoiled(fresh, "missing_bucket", index=0)
     double = spoiled(fresh, "duplicate_bucket")
 
@@ -260,7 +260,7 @@ def test_buckets_missing_and_doubled(fresh: Simulation) -> None:
 
 
 def test_a_row_of_another_endpoint(fresh: Simulation) -> None:
-    """The first row is not what the path promises."""
+    """The first row is of another endpoint."""
     rows = results(spoiled(fresh, "foreign_row", object="organization.usage.images.result"))
 
     assert ["organization.usage.images.result", "organization.usage.completions.result"] == [
@@ -318,7 +318,7 @@ def test_dimensions_that_nobody_knows(fresh: Simulation, kind: str, value: str |
 
 @pytest.mark.parametrize(("path", "ask"), [("usage/completions", GROUPED), ("costs", COSTS)])
 def test_rows_twice_add_up_to_the_same(fresh: Simulation, path: str, ask: dict[str, Json]) -> None:
-    """Every row comes in two parts with the same dimensions."""
+    """Every row is split in two with the same dimensions."""
     plain = results(fresh.page(path, **ask))
     double = results(spoiled(fresh, "duplicate_rows", path))
     figure = (lambda row: row["amount"]["value"]) if path == "costs" else (lambda row: row["input_tokens"])
@@ -328,7 +328,7 @@ def test_rows_twice_add_up_to_the_same(fresh: Simulation, path: str, ask: dict[s
 
 
 def test_rows_of_early_2025(fresh: Simulation) -> None:
-    """Sparse rows have three required figures and three others; other endpoints' rows stay."""
+    """Sparse rows have three required fields and three others; other endpoints' rows stay."""
     row = results(spoiled(fresh, "sparse"))[0]
     fresh.simulator.faults.add("sparse")
 
@@ -369,7 +369,7 @@ def test_other_currencies(fresh: Simulation) -> None:
 
 
 def test_pages_for_others_are_left_alone(fresh: Simulation) -> None:
-    """A flaw of bucket pages changes nothing in a list of projects."""
+    """A fault of bucket pages does not change a list of projects."""
     expected = fresh.get(PROJECTS).json()
     for kind in FAULT_KINDS - {"never", "reset"}:
         if kind in {"missing_bucket", "endless", "sparse", "nan", "duplicate_rows"}:
@@ -379,7 +379,7 @@ def test_pages_for_others_are_left_alone(fresh: Simulation) -> None:
 
 
 def test_faults_and_switches_go_together() -> None:
-    """A flawed page is otherwise the page of the policy in force."""
+    """A page with a fault otherwise follows the policy."""
     with simulation(policy=Policy(iso_times=True)) as running:
         page = spoiled(running, "unknown_fields")
 

@@ -15,12 +15,12 @@ LANGUAGE = [row for row in CATALOG if "batch" in row.dimensions]
 
 
 def names(row: Resource) -> str:
-    """Return a test's name for a row of the table."""
+    """Return the test id of a catalog row."""
     return row.name
 
 
 def totals(rows: list[dict[str, Json]]) -> Counter[str]:
-    """Return the sum of every figure over rows."""
+    """Return the sum of every field over rows."""
     sums: Counter[str] = Counter()
     for row in rows:
         figures = {
@@ -34,7 +34,7 @@ def totals(rows: list[dict[str, Json]]) -> Counter[str]:
 
 @pytest.mark.parametrize("row", FLOWS, ids=names)
 def test_minutes_make_hours_and_hours_make_days(steady: Simulation, row: Resource) -> None:
-    """The buckets of a day add up to the same figures at every width."""
+    """The buckets of a day add up to the same totals at every width."""
     span = {"start_time": TODAY - DAY, "end_time": TODAY}
     days = totals(steady.rows(row.path, **span))
     hours = totals(steady.rows(row.path, **span, bucket_width="1h", limit=24))
@@ -178,7 +178,7 @@ def test_quantity_needs_the_line_item(steady: Simulation) -> None:
 
 
 def test_stored_bytes_are_a_height_and_never_fall(steady: Simulation) -> None:
-    """Vector stores report where they stand at the end of each bucket."""
+    """Vector stores report their size at the end of each bucket."""
     heights = [row["usage_bytes"] for row in steady.rows("usage/vector_stores", start_time=TODAY - 5 * DAY)]
 
     assert sorted(heights) == heights
@@ -186,7 +186,7 @@ def test_stored_bytes_are_a_height_and_never_fall(steady: Simulation) -> None:
 
 
 def test_weekends_are_quiet_and_the_years_go_up(steady: Simulation) -> None:
-    """Office work rests on Saturday and Sunday, and there is more of it than a year before."""
+    """Office workloads are low on Saturday and Sunday, and grow from year to year."""
     week = [
         row["num_model_requests"]
         for row in steady.rows("usage/decisions", start_time=TODAY - 9 * DAY, end_time=TODAY - 2 * DAY, limit=7)
@@ -198,7 +198,7 @@ def test_weekends_are_quiet_and_the_years_go_up(steady: Simulation) -> None:
 
 
 def test_an_organization_has_a_beginning(steady: Simulation) -> None:
-    """Before it was founded there is nothing, in buckets that are there."""
+    """Before its foundation buckets exist and are empty."""
     page = steady.page("usage/completions", start_time=1_600_000_020, end_time=1_600_100_000)
 
     assert [[], []] == [bucket["results"] for bucket in page["data"]]
@@ -213,7 +213,7 @@ def test_a_large_organization_has_as_many_label_sets_as_asked() -> None:
 
 
 def test_truth_is_what_the_answers_say(steady: Simulation) -> None:
-    """The truth lists the same figures as the pages, for usage and, exactly, for money."""
+    """The truth has the same values as the pages, for usage and, exactly, for costs."""
     scenario = steady.simulator.scenario
     for row in CATALOG:
         shown = steady.rows(row.path, start_time=TODAY - 3 * DAY, group_by=list(row.group_by))
@@ -238,6 +238,6 @@ def _true(each: dict[str, Json], row: Resource) -> object:
 
 
 def test_truth_refuses_a_grouping_that_there_is_not(steady: Simulation) -> None:
-    """Asking for the truth by something else is an error that names it."""
+    """Grouping the truth by an unknown dimension is an error that names it."""
     with pytest.raises(ValueError, match="vector_stores cannot be grouped by model"):
         steady.simulator.scenario.truth(resource("vector_stores").name, ["model"])

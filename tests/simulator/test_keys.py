@@ -22,13 +22,13 @@ PROJECTS = "organization/projects"
     ],
 )
 def test_keys_open_what_their_scopes_say(steady: Simulation, key: str | None, usage: int, projects: int) -> None:
-    """Usage needs one scope, names another; unknown keys open nothing."""
+    """Usage needs one scope, names another; unknown keys are refused."""
     assert usage == steady.get(USAGE, key=key, start_time=TODAY).status_code
     assert projects == steady.get(PROJECTS, key=key).status_code
 
 
 def test_refusals_name_the_missing_scope_and_never_the_key(steady: Simulation) -> None:
-    """The message says which scope is missing; an unknown key is shown by its ends only."""
+    """The message names the missing scope; an unknown key is redacted."""
     missing = steady.get(USAGE, key=keys.MANAGEMENT_ONLY, start_time=TODAY).json()
     unknown = steady.get(USAGE, key="sk-admin-a-long-secret-that-nobody-knows").json()
     short = steady.get(USAGE, key="sk-x").json()
@@ -50,7 +50,7 @@ def test_refusals_can_be_strings_and_401() -> None:
 
 
 def test_the_second_organization_is_another_one(steady: Simulation) -> None:
-    """Its key shows other projects, other usage and another header."""
+    """Its key returns other projects, other usage and another header."""
     ours, theirs = (steady.get(PROJECTS, key=key) for key in (keys.FULL, keys.OTHER_ORGANIZATION))
     headers = {response.headers["openai-organization"] for response in (ours, theirs)}
 
@@ -84,7 +84,7 @@ def test_headers_can_be_switched() -> None:
 
 @pytest.mark.parametrize("path", ["organization/nothing", "organization/usage/nothing", "models", "organization", ""])
 def test_unknown_paths_are_404(steady: Simulation, path: str) -> None:
-    """An unknown path is an error object with the documented words."""
+    """An unknown path is an error object with the documented message."""
     response = steady.get(path)
 
     assert 404 == response.status_code
@@ -109,7 +109,7 @@ def test_only_reading_is_allowed(steady: Simulation) -> None:
 
 
 def test_a_fast_client_is_refused_until_it_waits() -> None:
-    """With the server's own limit on, a burst is let through, then 429 with the time to wait, then again."""
+    """With a request limit, a burst passes, then 429 has the time to wait, after which requests pass again."""
     with simulation(policy=Policy(requests_per_minute=30, burst=3)) as running:
         statuses = [running.get(PROJECTS).status_code for _ in range(4)]
         refused = running.get(PROJECTS)

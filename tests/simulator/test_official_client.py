@@ -11,7 +11,7 @@ from tests.support.simulation import DAY, TODAY, Json, Simulation
 
 
 def names(row: Resource) -> str:
-    """Return a test's name for a row of the table."""
+    """Return the test id of a catalog row."""
     return row.name
 
 
@@ -84,7 +84,7 @@ def test_line_items_with_commas_are_filtered_whole(steady: Simulation) -> None:
 
 
 def test_pages_of_buckets_lead_to_the_end(steady: Simulation) -> None:
-    """Following next_page gives every day once, and says when it is over."""
+    """Following next_page gives every day once, and ends."""
     client = steady.official()
     starts: list[int] = []
     page: str | openai.Omit = openai.omit
@@ -124,7 +124,7 @@ def test_lists_page_themselves(steady: Simulation) -> None:
 
 
 def test_objects_of_the_directory_validate(steady: Simulation) -> None:
-    """Everything that the directory lists validates strictly as the official client's type, with no unknown field."""
+    """Everything in metadata lists validates strictly as the official client's type, with no unknown field."""
     admin = steady.official().admin.organization
     first = steady.simulator.tenants[0].organization.projects[0].id
     found: list[Json] = [

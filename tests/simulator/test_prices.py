@@ -15,7 +15,7 @@ ITEM = f"{MODEL}, output"
 
 
 class _Bill:
-    """The costs of an organization at a moment that a test sets."""
+    """The costs of an organization at a time that a test sets."""
 
     def __init__(self, shape: Shape | None = None) -> None:
         self.now = float(TODAY)
@@ -36,7 +36,7 @@ class _Bill:
 
 
 def test_a_changed_price_is_that_of_usage_from_then_on() -> None:
-    """Usage before keeps its price, usage after it has the new one, and other models do not notice."""
+    """Earlier usage keeps its price, later usage has the new one, and other models are unchanged."""
     other = "gpt-5-mini-2025-08-07, output"
     untouched = _Bill().of(other, TODAY, TODAY + DAY)
     bill = _Bill()
@@ -89,7 +89,7 @@ def test_priority_costs_twice_as_much() -> None:
 
 
 def test_a_mixed_organization_pays_another_price_for_a_token_at_night() -> None:
-    """Where streams have hours and proportions of their own, the mean price varies within a day."""
+    """Where streams differ in hours and proportions, the mean price varies within a day."""
 
     def price(shape: Shape, start: int) -> float:
         bill = _Bill(shape)

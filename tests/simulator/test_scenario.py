@@ -13,7 +13,7 @@ REQUESTS = "num_model_requests"
 
 
 def count(running: Simulation, path: str = "usage/completions", field: str = REQUESTS, **parameters: Json) -> int:
-    """Return the sum of a figure over what a page shows."""
+    """Return the sum of a field over a page."""
     return sum(row[field] for row in running.rows(path, **{"start_time": TODAY} | parameters))
 
 
@@ -31,7 +31,7 @@ def money(running: Simulation, **filters: Json) -> Decimal:
 
 
 def test_usage_by_hand_lands_in_its_bucket(still: Simulation) -> None:
-    """Figures given for a moment appear in the minute, hour and day that hold it, broken down to their sums."""
+    """Values added at a time appear in its minute, hour and day, with consistent sums."""
     still.simulator.scenario.add_usage(
         "completions",
         {"input_tokens": 100, "input_cached_tokens": 30, "output_tokens": 7, REQUESTS: 2},
@@ -65,7 +65,7 @@ def test_usage_by_hand_lands_in_its_bucket(still: Simulation) -> None:
 
 
 def test_every_resource_takes_figures_by_hand(still: Simulation) -> None:
-    """For each row of the table a figure added by hand is reported, and taken away again is gone."""
+    """For each resource an added value is reported, and removed again it is gone."""
     scenario = still.simulator.scenario
     for row in CATALOG:
         if row.name != "costs":
@@ -97,7 +97,7 @@ def test_costs_by_hand_are_exact(still: Simulation) -> None:
 
 
 def test_figures_can_arrive_later(still: Simulation) -> None:
-    """What is scheduled for later is not there before, and is there from then on."""
+    """A change scheduled for later is visible from then on only."""
     still.simulator.scenario.add_usage("embeddings", {REQUESTS: 4}, time=TODAY - DAY, visible_in=90)
     seen = []
     for _ in range(3):
@@ -121,7 +121,7 @@ def test_mistakes_by_hand_are_named(still: Simulation) -> None:
 
 
 def test_usage_is_visible_after_its_delay() -> None:
-    """With a delay of ten minutes the present is what an undelayed organization showed ten minutes ago."""
+    """With a delay of ten minutes the data is that of ten minutes ago."""
     with simulation() as prompt, simulation(delays={"completions": 600}) as delayed:
         then = count(prompt)
         delayed.clock.pass_by(600)
@@ -133,7 +133,7 @@ def test_usage_is_visible_after_its_delay() -> None:
 
 
 def test_a_closed_day_fills_up_after_midnight() -> None:
-    """Late data lets yesterday's bucket grow until the delay is over."""
+    """With late data yesterday's bucket grows until the delay is over."""
     with simulation(now=TODAY + 30, delays={"*": 300, "costs": 600}, shape=Shape(activity=10)) as running:
         usage, costs = [], []
         for _ in range(12):
@@ -147,7 +147,7 @@ def test_a_closed_day_fills_up_after_midnight() -> None:
 
 
 def test_a_growing_delay_takes_nothing_back(fresh: Simulation) -> None:
-    """When the delay becomes longer, figures stand still until it has passed, and then go on."""
+    """When the delay becomes longer, values stay the same until it has passed, and then grow."""
     seen = [count(fresh)]
     fresh.simulator.scenario.delay("*", 600)
     for _ in range(3):
@@ -174,7 +174,7 @@ def test_a_share_of_usage_can_be_later_still() -> None:
 
 @pytest.mark.parametrize("percent", [-30, -100, 20, 100])
 def test_a_closed_bucket_is_revised_everywhere(fresh: Simulation, percent: int) -> None:
-    """A revision by so many percent shows in days, hours, minutes and every grouping alike."""
+    """A revision appears in days, hours, minutes and every grouping alike."""
     span: dict[str, Json] = {"start_time": TODAY - DAY, "end_time": TODAY}
     before = count(fresh, **span)
     others = count(fresh, start_time=TODAY - 2 * DAY, end_time=TODAY - DAY)
@@ -192,7 +192,7 @@ def test_a_closed_bucket_is_revised_everywhere(fresh: Simulation, percent: int) 
 
 
 def test_revisions_follow_each_other_and_never_go_below_zero(fresh: Simulation) -> None:
-    """Taking back again goes on where the last time ended; when nothing is left, nothing happens."""
+    """A second downward revision continues where the first ended; an empty bucket stays empty."""
     ask: dict[str, Json] = {"start_time": TODAY - DAY, "end_time": TODAY, "group_by": ["model", "project_id"]}
     seen = [count(fresh, **ask)]
     for _ in range(4):
@@ -205,7 +205,7 @@ def test_revisions_follow_each_other_and_never_go_below_zero(fresh: Simulation) 
 
 
 def test_a_revision_can_be_of_one_project_one_hour_and_later(fresh: Simulation) -> None:
-    """Only what matches is revised, and only from the moment on that was said."""
+    """Only matching usage is revised, and only from the given time on."""
     hour = TODAY + 10 * HOUR
     ask = {"start_time": TODAY, "bucket_width": "1h", "group_by": ["project_id"]}
     project = fresh.simulator.scenario.project("checkout-assistant").id
@@ -225,7 +225,7 @@ def test_a_revision_can_be_of_one_project_one_hour_and_later(fresh: Simulation) 
 
 
 def test_today_can_be_revised_down(fresh: Simulation) -> None:
-    """The open bucket loses a part of what it had and goes on growing."""
+    """The open bucket loses a part of its usage and continues to grow."""
     before = count(fresh)
     fresh.simulator.scenario.revise("completions", -20)
     revised = count(fresh)
@@ -236,7 +236,7 @@ def test_today_can_be_revised_down(fresh: Simulation) -> None:
 
 
 def test_stored_bytes_are_revised(fresh: Simulation) -> None:
-    """A height is revised in its bucket alone."""
+    """A level is revised in its bucket only."""
     days = {"start_time": TODAY - DAY}
     before = [row["usage_bytes"] for row in fresh.rows("usage/vector_stores", **days)]
     fresh.simulator.scenario.revise("vector_stores", -50, time=TODAY - DAY)
@@ -246,7 +246,7 @@ def test_stored_bytes_are_revised(fresh: Simulation) -> None:
 
 
 def test_costs_are_revised_exactly(fresh: Simulation) -> None:
-    """A closed day's costs go down and up again; answer and truth agree to the last digit."""
+    """A closed day's costs go down and up again; response and truth agree to the last digit."""
     seen = [money(fresh)]
     for percent in (-5, 10):
         fresh.simulator.scenario.revise("costs", percent, time=TODAY - DAY)
@@ -260,7 +260,7 @@ def test_costs_are_revised_exactly(fresh: Simulation) -> None:
 
 @pytest.mark.parametrize("percent", [100.0, 40.0])
 def test_cost_moves_between_line_items(fresh: Simulation, percent: float) -> None:
-    """What one line item loses another gains; the total stays."""
+    """One line item loses what another gains; the total stays."""
     source, target = "gpt-5.6-sol, input", "gpt-5.6-sol, corrected input"
     before = money(fresh, line_item=source)
     total = money(fresh)
@@ -274,7 +274,7 @@ def test_cost_moves_between_line_items(fresh: Simulation, percent: float) -> Non
 
 
 def test_a_request_spike_multiplies_what_comes_and_changes_nothing_before(fresh: Simulation) -> None:
-    """From now on a project asks ten times as often, until the spike ends."""
+    """A project sends ten times as many requests until the spike ends."""
     scenario = fresh.simulator.scenario
 
     def step() -> Counter[str]:
@@ -301,7 +301,7 @@ def test_a_request_spike_multiplies_what_comes_and_changes_nothing_before(fresh:
 
 
 def test_a_spend_spike_makes_dearer_what_comes(fresh: Simulation) -> None:
-    """From now on a project pays five times the price; its usage and what was paid stay."""
+    """A project pays five times the price from now on; usage and earlier costs stay."""
     scenario = fresh.simulator.scenario
     with simulation() as usual:
         costs = [(money(usual), money(fresh))]
@@ -323,7 +323,7 @@ def test_a_spend_spike_makes_dearer_what_comes(fresh: Simulation) -> None:
 
 
 def test_quiet_lets_figures_stand_still(fresh: Simulation) -> None:
-    """While it is quiet nothing is used; afterwards usage goes on, without a jump."""
+    """While it is quiet there is no usage; afterwards usage continues, without a jump."""
     scenario = fresh.simulator.scenario
     scenario.quiet()
     before = count(fresh), money(fresh, line_item="gpt-5.6-sol, input")

@@ -36,7 +36,7 @@ def test_served_in_an_event_loop() -> None:
 def test_waiting_clients_do_not_hold_the_server_up(
     caplog: pytest.LogCaptureFixture, kind: str, options: dict[str, float]
 ) -> None:
-    """A server stops although a client is being kept waiting, and complains of nothing."""
+    """A server stops while a client waits, without errors."""
     simulator = Simulator(1)
     simulator.faults.add(kind, **options)
     outcome: list[str] = []
@@ -59,7 +59,7 @@ def test_waiting_clients_do_not_hold_the_server_up(
 
 
 def test_ipv6_addresses_are_in_brackets() -> None:
-    """The base URL of an IPv6 address can be used as it is."""
+    """The base URL of an IPv6 address is valid."""
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     with serving(Simulator(1), host="::1") as url:
