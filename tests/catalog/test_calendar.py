@@ -93,7 +93,7 @@ def test_no_window_is_longer_than_it_says(window: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "0d", "07d", "7", "d", "7w", "1.5h", "-1d", "today", "7d ", "10000d", "٣d"])
-def test_what_is_no_window_is_refused_with_what_is(name: str) -> None:
+def test_an_invalid_window_is_refused_with_the_valid_ones(name: str) -> None:
     """The message lists the names and the forms."""
     with pytest.raises(ValueError, match="is not a window: use yesterday, month, previous_month, or a number of days"):
         Window(name)

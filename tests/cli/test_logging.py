@@ -118,6 +118,6 @@ def test_a_terminal_gets_the_console_format() -> None:
         ),
     ],
 )
-def test_what_looks_like_a_key_is_redacted(text: str, expected: str) -> None:
+def test_a_text_like_a_key_is_redacted(text: str, expected: str) -> None:
     """Keys keep their prefix, other text is unchanged."""
     assert expected == redact(text)

@@ -87,7 +87,7 @@ def test_a_refused_dimension_is_retried_after_a_day() -> None:
     run(scenario())
 
 
-def test_what_was_refused_is_remembered_by_the_state(tmp_path: Path) -> None:
+def test_a_refused_dimension_is_in_the_state(tmp_path: Path) -> None:
     """After a restart the refused dimension is not requested until its day is over, and counters go on."""
 
     async def scenario() -> None:

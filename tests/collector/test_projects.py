@@ -214,7 +214,7 @@ def test_addresses_in_names_are_masked() -> None:
         run(story())
 
 
-def test_what_changed_is_handed_over_once() -> None:
+def test_changes_are_returned_once() -> None:
     """The state gets new facts only."""
     with simulation() as sim:
 

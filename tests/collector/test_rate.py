@@ -123,7 +123,7 @@ def test_one_refusal_silences_all_endpoints_until_one_probe_is_answered() -> Non
     run(scenario())
 
 
-def test_what_the_server_says_of_its_limit_is_heeded() -> None:
+def test_the_limit_of_the_server_is_respected() -> None:
     """`x-ratelimit-limit-requests` lowers the rate of all endpoints, and shows."""
 
     async def scenario() -> None:

@@ -12,7 +12,7 @@ from tests.support.ledger_harness import HOLD, NOW, TODAY, YESTERDAY, A, B, Ledg
 CACHED = "completions_input_cached_tokens"
 
 
-def test_what_is_older_than_the_exporter_is_history() -> None:
+def test_data_older_than_the_exporter_is_history() -> None:
     """The first complete sync is shown by gauges, not by counters."""
     harness = LedgerHarness()
     harness.report(TODAY, A, 100)

@@ -41,7 +41,7 @@ def test_the_largest_are_admitted_at_first_and_sums_stay_right() -> None:
     assert (3, 1) == (harness.ledger.series, harness.ledger.folded)
 
 
-def test_what_is_folded_is_counted() -> None:
+def test_folded_label_sets_are_counted() -> None:
     """Growth of several folded sets is the growth of one."""
     harness = crowded()
     harness.report(TODAY, C, 8)

@@ -254,7 +254,7 @@ def test_totals_are_known_while_gauges_are_exported() -> None:
     assert not harness.ledger.fresh(harness.now)
 
 
-def test_what_has_not_changed_is_not_added_up_again() -> None:
+def test_unchanged_buckets_are_not_summed_again() -> None:
     """Sums are kept until a poll changes a value or time moves the window."""
     harness = LedgerHarness(with_windows(plan(), "3d"))
     harness.report(TODAY, A, 10)

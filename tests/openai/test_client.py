@@ -231,7 +231,7 @@ def test_an_answer_that_makes_no_sense_keeps_its_origin() -> None:
         httpx.RemoteProtocolError("gone"),
     ],
 )
-def test_what_can_pass_is_tried_three_times_more(failure: httpx.Response | Exception) -> None:
+def test_a_temporary_failure_is_retried_three_times(failure: httpx.Response | Exception) -> None:
     """The page is requested again after 1, 2 and 4 seconds, then the poll fails; each attempt is reported."""
     clock = ManualClock()
     journal = Journal()
@@ -249,7 +249,7 @@ def test_what_can_pass_is_tried_three_times_more(failure: httpx.Response | Excep
 @pytest.mark.parametrize(
     "failure", [refusal(400), refusal(401), refusal(403), refusal(404), refusal(429, {"code": "insufficient_quota"})]
 )
-def test_what_cannot_pass_is_not_tried_again(failure: httpx.Response) -> None:
+def test_a_permanent_failure_is_not_retried(failure: httpx.Response) -> None:
     """A refusal that needs a human, or another request, is final."""
     api = Api(failure)
     _fails(api)

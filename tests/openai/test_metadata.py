@@ -100,7 +100,7 @@ def test_a_list_that_ends_in_404_is_a_failure() -> None:
     [row for row in METADATA if row.optional],
     ids=lambda row: row.name,
 )
-def test_what_is_not_set_is_nothing(row: MetadataResource) -> None:
+def test_an_object_that_is_not_set_is_none(row: MetadataResource) -> None:
     """404 says that no limit is set, or that a project or group is gone."""
     asked = _Asked(refusal(404))
 

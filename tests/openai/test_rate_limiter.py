@@ -224,7 +224,7 @@ def test_a_refusal_that_gives_the_rate_does_not_halve_it() -> None:
     assert 50 == limiter.per_minute(0.0)
 
 
-def test_what_remains_bounds_the_burst() -> None:
+def test_the_remaining_requests_limit_the_burst() -> None:
     """With two left, two go at once."""
     limiter = _limiter()
     limiter.answered(limiter.start(Priority.COSTS, 0.0), "costs", 0.0, RateLimitHeaders(remaining=2))

@@ -202,7 +202,7 @@ def test_a_reset_is_a_network_error() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
-def test_what_is_no_http_is_a_network_error(answer: bytes) -> None:
+def test_a_response_that_is_no_http_is_a_network_error(answer: bytes) -> None:
     """Nothing, another protocol, or a head that is nonsense."""
     assert errors.NetworkError is type(_fails(saying(answer)))
 

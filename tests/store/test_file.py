@@ -86,7 +86,7 @@ def test_files_renamed_in_the_same_second_have_different_names(tmp_path: Path) -
     assert sorted(contents) == sorted(renamed.read_bytes() for renamed in set_aside_files(path))
 
 
-def test_what_was_read_before_damage_was_found_goes_into_the_new_file(tmp_path: Path) -> None:
+def test_data_loaded_before_the_damage_is_in_the_new_file(tmp_path: Path) -> None:
     """One damaged ledger does not cost the others their counters."""
     path = tmp_path / "state.db"
     store = Store(path)
@@ -175,7 +175,7 @@ OPEN = (
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_may_not_be_written_is_left_alone(tmp_path: Path, kind: str) -> None:
+def test_a_read_only_file_is_left_alone(tmp_path: Path, kind: str) -> None:
     """A read-only file or folder is not renamed."""
     folder = tmp_path / "state"
     path = folder / "state.db"
