@@ -77,7 +77,7 @@ def test_times_are_those_of_the_list() -> None:
 
 
 def test_a_deleted_key_keeps_its_last_known_name() -> None:
-    """Its times are gone; its name is kept, over a restart as well."""
+    """Its times are removed; its name is kept, also after a restart."""
     with simulation() as sim:
 
         async def story() -> None:

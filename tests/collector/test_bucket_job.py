@@ -88,7 +88,7 @@ def test_a_refused_dimension_is_retried_after_a_day() -> None:
 
 
 def test_a_refused_dimension_is_in_the_state(tmp_path: Path) -> None:
-    """After a restart the refused dimension is not requested until its day is over, and counters go on."""
+    """After a restart the refused dimension is not requested until its day is over, and counters continue."""
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
@@ -110,7 +110,7 @@ def test_a_refused_dimension_is_in_the_state(tmp_path: Path) -> None:
 
 
 def test_another_grouping_in_the_settings_forgets_the_refusal(tmp_path: Path) -> None:
-    """What was refused to another wish says nothing about this one."""
+    """A refusal of another grouping does not apply to this one."""
 
     async def scenario() -> None:
         clock = ManualClock(NOW)

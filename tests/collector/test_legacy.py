@@ -59,7 +59,7 @@ def test_costs_come_from_daily_billing() -> None:
 
 
 def test_money_is_exact_to_the_last_digit() -> None:
-    """A tenth of a cent is a tenth of a cent, not what binary fractions make of it."""
+    """A tenth of a cent is exact, without binary rounding."""
     with simulation(policy=ANSWERING) as sim:
         sim.simulator.scenario.quiet()
         tiny = {"amount": "0.001"}
@@ -176,7 +176,7 @@ def _kept(store: Store, acme: OrganizationHarness) -> None:
 
 @pytest.mark.parametrize("first", [keys.FULL, keys.ORDINARY])
 def test_the_state_remembers_who_answered(tmp_path: Path, first: str) -> None:
-    """After a restart the legacy endpoints go on where they stood in, and nowhere else."""
+    """After a restart the legacy endpoints are still used, and for the same resources only."""
     with simulation(policy=ANSWERING) as sim:
         store = Store(tmp_path / "state.db")
 

@@ -56,7 +56,7 @@ def test_limits_of_the_organization_are_dollars() -> None:
 
 
 def test_no_limit_is_no_series_and_no_error() -> None:
-    """404 is what the API says when none is set."""
+    """The API returns 404 when none is set."""
     with simulation() as sim:
         sim.simulator.scenario.set_spend_limit(None)
         sim.simulator.scenario.set_spend_alerts([])
@@ -97,7 +97,7 @@ class _InEuros(SpendLimit):
 
 
 def test_other_currencies_are_reported_once_and_not_exported() -> None:
-    """What is not US dollars never goes into a metric that says it is."""
+    """Other currencies are never in a metric in US dollars."""
     with simulation() as sim:
         sim.simulator.tenants[0].limits.spend[""] = _InEuros(5_000_000)
 
@@ -257,7 +257,7 @@ def test_budgets_come_from_the_settings() -> None:
 
 
 def test_every_family_is_described() -> None:
-    """The reference has what the sources make, with the same labels, and no name twice."""
+    """The reference has the families of the sources, with the same labels, and no name twice."""
     with simulation() as sim:
         everything = metadata(*(row.name for row in METADATA), budget=1, project_budgets={"proj_a": 1})
 

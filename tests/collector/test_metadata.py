@@ -33,7 +33,7 @@ def test_every_member_of_a_group_has_a_series() -> None:
 
 
 def test_members_wait_for_the_groups() -> None:
-    """Nothing is asked before it is known which groups there are, and nothing of a group that is gone is shown."""
+    """Members are requested after the list of groups, and those of deleted groups are not exported."""
     with simulation() as sim:
 
         async def story() -> None:
@@ -107,7 +107,7 @@ def test_certificates_have_names_and_an_expiry(row: str, family: str, ids: set[s
 
 
 def test_every_rate_limit_has_its_family() -> None:
-    """Of what OpenAI limits by minute or by day; a limit that does not apply to the model has no series."""
+    """Every limit by minute or by day is exported; a limit that does not apply to the model has no series."""
     with simulation(shape=Shape(projects=3)) as sim:
         project = sim.simulator.scenario.project(0).id
 

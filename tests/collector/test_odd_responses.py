@@ -31,7 +31,7 @@ def use(simulator: Simulator, project: int, *, requests: int = 10, amount: str =
 
 
 def rejected(scraped: Exposed) -> dict[tuple[str, str], float]:
-    """Return by resource and reason what was rejected."""
+    """Return the rejections by resource and reason."""
     return {
         (labels["resource"], labels["reason"]): value
         for pairs, value in scraped.series("openai_exporter_rows_rejected_total").items()
@@ -148,7 +148,7 @@ def test_a_row_that_is_not_an_object_is_ignored(value: object) -> None:
 
 @pytest.mark.parametrize("field", ["project_id", "model"])
 def test_a_dimension_of_an_unexpected_type_is_unknown(field: str) -> None:
-    """What was used counts, under `unknown`."""
+    """Its usage is counted, under `unknown`."""
 
     async def scenario() -> None:
         clock = ManualClock(NOW)

@@ -23,7 +23,7 @@ STATUSES = {
 
 
 def groupings(on: RunningExporter, path: str) -> list[list[str]]:
-    """Return what each request for an endpoint was grouped by."""
+    """Return the grouping of each request for an endpoint."""
     return [parse_qs(request.query).get("group_by[]", []) for request in on.simulator.requests if path in request.path]
 
 

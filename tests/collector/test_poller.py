@@ -261,7 +261,7 @@ def test_without_a_sensible_retry_after_the_silence_is_that_of_any_failure(retry
 
 
 def test_an_overload_without_retry_after_is_the_failure_of_one_endpoint() -> None:
-    """503 alone silences nobody: the endpoint is retried after 1, 2 and 4 seconds, the others keep their pace."""
+    """503 alone pauses no other endpoint: it is retried after 1, 2 and 4 seconds, the others keep their interval."""
 
     async def scenario() -> None:
         async with running_exporter(only=("completions", "embeddings")) as on:
@@ -290,7 +290,7 @@ async def reported(on: RunningExporter, name: str) -> tuple[float | None, float 
 
 
 def test_a_refusal_shows_at_once_however_long_the_pause() -> None:
-    """What is refused for 15 minutes is not called up for as long."""
+    """A resource refused for 15 minutes is not up."""
 
     async def scenario() -> None:
         async with running_exporter(only=("completions", "costs")) as on:
@@ -308,7 +308,7 @@ def test_a_refusal_shows_at_once_however_long_the_pause() -> None:
 
 @pytest.mark.parametrize("kind", ["rate_limited", "unavailable"])
 def test_an_exporter_during_a_pause_is_ready(kind: str) -> None:
-    """Readiness is never tied to the upstream's health: what waits behind a pause is decided."""
+    """Readiness does not depend on the API: a first poll that waits for a pause counts as done."""
 
     async def scenario() -> None:
         async with running_exporter(wait_until_ready=False) as on:
@@ -323,7 +323,7 @@ def test_an_exporter_during_a_pause_is_ready(kind: str) -> None:
 
 
 def test_the_same_failure_is_logged_once() -> None:
-    """However long an endpoint is away, the log says so once, and once when it is back; request ids do not matter."""
+    """An outage of an endpoint is logged once, and its recovery once; request ids do not matter."""
 
     async def scenario() -> None:
         async with running_exporter(only=("completions", "costs")) as on:

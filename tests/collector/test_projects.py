@@ -81,7 +81,7 @@ def test_a_renamed_project_replaces_its_series() -> None:
 
 
 def test_a_deleted_project_keeps_its_name() -> None:
-    """What was listed once and is not any more is deleted, here or in an earlier life."""
+    """A key that was listed once and is no longer is deleted, also across restarts."""
     with simulation() as sim:
 
         async def story() -> None:
@@ -143,7 +143,7 @@ def test_the_row_of_what_is_folded_has_its_series() -> None:
 
 
 def test_without_the_scope_ids_stand_in_for_names() -> None:
-    """A key that may not read the directory still mirrors usage; the job says what is wrong."""
+    """A key without access to metadata still exports usage; the job reports the missing scope."""
     with simulation() as sim:
 
         async def story() -> None:

@@ -166,7 +166,7 @@ def test_readiness_waits_for_every_organization(tmp_path: Path) -> None:
 
 
 def test_a_key_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    """A rotated secret is used without a restart; while the file is away the last key is, and a metric says so."""
+    """A rotated secret is used without a restart; a missing file keeps the last key, and a metric shows it."""
 
     async def scenario() -> None:
         async with three(tmp_path) as (on, _, _):

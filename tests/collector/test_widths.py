@@ -32,7 +32,7 @@ def fine(width: str, *windows: str) -> dict[str, str]:
 
 
 def truth(on: RunningExporter, measure: str, since: float, until: float, width: str) -> Sums:
-    """Return what the simulator reported of a span, by label set, without what was nothing."""
+    """Return the simulator's totals of a span, by label set, without zeros."""
     sums: Sums = {}
     for row in on.simulator.scenario.truth("completions", GROUPED, since=since, until=until, width=width):
         labels = tuple(_text(row["dimensions"][name]) for name in GROUPED)
@@ -41,7 +41,7 @@ def truth(on: RunningExporter, measure: str, since: float, until: float, width: 
 
 
 def shown(scraped: Exposed, name: str, **labels: str) -> Sums:
-    """Return what is exported, by label set, without zeros."""
+    """Return the exported values, by label set, without zeros."""
     series = scraped.series(name, organization="default", **labels)
     return {tuple(dict(labels)[name] for name in GROUPED): value for labels, value in series.items() if value}
 
@@ -128,7 +128,7 @@ def test_a_window_moves_on_at_a_buckets_edge() -> None:
 
 
 def test_a_window_spans_midnight_and_today_begins_there() -> None:
-    """At 00:00 UTC the day's gauge starts at 0 while the quarter of an hour goes on."""
+    """At 00:00 UTC the day's gauge starts at 0 while the quarter of an hour continues."""
 
     async def scenario() -> None:
         midnight = float(TODAY + DAY)

@@ -25,7 +25,7 @@ def test_data_older_than_the_exporter_is_history() -> None:
 
 
 def test_growth_of_the_day_of_the_baseline_is_flow() -> None:
-    """A bucket that was there contributes what it has grown by since."""
+    """A known bucket contributes its increase."""
     harness = LedgerHarness()
     harness.report(TODAY, A, 100)
     harness.poll()
@@ -64,7 +64,7 @@ def test_a_poll_of_the_newest_days_is_no_baseline() -> None:
     ids=["group_by", "filters", "bucket_width"],
 )
 def test_another_identity_has_another_baseline(tmp_path: Path, change: dict[str, object]) -> None:
-    """What was counted under another grouping, filter or width says nothing of this one."""
+    """Counters of another grouping, filter or width are not continued."""
     harness = LedgerHarness(store=Store(tmp_path / "state.db"))
     harness.report(TODAY, A, 100)
     harness.poll()
@@ -77,7 +77,7 @@ def test_another_identity_has_another_baseline(tmp_path: Path, change: dict[str,
 
 
 def test_the_order_of_group_by_and_filters_is_no_part_of_the_identity(tmp_path: Path) -> None:
-    """The same settings written in another order go on where they were."""
+    """The same settings in another order continue the counters."""
     filters = (("project_ids", "a"), ("project_ids", "b"))
     harness = LedgerHarness(plan(filters=filters), Store(tmp_path / "state.db"))
     harness.report(TODAY, A, 100)
@@ -126,7 +126,7 @@ def test_an_optional_measure_begins_with_its_first_value() -> None:
 
 
 def test_a_late_value_of_a_baseline_row_is_history() -> None:
-    """The row was there, its value unknown: what it says at last is what it may have been all along."""
+    """The row existed with an unknown value, so its first value may be old."""
     harness = LedgerHarness(plan(measures=[CACHED]))
     harness.report(YESTERDAY, A, None)
     harness.report(TODAY, B, 1)
@@ -141,7 +141,7 @@ def test_a_late_value_of_a_baseline_row_is_history() -> None:
 
 
 def test_a_value_that_is_left_out_for_a_while_is_unchanged() -> None:
-    """Unknown is neither 0 nor a new baseline: the counter goes on with the next value."""
+    """Unknown is neither 0 nor a new baseline: the counter continues with the next value."""
     harness = LedgerHarness(plan(measures=[CACHED]))
     harness.report(TODAY, A, 100)
     harness.poll()

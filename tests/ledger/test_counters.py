@@ -20,7 +20,7 @@ def begun(**settings: object) -> LedgerHarness:
 
 
 def test_late_data_of_a_day_of_the_baseline_is_flow() -> None:
-    """A closed day contributes what it has grown by since the baseline."""
+    """A closed day contributes its increase since the baseline."""
     harness = begun()
     harness.report(YESTERDAY, A, 1007)
     harness.poll()
@@ -29,7 +29,7 @@ def test_late_data_of_a_day_of_the_baseline_is_flow() -> None:
 
 
 def test_a_day_after_the_baseline_counts_whole() -> None:
-    """What nobody has seen before is all flow."""
+    """A new label set is counted completely."""
     harness = begun()
     harness.now += DAY
     harness.report(TODAY + DAY, A, 11)
@@ -51,7 +51,7 @@ def test_a_revision_down_holds_the_counter_still_until_growth_has_caught_up() ->
 
 
 def test_money_that_moves_between_days_of_the_baseline_is_not_counted() -> None:
-    """What one bucket loses against its baseline and another gains is no change of the sum, however often it moves."""
+    """A value that moves between buckets does not change the sum, even repeatedly."""
     harness = begun()
     for moved in (2, 4, 6):
         harness.report(YESTERDAY, A, 1000 - moved)
@@ -137,7 +137,7 @@ def test_the_end_of_a_hold_is_a_moment_to_publish_at() -> None:
 
 
 def test_after_a_restart_counters_are_shown_where_they_were_committed(tmp_path: Path) -> None:
-    """What grew during the outage follows when the hold is over."""
+    """The increase during the outage follows after the hold."""
     harness = begun(store=Store(tmp_path / "state.db"))
     harness.report(TODAY, A, 150)
     harness.poll()

@@ -35,7 +35,7 @@ def test_a_poll_reads_the_refetch_days() -> None:
 
 
 def test_after_an_outage_a_poll_reads_what_was_missed_and_the_refetch_days_before() -> None:
-    """What was open when it was last read may have been revised since."""
+    """A bucket that was open when it was last read may have been revised."""
     harness = covered()
     harness.now += 2 * DAY
 
@@ -56,7 +56,7 @@ def test_an_outage_longer_than_the_lookback_is_read_whole() -> None:
 
 
 def test_days_that_expire_stay_counted() -> None:
-    """What leaves the look-back leaves the gauges, not the counter."""
+    """A day that leaves the look-back leaves the gauges, not the counter."""
     harness = covered()
     harness.wait()
     harness.report(TODAY, A, 130)
@@ -89,7 +89,7 @@ def test_a_day_that_expired_is_not_counted_again_when_it_is_read_again(tmp_path:
 
 
 def test_a_day_that_was_missed_is_read_although_the_lookback_has_left_it() -> None:
-    """Days are let go of only once they were read after an outage: what they gained is flow."""
+    """Days are dropped only after they were read following an outage: their increase is counted."""
     harness = LedgerHarness(plan(lookback_days=2, refetch_days=1))
     harness.report(TODAY, A, 100)
     harness.poll()
@@ -172,7 +172,7 @@ def test_a_bucket_that_has_just_opened_may_be_missing_for_a_while() -> None:
 
 
 def test_today_may_be_missing_only_until_it_has_been_read() -> None:
-    """What was there once is expected ever after."""
+    """A bucket that existed once is always expected."""
     harness = LedgerHarness(plan(width="1h"))
     hour = int(harness.now // HOUR * HOUR)
     harness.report(hour, A, 1)
@@ -182,7 +182,7 @@ def test_today_may_be_missing_only_until_it_has_been_read() -> None:
 
 
 def test_a_span_that_is_served_no_more_is_a_gap() -> None:
-    """It is reported, never filled in, and the counter goes on behind it."""
+    """It is reported, never filled in, and the counter continues after it."""
     harness = covered()
     harness.wait()
     harness.now += 10 * DAY
@@ -223,7 +223,7 @@ def test_revisions_of_closed_buckets_are_counted_by_direction(value: int, expect
 
 
 def test_growth_of_a_day_that_was_last_read_while_open_is_no_revision() -> None:
-    """After midnight the first look at yesterday finds what came in the meantime."""
+    """The first poll after midnight includes late data of yesterday."""
     harness = covered()
     harness.now += DAY
     harness.report(TODAY, A, 500)

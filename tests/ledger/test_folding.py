@@ -82,7 +82,7 @@ def test_admissions_outlive_the_process(tmp_path: Path) -> None:
 
 
 def test_a_set_that_is_admitted_later_begins_with_its_present_sum() -> None:
-    """What went into `other` stays there; nothing is counted twice."""
+    """Values counted in `other` stay there; nothing is counted twice."""
     harness = crowded()
     harness.report(TODAY, C, 25)
     harness.poll()
@@ -102,7 +102,7 @@ def test_a_set_that_is_admitted_later_begins_with_its_present_sum() -> None:
 
 
 def test_history_moves_with_a_set_that_is_admitted_while_days_of_the_baseline_are_kept() -> None:
-    """What was history under `other` is history under its own name: neither counter rises by it."""
+    """History under `other` stays history under its own labels: neither counter increases."""
     harness = LedgerHarness(plan(max_series=2))
     harness.report(TODAY - 4 * DAY, A, 100)
     harness.report(TODAY, B, 50)
@@ -141,7 +141,7 @@ def test_with_no_bucket_left_in_the_lookback_a_series_is_forgotten() -> None:
 
 
 def test_a_forgotten_series_is_kept_until_its_counter_has_shown_all() -> None:
-    """What accrued under a hold, or while the state could not be written, is shown first."""
+    """Increases during a hold, or while the state could not be written, are exported first."""
     harness = LedgerHarness(hold=30 * DAY)
     harness.report(TODAY, A, 100)
     harness.poll()

@@ -50,7 +50,7 @@ def test_a_day_that_no_poll_has_covered_vanishes_after_two_intervals() -> None:
 
 
 def test_a_series_is_kept_at_zero_on_a_day_without_its_rows() -> None:
-    """A series that was there in the look-back goes on."""
+    """A series within the look-back continues."""
     harness = LedgerHarness()
     harness.report(TODAY - 3 * DAY, B, 5)
     harness.report(TODAY, A, 10)

@@ -37,7 +37,7 @@ def test_a_missing_optional_field_is_unknown_and_no_series() -> None:
 
 
 def test_a_field_that_is_known_on_other_days_is_unknown_today() -> None:
-    """The window has what is known; today, where the row is there without it, has nothing."""
+    """The window has the known values; today, where the value is unknown, has none."""
     harness = LedgerHarness(with_windows(plan(measures=[CACHED]), "2d"))
     harness.report(YESTERDAY, A, 40)
     harness.report(TODAY, A, None)

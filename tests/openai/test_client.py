@@ -101,7 +101,7 @@ def test_a_request_is_what_openai_asks_for() -> None:
 
 
 def test_cursors_are_followed_and_encoded() -> None:
-    """Pages become one answer, in the order of time; what a cursor holds reaches the API as it is."""
+    """Pages become one result, in the order of time; a cursor is sent back unchanged."""
     api = Api(
         ok(page(bucket(TODAY - DAY, embeddings(1)), next_page="page_A+/B=&c")),
         ok(page(bucket(TODAY, embeddings(2))), **{"openai-organization": "org-1"}),
@@ -165,7 +165,7 @@ def test_midnight_may_add_a_bucket() -> None:
 
 
 def test_missing_buckets_are_for_the_ledger_to_see() -> None:
-    """An answer with a hole is handed on with its hole."""
+    """A response with a missing bucket is returned without it."""
     api = Api(ok(page(bucket(TODAY - 2 * DAY), bucket(TODAY))))
     clock = ManualClock()
     answer = _poll(client(api, clock), clock, start=TODAY - 2 * DAY)
@@ -294,7 +294,7 @@ def test_billing_limits_do_not_silence_the_organization() -> None:
 
 
 def test_headers_reach_the_throttle() -> None:
-    """What the API says of its rate is kept to."""
+    """The rate limit of the API is respected."""
     clock = ManualClock()
     throttle = Throttle(clock, 60)
     api = Api(
@@ -432,7 +432,7 @@ def test_waiting_in_the_queue_is_reported() -> None:
 
 
 def test_reading_is_handed_to_whoever_does_it() -> None:
-    """What needs the processor goes through the given runner."""
+    """Decoding goes through the given runner."""
     clock = ManualClock()
     ran: list[object] = []
 
@@ -490,7 +490,7 @@ def _rows(*ids: object, **envelope: object) -> httpx.Response:
     ],
 )
 def test_lists_are_paged_in_their_own_style(style: Pagination, first: httpx.Response, after: str) -> None:
-    """What comes after is what the endpoint's style says."""
+    """The next page is requested in the style of the endpoint."""
     api = Api(first, _rows("c", has_more=False, last_id="c", next="ignored"))
 
     assert ["a", "b", "c"] == _list(api, style)
@@ -512,7 +512,7 @@ def test_lists_are_paged_in_their_own_style(style: Pagination, first: httpx.Resp
     ],
 )
 def test_lists_that_go_wrong_have_their_names(api: Api, style: Pagination, kind: type[errors.InvalidResponse]) -> None:
-    """No part of a broken list is handed on."""
+    """No part of an incomplete list is returned."""
     with pytest.raises(errors.InvalidResponse) as caught:
         _list(api, style)
 
@@ -551,7 +551,7 @@ def test_an_odd_row_of_a_list_does_not_harm_the_others() -> None:
 
 
 def test_long_texts_of_a_list_are_cut_and_stay_distinct() -> None:
-    """A name of a megabyte becomes 256 bytes; what differs only beyond them is still different."""
+    """A name of a megabyte becomes 256 bytes; names that differ only beyond them stay different."""
     names = ["\u00e9" * 500_000, "\u00e9" * 500_000 + "!", "\u00e9" * 128]
     clock = ManualClock()
     api = Api(ok({"data": [{"id": str(number), "name": name} for number, name in enumerate(names)]}))

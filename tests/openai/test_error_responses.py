@@ -44,7 +44,7 @@ def _tree(kind: type[UpstreamError]) -> list[type[UpstreamError]]:
     ],
 )
 def test_every_refusal_has_its_name(status: int, error: object, kind: type[UpstreamError]) -> None:
-    """Status and body together decide what an answer means."""
+    """Status and body together determine the error."""
     assert kind is type(classify(status, {}, encoded({"error": error})))
 
 
@@ -113,7 +113,7 @@ def test_a_pause_is_kept_where_asking_again_helps(status: int, pause: float | No
 @pytest.mark.parametrize("body", [b"", b"<html><title>Denied</title></html>", b'{"detail": "no"}', b'{"error": null}'])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 421])
 def test_a_4xx_without_an_error_of_the_api_is_retried_like_a_502(status: int, body: bytes) -> None:
-    """What a gateway or a firewall answers can pass; its reason is that of the status."""
+    """An error of a gateway or a firewall is temporary; its reason is that of the status."""
     error = classify(status, {"retry-after": "7"}, body)
     explained = classify(status, {"retry-after": "7"}, encoded({"error": "no"}))
 
@@ -130,7 +130,7 @@ def test_a_billing_limit_is_not_retried() -> None:
 
 @pytest.mark.parametrize("kind", _tree(UpstreamError)[1:])
 def test_every_error_has_a_reason_and_advice(kind: Callable[..., UpstreamError]) -> None:
-    """Whatever is raised can be counted by a known reason and says what to do."""
+    """Every error has a known reason and an advice."""
     scoped = kind in {errors.MissingScopes, errors.LegacyClosed}
     error = kind("no", ("api.usage.read",), status=403) if scoped else kind("no")
 

@@ -62,7 +62,7 @@ def test_ids_in_paths_are_quoted() -> None:
 
 
 def test_admin_keys_page_by_the_last_row() -> None:
-    """Their answers' `last_id` is not what comes after."""
+    """The `last_id` of their responses is not the cursor."""
     asked = _Asked(_list("key_a", more=True, last_id="wrong"), _list("key_b"))
     asked.fetch("admin_api_keys")
 
@@ -101,7 +101,7 @@ def test_a_list_that_ends_in_404_is_a_failure() -> None:
     ids=lambda row: row.name,
 )
 def test_an_object_that_is_not_set_is_none(row: MetadataResource) -> None:
-    """404 says that no limit is set, or that a project or group is gone."""
+    """404 means that no limit is set, or that a project or group was deleted."""
     asked = _Asked(refusal(404))
 
     assert () == asked.fetch(row.name, "one" if row.scope.value else "")
@@ -148,7 +148,7 @@ def test_an_object_without_any_known_field_is_refused(answer: object) -> None:
 
 
 def test_names_come_after_everything_else() -> None:
-    """A whole round of look-ups takes a tenth of the rate and lets usage through at once."""
+    """A full round of look-ups takes a tenth of the rate and does not delay usage."""
     clock = ManualClock()
     throttle = Throttle(clock, 60, chance=lambda: 0.0)
     journal = Journal()

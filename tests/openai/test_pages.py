@@ -68,7 +68,7 @@ def test_every_row_of_the_table_is_read(row: Resource) -> None:
 
 
 def test_dimensions_become_labels() -> None:
-    """Null, empty and absent are unknown, booleans are words, and what is not grouped by is no label."""
+    """Null, empty and absent are unknown, booleans are text, and only grouped dimensions are labels."""
     rows = [
         {"object": "organization.usage.completions.result", "input_tokens": 1, "output_tokens": 1}
         | {"num_model_requests": 1, "user_id": "user-1"}
@@ -263,7 +263,7 @@ def test_a_bucket_without_a_readable_end_lasts_its_width(end: object) -> None:
 
 
 def test_a_long_label_is_cut_and_stays_distinct() -> None:
-    """A model of a megabyte becomes 256 bytes; what differs only beyond them is still different."""
+    """A model of a megabyte becomes 256 bytes; models that differ only beyond them stay different."""
     models = ["m" * 1_000_000, "m" * 1_000_000 + "!", "m" * 256, "m" * 257]
     shown = [labels[1] for labels, _ in _rows(*(embeddings(model=model) for model in models))[0]]
 
@@ -318,7 +318,7 @@ def test_an_absent_amount_is_unknown() -> None:
 
 
 def test_currencies_part_in_any_case() -> None:
-    """What is not dollars, or has no currency, has its own sheet with its currency in lower case."""
+    """Amounts in other currencies, or without one, are in a separate label group with the currency in lower case."""
     rows = [cost(1, "USD"), cost(2, "EUR"), cost(3, "eur"), cost(4, None), cost(5, ""), cost(None, "gbp")]
     dollars, others = _rows(*rows, of=plan("costs", group_by=["project_id"]))
 
@@ -350,7 +350,7 @@ def test_quantities_have_their_unit() -> None:
 
 
 def test_a_thirteenth_row_needs_no_code() -> None:
-    """An endpoint that mixes what the table's rows have apart is read by its description alone."""
+    """An endpoint that combines features of several rows is read by its description alone."""
     thirteenth = Resource(
         name="credits",
         path="usage/credits",
@@ -383,7 +383,7 @@ def test_a_thirteenth_row_needs_no_code() -> None:
 
 
 def test_rows_repeat() -> None:
-    """Rows of one combination are all handed on: adding them up is the ledger's business."""
+    """Rows with the same labels are all returned: the ledger adds them up."""
     assert 2 == len(_rows(embeddings(1), embeddings(1))[0])
 
 

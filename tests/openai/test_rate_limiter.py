@@ -105,7 +105,7 @@ def test_one_probe_goes_out_after_a_pause() -> None:
 
 
 def test_a_probe_that_fails_is_followed_by_a_probe() -> None:
-    """Only an answer opens the gate: a broken connection leaves it closed, and locks nobody out."""
+    """Only a response ends the pause: a broken connection does not, and blocks no request for ever."""
     limiter = _limiter()
     _until_refused(limiter)
     limiter.failed(limiter.start(Priority.COSTS, 1.0))
@@ -181,7 +181,7 @@ def test_requests_that_were_under_way_count_once() -> None:
 
 
 def test_an_answer_to_an_old_request_does_not_open_the_gate() -> None:
-    """What was under way when the gate closed is no probe."""
+    """A request in flight when the pause begins is no probe."""
     limiter = _limiter()
     old, refused = limiter.start(Priority.COSTS, 0.0), limiter.start(Priority.COSTS, 0.0)
     _refuse(limiter, refused, 0.0, 5.0)

@@ -85,7 +85,7 @@ def test_a_secret_in_a_name_is_never_read(spell: Callable[[str], str]) -> None:
     ],
 )
 def test_a_secret_never_gets_into_an_error(answer: httpx.Response) -> None:
-    """Redirects, headers, bodies: what is raised, and the advice, come without it."""
+    """Errors of redirects, headers and bodies, and their advice, do not contain it."""
     asked = asking(answer)
     clock = ManualClock()
     with pytest.raises(errors.UpstreamError) as caught:

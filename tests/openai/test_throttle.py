@@ -183,7 +183,7 @@ def test_a_cancelled_waiter_gives_its_slot_to_the_next() -> None:
 
 
 def test_a_turn_that_comes_with_the_cancellation_is_given_back() -> None:
-    """A waiter that is let go and cancelled in the same moment costs nothing."""
+    """A waiter that is released and cancelled at the same time uses no slot."""
     traffic = _Traffic()
     traffic.answer = lambda _, number: RateLimited("slow") if number == 1 else None
 
@@ -205,7 +205,7 @@ def test_a_turn_that_comes_with_the_cancellation_is_given_back() -> None:
 
 
 def test_the_rate_and_the_pause_can_be_seen() -> None:
-    """What is allowed now is a rate per minute, and a pause ends at a time of the calendar."""
+    """The current rate is per minute, and a pause ends at a Unix time."""
     traffic = _Traffic()
     seen = [(traffic.throttle.paused_until, traffic.throttle.requests_per_minute)]
     traffic.answer = lambda *_: RateLimited("slow", retry_after=30.0)

@@ -29,7 +29,7 @@ def _asking(asked: Client) -> asyncio.Future[PollResult]:
 
 
 def _polled(say: Saying, *, timeout: float = 5.0) -> tuple[PollResult | errors.UpstreamError, Journal]:
-    """Return what a poll gives, and what was observed on the way; retries take no time."""
+    """Return the result of a poll and the observed events; retries take no time."""
     journal = Journal()
 
     async def scene() -> PollResult | errors.UpstreamError:
@@ -208,7 +208,7 @@ def test_a_response_that_is_no_http_is_a_network_error(answer: bytes) -> None:
 
 
 def test_a_port_that_nobody_listens_on_is_a_network_error() -> None:
-    """A refused connection says what to check."""
+    """The error of a refused connection has an advice."""
 
     async def scene() -> errors.UpstreamError:
         async with listening(saying(b"")) as base_url:

@@ -137,7 +137,7 @@ def test_a_state_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_one_exporter_at_a_time(tmp_path: Path) -> None:
-    """The second refuses with the path and what to do; once the first has ended, it may have the file."""
+    """The second fails with the path and an advice; after the first has ended, it can use the file."""
     path = tmp_path / "state.db"
     first = Store(path)
     with pytest.raises(StateInUseError, match="another running exporter: stop that one, or give this one its own"):
@@ -147,7 +147,7 @@ def test_one_exporter_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_store_that_cannot_be_opened_leaves_no_lock(tmp_path: Path) -> None:
-    """Once what was wrong is put right, the next try succeeds in the same process."""
+    """After the problem is solved, the next attempt succeeds in the same process."""
     path = tmp_path / "state.db"
     path.mkdir()
     store = Store(path)

@@ -28,7 +28,7 @@ def events(child: Child) -> list[str]:
 
 
 def run_and_kill(child: Child) -> Exposed:
-    """Let counters rise, and kill the exporter; return what was scraped last."""
+    """Increase counters, and kill the exporter; return the last scrape."""
     child.start()
     child.wait_until_serving()
     until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
@@ -39,7 +39,7 @@ def run_and_kill(child: Child) -> Exposed:
 
 @pytest.mark.parametrize("obstacle", ["folder", "files"])
 def test_a_state_that_cannot_be_written_at_start_is_read(child: Child, obstacle: str) -> None:
-    """Counters stand still at their committed values, gauges go on, and a state that is writable again is noticed."""
+    """Counters stay at their committed values, gauges continue, and a state that is writable again is detected."""
     before = run_and_kill(child)
     path = path_of(child)
     locked = [path.parent] if obstacle == "folder" else [each for each in path.parent.iterdir() if each.is_file()]

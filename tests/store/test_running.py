@@ -24,26 +24,26 @@ def lines(child: Child, event: str) -> list[dict[str, str]]:
 
 
 def foreign(path: Path) -> None:
-    """Let another program's database be there."""
+    """Write another program's database."""
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE precious (thing)")
     database.close()
 
 
 def newer(path: Path) -> None:
-    """Let a state of a later version be there."""
+    """Write a state of a later version."""
     database = sqlite3.connect(path)
     database.executescript("PRAGMA application_id = 0x6F756578; PRAGMA user_version = 99; CREATE TABLE future (thing);")
     database.close()
 
 
 def corrupt(path: Path) -> None:
-    """Let nonsense be there."""
+    """Write a file that is no database."""
     path.write_bytes(b"nonsense" * 1000)
 
 
 def read_only(path: Path) -> None:
-    """Let the folder be one that may not be written to."""
+    """Make the folder read-only."""
     path.parent.chmod(0o555)
 
 
@@ -76,7 +76,7 @@ def test_an_exporter_runs_with_any_state_file(
 
 @pytest.mark.parametrize("prepare", [newer, read_only])
 def test_an_exporter_does_not_start_without_its_configured_state(child: Child, prepare: Callable[[Path], None]) -> None:
-    """A configured state.path that cannot be used is an error, and what is there is left unchanged."""
+    """A configured state.path that cannot be used is an error, and the file is unchanged."""
     path = path_of(child)
     prepare(path)
     found = path.read_bytes() if path.exists() else b""
@@ -130,7 +130,7 @@ def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
 
 
 def test_counters_survive_a_state_that_is_removed_in_use(child: Child) -> None:
-    """With its folder, lock and log: it is restored whole, and the next process goes on there."""
+    """With its folder, lock and log: it is restored completely, and the next process continues."""
     child.start()
     child.wait_until_serving()
     until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
@@ -153,7 +153,7 @@ def test_counters_survive_a_state_that_is_removed_in_use(child: Child) -> None:
 
 
 def test_a_second_exporter_on_the_same_file_refuses(child: Child) -> None:
-    """With words, and exit status 1; the first goes on."""
+    """With a message and exit status 1; the first continues."""
     child.start()
     child.wait_until_serving()
     environment = dict(child.environment) | {"OPENAI_EXPORTER_WEB__LISTEN_ADDRESS": "127.0.0.1:0"}

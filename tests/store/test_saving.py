@@ -122,7 +122,7 @@ def test_a_few_changes_among_many_series_are_cheap_to_write(store: Store, path: 
 
 
 def test_old_buckets_leave_the_file(store: Store, path: Path) -> None:
-    """The look-back moves on, and what it has left is gone from every table."""
+    """Days that leave the look-back are deleted from every table."""
     harness = harness_of(store)
     harness.wait()
     harness.now += 3 * DAY
@@ -164,7 +164,7 @@ def test_the_file_does_not_grow_with_time(store: Store, path: Path) -> None:
 
 
 def test_another_identity_replaces_the_old_one(store: Store, path: Path) -> None:
-    """What was kept under another grouping is of no use to anybody."""
+    """Data of another grouping is deleted."""
     harness = harness_of(store)
     harness.restart(replace(harness.plan, group_by=("project_id",)))
     harness.reported.clear()
@@ -227,7 +227,7 @@ def test_a_save_that_goes_wrong_leaves_no_transaction_open(store: Store) -> None
 
 
 def test_a_measure_that_is_switched_on_has_every_bucket_decoded_once(store: Store) -> None:
-    """What was read before is still known to have been read, until a complete sync has read all of it again."""
+    """Coverage is kept until a complete sync has read everything again."""
     both = ["completions_input_tokens", "completions_requests"]
     harness = LedgerHarness(plan(measures=both[:1]), store)
     harness.report(TODAY, A, 100)
@@ -249,7 +249,7 @@ def _with_digests(answer: PollResult) -> PollResult:
 
 
 def test_the_baseline_is_remembered_when_its_buckets_are_gone(store: Store, path: Path) -> None:
-    """When it was taken, and what every bucket held then: for history that ends where the counters begin."""
+    """The baseline has its time and the value of every bucket, so that history can end where the counters begin."""
     harness = LedgerHarness(costs(), store)
     row = ("a", "gpt")
     harness.report(YESTERDAY, row, dollars("1.25"))
@@ -274,7 +274,7 @@ def test_the_baseline_is_remembered_when_its_buckets_are_gone(store: Store, path
 
 
 def test_another_baseline_replaces_the_one_before(store: Store) -> None:
-    """What is remembered is where the present counters began."""
+    """The stored baseline is that of the current counters."""
     harness = harness_of(store)
     harness.now += DAY
     harness.restart(replace(harness.plan, group_by=("project_id",)))

@@ -54,7 +54,7 @@ BROKEN = f"{NEXT} DROP TABLE no_such_table;"
 
 
 def test_an_older_state_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Script by script, each in a transaction, and the log says so."""
+    """Each script runs in a transaction and is logged."""
     path = tmp_path / "state.db"
     play(path)
     monkeypatch.setattr(file, "MIGRATIONS", (*MIGRATIONS, NEXT))
