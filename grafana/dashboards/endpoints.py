@@ -1,30 +1,44 @@
 """Calls of all endpoints: one query for each, so that a disabled endpoint is left out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from exporter.catalog import CATALOG, ApiFamily
+from exporter.catalog import CATALOG, ApiFamily, Kind
 from grafana.dashboards.model import Query
 from grafana.dashboards.promql import ORGANIZATION, by, daily_usage, select
 
 USAGE_RESOURCES: Final = "|".join(row.name for row in CATALOG if row.branch is ApiFamily.USAGE)
 """As a regular expression for the label `resource`."""
 
-CALLS: Final = (
-    ("completions_requests", "language models"),
-    ("decisions_requests", "decision models"),
-    ("embeddings_requests", "embeddings"),
-    ("moderations_requests", "moderations"),
-    ("images_requests", "images"),
-    ("audio_speeches_requests", "speech"),
-    ("audio_transcriptions_requests", "transcription"),
-    ("web_search_calls", "web searches"),
-    ("file_search_calls", "file searches"),
-    ("code_interpreter_sessions", "code interpreter sessions"),
-)
+_LEGENDS: Final = {
+    "completions": "language models",
+    "decisions": "decision models",
+    "audio_speeches": "speech",
+    "audio_transcriptions": "transcription",
+    "web_search_calls": "web searches",
+    "file_search_calls": "file searches",
+}
+"""By endpoint, where its name says too little."""
+
+
+def _calls() -> Iterator[tuple[str, str]]:
+    for row in CATALOG:
+        flows = [each.name for each in row.measures if each.kind is Kind.FLOW and not each.detail]
+        requests = [each.name for each in row.measures if each.requests]
+        if row.branch is ApiFamily.USAGE and flows:
+            yield (requests or flows)[0], _LEGENDS.get(row.name, row.name.replace("_", " "))
+
+
+CALLS: Final = tuple(_calls())
 """The measure that counts the calls of each endpoint, and its legend."""
 
-MODEL_REQUESTS: Final = "(completions|decisions|embeddings|moderations|images|audio_speeches|audio_transcriptions)"
+MODEL_REQUESTS: Final = "({})".format(
+    "|".join(
+        row.name
+        for row in CATALOG
+        if "model" in row.group_by and f"{row.name}_requests" in {each.name for each in row.measures}
+    )
+)
 """The endpoints of models, as a part of metric names."""
 
 

@@ -1,14 +1,14 @@
-"""What the tests of this folder share: one Prometheus with all lives in it."""
+"""Fixtures of the dashboards' tests: one Prometheus with the samples of all runs."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.restarts import Lives, lived
+from tests.support.exporter_runs import ExporterRuns, exporter_runs
 
 
 @pytest.fixture(scope="session")
-def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
-    """Live all lives once for all tests."""
-    with lived(tmp_path_factory.mktemp("lives")) as made:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExporterRuns]:
+    """Execute all runs once for all tests."""
+    with exporter_runs(tmp_path_factory.mktemp("runs")) as made:
         yield made

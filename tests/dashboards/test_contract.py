@@ -1,4 +1,4 @@
-"""Queries name what the exporter exports, and what the exporter exports is charted: families, labels, words."""
+"""Queries name what the exporter exports, and every exported family and row of both tables is in a panel."""
 
 import re
 from functools import cache
@@ -6,21 +6,24 @@ from functools import cache
 import promql_parser as promql
 import pytest
 
-from tests.support.dashboards import Asking, Dashboard, Target, dashboards, every_target
+from exporter.catalog import CATALOG, METADATA, MetadataResource, Resource, accrued_name, today_name, window_name
+from tests.support.dashboards import Dashboard, QueryContext, Target, dashboards, every_target
 from tests.support.families import counters, labels_of_families, optional
 from tests.support.syntax import RISING, MistakeError, Selector, result_labels, selectors
 
 FAMILIES = labels_of_families()
 BOARDS = pytest.mark.parametrize("board", dashboards(), ids=lambda board: board.uid)
 
+ALERT_LABELS = frozenset({"alertname", "alertstate", "organization", "project_id", "line_item", "resource"})
+
 EXEMPT = {
     **optional(),
-    "process_virtual_memory_bytes": "says nothing about the exporter: address space is not memory",
+    "process_virtual_memory_bytes": "address space is not memory",
     "python_info": "the version is in openai_exporter_build_info",
     "openai_exporter_api_request_duration_seconds_count": "openai_exporter_api_requests_total counts them",
-    "openai_exporter_api_request_duration_seconds_sum": "the quantiles tell more than the mean",
+    "openai_exporter_api_request_duration_seconds_sum": "quantiles are more useful than the mean",
     "openai_exporter_poll_duration_seconds_count": "polls go by their interval",
-    "openai_exporter_poll_duration_seconds_sum": "the quantiles tell more than the mean",
+    "openai_exporter_poll_duration_seconds_sum": "quantiles are more useful than the mean",
 }
 
 
@@ -32,22 +35,22 @@ def asked(target: Target) -> tuple[Selector, ...]:
 
 def filled(expr: str) -> str:
     """Return a query as it is sent when all is chosen."""
-    return Asking().fill(expr)
+    return QueryContext().fill(expr)
 
 
 @BOARDS
 def test_queries_name_families_and_labels_that_are_there(board: Dashboard) -> None:
-    """Selectors, groupings, joins and legends use nothing that the exporter does not expose."""
+    """Selectors, groupings, joins and legends use only what the exporter exposes."""
     for target in board.targets:
         labels = result_labels(filled(target.expr), FAMILIES)
-        told = set(re.findall(r"\{\{(\w+)\}\}", target.legend))
+        labelled = set(re.findall(r"\{\{(\w+)\}\}", target.legend))
 
-        assert set() == told - labels
+        assert set() == labelled - labels
 
 
 @BOARDS
 def test_tables_show_labels_that_their_queries_give(board: Dashboard) -> None:
-    """A heading of a label that no column brings would stay empty."""
+    """Every label with a heading is a label of a column's query."""
     for panel in board.panels:
         if panel["type"] != "table":
             continue
@@ -75,19 +78,42 @@ def test_variables_ask_for_what_is_there(board: Dashboard) -> None:
             assert named == result_labels(filled(result[1]), FAMILIES)
 
 
-def test_every_exported_family_is_charted() -> None:
-    """A family that no panel asks for is listed with the reason."""
-    charted = {name for target in every_target() for selector in asked(target) for name in selector.names}
+def charted() -> set[str]:
+    """Return the families that panels query."""
+    return {name for target in every_target() for selector in asked(target) for name in selector.names}
 
-    assert set() == set(FAMILIES) - charted - set(EXEMPT)
+
+def test_every_exported_family_is_charted() -> None:
+    """A family that no panel queries is listed with the reason."""
+    assert set() == set(FAMILIES) - charted() - set(EXEMPT)
 
 
 def test_what_is_exempt_is_exported_and_not_charted() -> None:
-    """The list holds nothing that is not needed in it."""
-    charted = {name for target in every_target() for selector in asked(target) for name in selector.names}
-
+    """The list has no entry that is not needed."""
     assert set() == set(EXEMPT) - set(FAMILIES)
-    assert set() == set(EXEMPT) & charted
+    assert set() == set(EXEMPT) & charted()
+
+
+@pytest.mark.parametrize("row", CATALOG, ids=lambda row: row.name)
+def test_every_row_of_buckets_is_charted(row: Resource) -> None:
+    """Every measure that is exported by default is in a panel, as day gauge, window gauge or counter."""
+    shown = charted()
+    views = {each.name: {today_name(each), window_name(each), accrued_name(each)} & shown for each in row.select()}
+
+    assert [] == [name for name, names in views.items() if not names]
+
+
+@pytest.mark.parametrize("row", METADATA, ids=lambda row: row.name)
+def test_every_row_of_metadata_is_charted(row: MetadataResource) -> None:
+    """Every family of names, keys, certificates and limits is in a panel."""
+    assert set() == {family.name for family in row.families} - charted()
+
+
+@BOARDS
+def test_annotations_query_what_is_there(board: Dashboard) -> None:
+    """Annotations name families and labels that the exporter exposes, or the alerts of Prometheus."""
+    for annotation in board.annotations:
+        result_labels(filled(annotation["expr"]), {**FAMILIES, "ALERTS": ALERT_LABELS})
 
 
 @BOARDS
@@ -105,7 +131,7 @@ def test_window_queries_select_one_window(board: Dashboard) -> None:
 
 @BOARDS
 def test_nothing_under_rate_is_a_gauge(board: Dashboard) -> None:
-    """`rate()` and its like take every fall for a reset."""
+    """`rate()` and similar functions treat every decrease as a reset."""
     for target in board.targets:
         for selector in asked(target):
             if RISING & set(selector.functions):
@@ -114,7 +140,7 @@ def test_nothing_under_rate_is_a_gauge(board: Dashboard) -> None:
 
 @BOARDS
 def test_counters_are_shown_by_their_growth(board: Dashboard) -> None:
-    """A counter's value says since when the exporter runs; its growth says what happened."""
+    """Counters are shown by their growth: their values depend on when the exporter was installed."""
     for target in board.targets:
         for selector in asked(target):
             if selector.names & counters():
@@ -123,7 +149,7 @@ def test_counters_are_shown_by_their_growth(board: Dashboard) -> None:
 
 @BOARDS
 def test_totals_are_differences(board: Dashboard) -> None:
-    """`increase()` extrapolates: it stands in for the difference only where a counter began anew."""
+    """`increase()` extrapolates: it replaces the difference only where a counter was reset."""
     for target in board.targets:
         for selector in asked(target):
             functions = selector.functions
@@ -133,7 +159,7 @@ def test_totals_are_differences(board: Dashboard) -> None:
 
 @BOARDS
 def test_sums_go_by_organization_or_by_nothing(board: Dashboard) -> None:
-    """What is chosen by project or organization is chosen in every selector about OpenAI that has the label."""
+    """A query that uses the variable `organization` uses it in every selector whose metric has the label."""
     for target in board.targets:
         variables = set(re.findall(r"\$([a-z]+)", target.expr))
         for selector in selectors(filled(target.expr), FAMILIES):
@@ -158,13 +184,13 @@ def test_sums_go_by_organization_or_by_nothing(board: Dashboard) -> None:
     ],
 )
 def test_a_wrong_query_is_seen(expr: str, mistake: str) -> None:
-    """What these tests hold queries against finds mistakes."""
+    """The checks of these tests find mistakes."""
     with pytest.raises(MistakeError, match=mistake):
         result_labels(expr, FAMILIES)
 
 
 def grows(selector: Selector) -> bool:
-    """Tell whether a counter's selector stands in a rate, or in a difference of the counter's values."""
+    """Return whether a counter's selector is part of a rate, or of a difference of the counter's values."""
     if {*RISING, "max_over_time", "min_over_time"} & set(selector.functions):
         return True
     operators = [node for node in selector.path if isinstance(node, promql.BinaryExpr)]
@@ -172,7 +198,7 @@ def grows(selector: Selector) -> bool:
 
 
 def guarded(selector: Selector) -> bool:
-    """Tell whether an `increase()` stands behind `unless resets() > 0 or`."""
+    """Return whether an `increase()` follows `unless resets() > 0 or`."""
     return any(
         isinstance(node, promql.BinaryExpr)
         and "or" == str(node.op)

@@ -8,7 +8,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from tests.support.dashboards import FOLDER, Asking, Dashboard, dashboards
+from tests.support.dashboards import FOLDER, Dashboard, QueryContext, dashboards
 
 Rule = Callable[[Dashboard], Iterator[str]]
 
@@ -19,7 +19,7 @@ NARROWED = {"target-rate-interval-rule", "target-counter-agg-rule"}
 """Excluded for totals alone: the tests below hold all other queries to them."""
 
 RATES_EXCEPT = r"increase\([a-z_{][^\[]*\[(\$__range|1d)\]"
-"""`increase()` for totals of a time range or a day, where a counter began anew: see `growth`."""
+"""`increase()` for totals of a time range or a day, where a counter was reset: see `growth`."""
 
 
 def template_datasource_rule(board: Dashboard) -> Iterator[str]:
@@ -30,7 +30,7 @@ def template_datasource_rule(board: Dashboard) -> Iterator[str]:
 
 
 def template_label_promql_rule(board: Dashboard) -> Iterator[str]:
-    """What label_values and query_result are given is PromQL."""
+    """The arguments of label_values and query_result are PromQL."""
     for variable in board.variables:
         if variable.kind == "query":
             inner = re.sub(r"^(label_values|query_result)\(|(, \w+)?\)$", "", variable.query)
@@ -38,12 +38,12 @@ def template_label_promql_rule(board: Dashboard) -> Iterator[str]:
 
 
 def template_on_time_change_reload_rule(board: Dashboard) -> Iterator[str]:
-    """Choices follow the time range."""
+    """Variables are refreshed when the time range changes."""
     yield from (each.name for each in board.variables if each.kind == "query" and 2 != each.json["refresh"])
 
 
 def panel_datasource_rule(board: Dashboard) -> Iterator[str]:
-    """Panels ask the chosen data source."""
+    """Panels query the selected data source."""
     yield from (panel["title"] for panel in board.panels if "${datasource}" != panel["datasource"]["uid"])
 
 
@@ -58,7 +58,7 @@ def panel_units_rule(board: Dashboard) -> Iterator[str]:
 
 
 def panel_no_targets_rule(board: Dashboard) -> Iterator[str]:
-    """Panels ask something."""
+    """Panels have queries."""
     yield from (panel["title"] for panel in board.panels if not panel.get("targets"))
 
 
@@ -69,7 +69,7 @@ def target_promql_rule(board: Dashboard) -> Iterator[str]:
 
 
 def target_rate_interval_rule(board: Dashboard) -> Iterator[str]:
-    """Rates are taken over the interval that Grafana reckons."""
+    """Rates use the interval that Grafana calculates."""
     for target in board.targets:
         rates = re.findall(r"(?:rate|irate|increase)\([^\[]*\[([^\]]+)\]", re.sub(RATES_EXCEPT, "", _bare(target.expr)))
         if set(rates) - {"$__rate_interval"}:
@@ -77,7 +77,7 @@ def target_rate_interval_rule(board: Dashboard) -> Iterator[str]:
 
 
 def target_counter_agg_rule(board: Dashboard) -> Iterator[str]:
-    """Counters stand in a rate; or in the difference of growth, which is not extrapolated."""
+    """Counters are part of a rate, or of a difference, which is not extrapolated."""
     shape = r"\(\(max_over_time\((\w+)\{.*?\bincrease\(\1\{[^}]*\}\[(\$__range|1d)\]( offset -1d)?\)\)"
     for target in board.targets:
         rest = re.sub(r"rate\(\w+(\{[^}]*\})?\[\$__rate_interval\]\)", "", re.sub(shape, "", _bare(target.expr)))
@@ -86,7 +86,7 @@ def target_counter_agg_rule(board: Dashboard) -> Iterator[str]:
 
 
 def uneditable_dashboard_rule(board: Dashboard) -> Iterator[str]:
-    """The browser is not where dashboards are changed."""
+    """Dashboards cannot be changed in the browser."""
     if board.json["editable"]:
         yield board.uid
 
@@ -160,6 +160,6 @@ def _bare(expr: str) -> str:
 
 def _parse(expr: str) -> Iterator[str]:
     try:
-        promql.parse(Asking().fill(expr))
+        promql.parse(QueryContext().fill(expr))
     except ValueError as error:
         yield f"{error}: {expr}"

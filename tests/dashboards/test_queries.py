@@ -5,15 +5,15 @@ from typing import Final
 
 import pytest
 
-from tests.support.dashboards import Asking, Dashboard, Target, dashboard, dashboards
-from tests.support.restarts import EMPTY, INTERVAL, LIVES, NOW, PROJECT, SPAN, Lives
-from tests.support.warehouse import Reply
+from tests.support.dashboards import Dashboard, QueryContext, Target, dashboard, dashboards
+from tests.support.exporter_runs import EMPTY, INTERVAL, NOW, PROJECT, RUNS, SPAN, ExporterRuns
+from tests.support.loaded_prometheus import QueryResult
 
 pytestmark = pytest.mark.slow
 
 BOARDS = pytest.mark.parametrize("board", dashboards(), ids=lambda board: board.uid)
 
-MEANT_FOR: Final = {
+RUN_OF: Final = {
     "openai-exporter / Admin keys": "keys",
     "openai-exporter / Degraded": "keys",
     "openai-exporter / Degraded endpoints": "keys",
@@ -28,9 +28,9 @@ MEANT_FOR: Final = {
     "openai-usage / Users": "keys",
     "openai-spend / Credit grants": "ordinary key",
 }
-"""The life in which a query has data, where it is not the weeks of everything: what is opt-in, or goes wrong."""
+"""The run in which a query has data, if it is not `weeks`: what is opt-in, or an error."""
 
-WITHOUT_USAGE: Final = {
+EMPTY_WITH_COSTS_ONLY: Final = {
     "Budget used": "A",
     "Month to date, budget and limits": "B",
     "Organizations, budgets and limits": "DEF",
@@ -44,14 +44,14 @@ WITHOUT_USAGE: Final = {
     "Credit grants": "ABC",
     "Costs in other currencies": "ABC",
 }
-"""What the spend dashboard lacks with costs alone, no budgets, and dollars only."""
+"""Empty queries of the spend dashboard with costs only, no budgets, and dollars only."""
 
 MODELS: Final = ("gpt-5.5-2026-04-23", "gpt-5-mini-2025-08-07")
 
 
-def choices(lives: Lives, how_many: str) -> dict[str, tuple[str, ...]]:
-    """Return what is chosen: one value of each variable, two, or nothing, which is All."""
-    first, second = (simulator.organization.projects for simulator in lives.simulators["weeks"].tenants)
+def choices(runs: ExporterRuns, how_many: str) -> dict[str, tuple[str, ...]]:
+    """Return the selected values: one of each variable, two, or none, which is All."""
+    first, second = (simulator.organization.projects for simulator in runs.simulators["weeks"].tenants)
     projects = [
         project.id for project in (*first, *second) if project.name in {PROJECT, 'Ünïcode "quoted" \\ 🚀 prototypes'}
     ]
@@ -72,70 +72,79 @@ def choices(lives: Lives, how_many: str) -> dict[str, tuple[str, ...]]:
 
 
 def ask(
-    lives: Lives, board: Dashboard, life: str = "weeks", chosen: dict[str, tuple[str, ...]] | None = None
-) -> dict[Target, Reply]:
-    """Ask all queries of a dashboard at the end of a life."""
-    asking = Asking(chosen or {}, span=SPAN, scrape=INTERVAL)
-    return lives.prometheus.ask_all(board.targets, asking, LIVES[life].until)
+    runs: ExporterRuns, board: Dashboard, run_name: str = "weeks", chosen: dict[str, tuple[str, ...]] | None = None
+) -> dict[Target, QueryResult]:
+    """Run all queries of a dashboard at the end of a run."""
+    context = QueryContext(chosen or {}, span=SPAN, scrape=INTERVAL)
+    return runs.prometheus.run_queries(board.targets, context, RUNS[run_name].until)
 
 
 @BOARDS
 @pytest.mark.parametrize("how_many", ["one", "several", "All"])
-def test_queries_succeed_whatever_is_chosen(lives: Lives, board: Dashboard, how_many: str) -> None:
-    """No error, and no value that is not a number."""
-    replies = ask(lives, board, chosen=choices(lives, how_many))
+def test_queries_succeed_for_every_selection(runs: ExporterRuns, board: Dashboard, how_many: str) -> None:
+    """No query fails, and every value is finite."""
+    results = ask(runs, board, chosen=choices(runs, how_many))
 
-    assert {} == {target.key: reply.error for target, reply in replies.items() if reply.error}
-    assert [] == [target.key for target, reply in replies.items() if reply.series and not reply.finite]
-
-
-@BOARDS
-@pytest.mark.parametrize("life", LIVES)
-def test_queries_succeed_in_every_life(lives: Lives, board: Dashboard, life: str) -> None:
-    """With costs alone, other groupings, an ordinary key, on the first scrape: no error and no NaN."""
-    replies = ask(lives, board, life)
-
-    assert {} == {target.key: reply.error for target, reply in replies.items() if reply.error}
-    assert [] == [target.key for target, reply in replies.items() if reply.series and not reply.finite]
+    assert {} == {target.key: result.error for target, result in results.items() if result.error}
+    assert [] == [target.key for target, result in results.items() if result.series and not result.finite]
 
 
 @BOARDS
-def test_queries_have_data(lives: Lives, board: Dashboard) -> None:
-    """Every query shows something in the life that it is meant for."""
-    replies = {life: ask(lives, board, life) for life in ("weeks", "keys", "ordinary key")}
+@pytest.mark.parametrize("run_name", RUNS)
+def test_queries_succeed_in_every_run(runs: ExporterRuns, board: Dashboard, run_name: str) -> None:
+    """With costs only, other groupings, an ordinary key, and on the first scrape, no query fails."""
+    results = ask(runs, board, run_name)
 
-    assert [] == [target.key for target in board.targets if not replies[_meant(target)][target].series]
+    assert {} == {target.key: result.error for target, result in results.items() if result.error}
+    assert [] == [target.key for target, result in results.items() if result.series and not result.finite]
+
+
+@BOARDS
+def test_queries_have_data(runs: ExporterRuns, board: Dashboard) -> None:
+    """Every query has data in its run."""
+    results = {run_name: ask(runs, board, run_name) for run_name in ("weeks", "keys", "ordinary key")}
+
+    assert [] == [target.key for target in board.targets if not results[_meant(target)][target].series]
 
 
 @BOARDS
 @pytest.mark.parametrize("how_many", ["one", "several", "All"])
-def test_queries_succeed_on_an_empty_prometheus(lives: Lives, board: Dashboard, how_many: str) -> None:
-    """Before the first scrape there is nothing, and nothing fails; a chart without words for it says so in a row."""
-    asking = Asking(choices(lives, how_many), span=SPAN, scrape=60)
-    replies = lives.prometheus.ask_all(board.targets, asking, EMPTY)
+def test_queries_succeed_on_an_empty_prometheus(runs: ExporterRuns, board: Dashboard, how_many: str) -> None:
+    """Without samples no query fails, and only the timeline, which has no text for no value, returns a series."""
+    context = QueryContext(choices(runs, how_many), span=SPAN, scrape=60)
+    results = runs.prometheus.run_queries(board.targets, context, EMPTY)
 
-    shown = {target.key: [labels for labels, _ in reply.series] for target, reply in replies.items() if reply.series}
-    wordless = {"openai-exporter / Up over time / A": [{"resource": "the exporter is not scraped"}]}
+    shown = {target.key: [labels for labels, _ in result.series] for target, result in results.items() if result.series}
+    timeline = {"openai-exporter / Up over time / A": [{"resource": "the exporter is not scraped"}]}
 
-    assert {} == {target.key: reply.error for target, reply in replies.items() if reply.error}
-    assert (wordless if board.uid == "openai-exporter" else {}) == shown
+    assert {} == {target.key: result.error for target, result in results.items() if result.error}
+    assert (timeline if board.uid == "openai-exporter" else {}) == shown
 
 
-def test_costs_alone_fill_the_spend_dashboard(lives: Lives) -> None:
-    """What needs usage, or a budget, is all that is missing, and says so."""
-    replies = ask(lives, dashboard("openai-spend"), "costs")
+@BOARDS
+@pytest.mark.parametrize("until", [*(run.until for run in RUNS.values()), EMPTY], ids=[*RUNS, "empty"])
+def test_annotations_succeed(runs: ExporterRuns, board: Dashboard, until: float) -> None:
+    """No query of an annotation fails."""
+    queries = [QueryContext(span=SPAN, scrape=INTERVAL).fill(each["expr"]) for each in board.annotations]
+
+    assert [] == [error for query in queries if (error := runs.prometheus.instant(query, until).error)]
+
+
+def test_costs_alone_fill_the_spend_dashboard(runs: ExporterRuns) -> None:
+    """Only panels that need usage or a budget are empty."""
+    results = ask(runs, dashboard("openai-spend"), "costs")
     missing: dict[str, str] = {}
-    for target, reply in replies.items():
-        if not reply.series:
+    for target, result in results.items():
+        if not result.series:
             missing[target.panel] = missing.get(target.panel, "") + target.ref
 
-    assert WITHOUT_USAGE == missing
+    assert EMPTY_WITH_COSTS_ONLY == missing
 
 
-def test_costs_without_projects_are_still_told(lives: Lives) -> None:
-    """Grouped by user, money has no project: totals, days by model and line items remain."""
-    replies = ask(lives, dashboard("openai-spend"), "users")
-    told = {target.panel for target, reply in replies.items() if reply.series}
+def test_costs_without_projects_are_shown(runs: ExporterRuns) -> None:
+    """Costs that are grouped by user and not by project fill totals, days by model and line items."""
+    results = ask(runs, dashboard("openai-spend"), "users")
+    labelled = {target.panel for target, result in results.items() if result.series}
 
     assert {
         "Today, reported",
@@ -143,13 +152,15 @@ def test_costs_without_projects_are_still_told(lives: Lives) -> None:
         "Projected month",
         "Spend per day by model",
         "Line items, last 7 days",
-    } <= told
+    } <= labelled
 
 
-def test_the_first_scrape_fills_the_figures(lives: Lives) -> None:
-    """What OpenAI knows of the past is there at once; rates, and what is held against last week, are not."""
-    fresh = {life: ask(lives, dashboard(uid), "fresh") for life, uid in (("s", "openai-spend"), ("u", "openai-usage"))}
-    told = {target.panel for replies in fresh.values() for target, reply in replies.items() if reply.series}
+def test_the_first_scrape_fills_the_figures(runs: ExporterRuns) -> None:
+    """Windows and days are complete on the first scrape; rates and comparisons with last week are empty."""
+    fresh = {
+        run_name: ask(runs, dashboard(uid), "fresh") for run_name, uid in (("s", "openai-spend"), ("u", "openai-usage"))
+    }
+    labelled = {target.panel for results in fresh.values() for target, result in results.items() if result.series}
 
     assert {
         "Today, reported",
@@ -159,20 +170,20 @@ def test_the_first_scrape_fills_the_figures(lives: Lives) -> None:
         "Projected month",
         "Spend per day",
         "Projects",
-    } <= told
-    assert {"Requests today", "Requests, 7 days", "Models today", "Today by endpoint", "Requests per day"} <= told
-    assert not {"Largest changes since last week", "Requests per minute"} & told
+    } <= labelled
+    assert {"Requests today", "Requests, 7 days", "Models today", "Today by endpoint", "Requests per day"} <= labelled
+    assert not {"Largest changes since last week", "Requests per minute"} & labelled
 
 
 @pytest.mark.parametrize("uid", ["openai-spend", "openai-usage", "openai-project"])
-def test_projects_are_chosen_by_name(lives: Lives, uid: str) -> None:
+def test_projects_are_chosen_by_name(runs: ExporterRuns, uid: str) -> None:
     """Names are shown as they are, quotes included; two projects of one name end with a part of their ids."""
     (variable,) = [each for each in dashboard(uid).variables if each.name == "project"]
     inner = variable.query.removeprefix("query_result(").removesuffix(")")
-    reply = lives.prometheus.instant(Asking({"organization": ("acme",)}).fill(inner), NOW)
+    result = runs.prometheus.instant(QueryContext({"organization": ("acme",)}).fill(inner), NOW)
     pattern = re.compile(variable.regex[1:-1].replace("(?<", "(?P<"))
-    found = [pattern.search(_as_grafana_writes(labels)) for labels, _ in reply.series]
-    projects = lives.simulators["weeks"].tenants[0].organization.projects
+    found = [pattern.search(_as_grafana_writes(labels)) for labels, _ in result.series]
+    projects = runs.simulators["weeks"].tenants[0].organization.projects
 
     names = [project.name for project in projects]
     shown = {
@@ -184,19 +195,19 @@ def test_projects_are_chosen_by_name(lives: Lives, uid: str) -> None:
     assert shown == {match["value"]: match["text"] for match in found if match}
 
 
-def test_models_are_chosen_from_usage(lives: Lives) -> None:
+def test_models_are_chosen_from_usage(runs: ExporterRuns) -> None:
     """Every model that any endpoint reports can be chosen."""
     (variable,) = [each for each in dashboard("openai-usage").variables if each.name == "model"]
-    models = _label_values(lives, variable.query)
+    models = _label_values(runs, variable.query)
 
     assert {"gpt-5.5-2026-04-23", "text-embedding-3-large", "gpt-image-2.5-flare", "tts-1-hd", "whisper-1"} <= models
 
 
-def test_models_are_chosen_from_costs(lives: Lives) -> None:
+def test_models_are_chosen_from_costs(runs: ExporterRuns) -> None:
     """Line items give their models, tools and storage give none; costs alone are enough."""
     (variable,) = [each for each in dashboard("openai-spend").variables if each.name == "model"]
     pattern = re.compile(variable.regex[1:-1])
-    found = [pattern.search(item) for item in _label_values(lives, variable.query, "costs")]
+    found = [pattern.search(item) for item in _label_values(runs, variable.query, "costs")]
     models = {match[1] for match in found if match}
 
     assert set(MODELS) < models
@@ -206,25 +217,25 @@ def test_models_are_chosen_from_costs(lives: Lives) -> None:
 
 
 @pytest.mark.parametrize("uid", ["openai-spend", "openai-usage", "openai-project", "openai-exporter"])
-def test_organizations_are_chosen(lives: Lives, uid: str) -> None:
+def test_organizations_are_chosen(runs: ExporterRuns, uid: str) -> None:
     """Every organization is a choice, by its configured name."""
     (variable,) = [each for each in dashboard(uid).variables if each.name == "organization"]
 
-    assert {"acme", "globex"} == _label_values(lives, variable.query)
+    assert {"acme", "globex"} == _label_values(runs, variable.query)
 
 
-def test_endpoints_are_chosen(lives: Lives) -> None:
+def test_endpoints_are_chosen(runs: ExporterRuns) -> None:
     """Names and limits are endpoints too."""
     (variable,) = [each for each in dashboard("openai-exporter").variables if each.name == "resource"]
 
-    assert {"costs", "completions", "projects", "spend_limit"} <= _label_values(lives, variable.query)
+    assert {"costs", "completions", "projects", "spend_limit"} <= _label_values(runs, variable.query)
 
 
-def _label_values(lives: Lives, query: str, life: str = "weeks") -> set[str]:
+def _label_values(runs: ExporterRuns, query: str, run_name: str = "weeks") -> set[str]:
     match = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
     assert match
-    selector = Asking().fill(match[1])
-    return set(lives.prometheus.values(selector, match[2], LIVES[life].until, SPAN))
+    selector = QueryContext().fill(match[1])
+    return set(runs.prometheus.values(selector, match[2], RUNS[run_name].until, SPAN))
 
 
 def _as_grafana_writes(labels: dict[str, str]) -> str:
@@ -233,4 +244,4 @@ def _as_grafana_writes(labels: dict[str, str]) -> str:
 
 def _meant(target: Target) -> str:
     panel = target.key.rpartition(" / ")[0]
-    return MEANT_FOR.get(target.key) or MEANT_FOR.get(panel, "weeks")
+    return RUN_OF.get(target.key) or RUN_OF.get(panel, "weeks")

@@ -87,7 +87,7 @@ def test_ids_are_there_once(board: Dashboard) -> None:
     assert sorted(set(ids)) == ids
     for panel in board.panels:
         refs = [target["refId"] for target in panel["targets"]]
-        assert [chr(ord("A") + place) for place in range(len(refs))] == refs
+        assert [chr(ord("A") + index) for index in range(len(refs))] == refs
 
 
 @BOARDS
@@ -105,9 +105,9 @@ def test_the_grid_holds(board: Dashboard) -> None:
     folded = [panel["panels"] for panel in open_panels if panel.get("panels")]
     for panels in (open_panels, *folded):
         for panel in panels:
-            place = panel["gridPos"]
-            assert place["x"] >= 0
-            assert place["x"] + place["w"] <= 24, panel["title"]
+            index = panel["gridPos"]
+            assert index["x"] >= 0
+            assert index["x"] + index["w"] <= 24, panel["title"]
         for one, other in combinations(panels, 2):
             assert not _overlap(one["gridPos"], other["gridPos"]), (one["title"], other["title"])
 

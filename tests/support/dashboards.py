@@ -1,4 +1,4 @@
-"""The dashboards' files as tests read them: panels, targets, variables, and queries with the variables filled in."""
+"""The files of the dashboards as tests read them: panels, targets, variables, and queries with variables replaced."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parents[2] / "grafana"
 ALL: Final = ".*"
-"""What a chosen All is replaced by."""
+"""The value of All."""
 
 _SPECIAL: Final = re.compile(r"[$^*{}\[\]'+?.()|]")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::[^}]+)?\}|\$([A-Za-z_]\w*)")
@@ -27,7 +27,7 @@ class Target:
     instant: bool
     legend: str
     interval: float
-    """Seconds: the least step."""
+    """The minimum step, seconds."""
     kind: str
     """The panel's type."""
 
@@ -71,6 +71,12 @@ class Dashboard:
         return [_target(self.uid, panel, target) for panel in self.panels for target in panel["targets"]]
 
     @property
+    def annotations(self) -> list[dict[str, Any]]:
+        """Every annotation."""
+        found: list[dict[str, Any]] = self.json["annotations"]["list"]
+        return found
+
+    @property
     def variables(self) -> list[Variable]:
         """Every variable."""
         return [_variable(each) for each in self.json["templating"]["list"]]
@@ -92,30 +98,30 @@ def dashboard(uid: str) -> Dashboard:
 
 
 def every_target() -> Iterator[Target]:
-    """Go through the queries of all panels of all dashboards."""
+    """Yield the queries of all panels of all dashboards."""
     for board in dashboards():
         yield from board.targets
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """What Grafana fills into a query: choices of the variables, the time range, the steps."""
+class QueryContext:
+    """What Grafana replaces in a query: variables, the time range, the steps."""
 
     choices: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-    """By variable: one value, several, or nothing for All."""
+    """Values by variable; a missing one is All."""
     span: float = 7 * 86400
     """Seconds of the time range."""
     scrape: float = 60
-    """Seconds between two scrapes, as the data source says."""
+    """The scrape interval of the data source, seconds."""
     points: int = 1000
-    """Points that fit the panel's width."""
+    """Maximum data points of the panel."""
 
     def step(self, least: float = 0) -> float:
         """Return the seconds between two points of a range query, as Grafana rounds them."""
         return max(_round(self.span / self.points), least, self.scrape)
 
     def fill(self, expr: str, least: float = 0) -> str:
-        """Return the query that is sent; `least` is the panel's least step in seconds."""
+        """Return the query that is sent; `least` is the panel's minimum step in seconds."""
         step = self.step(least)
         rates = max(step + self.scrape, 4 * self.scrape)
         known = {

@@ -1,4 +1,4 @@
-"""A real Prometheus with recorded data: loaded from OpenMetrics, queried as Grafana queries."""
+"""A real Prometheus, loaded from OpenMetrics files, that runs queries as Grafana does."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,24 +9,24 @@ from typing import Any
 
 import httpx
 
-from tests.support.dashboards import Asking, Target
+from tests.support.dashboards import QueryContext, Target
 from tests.support.prometheus import holding
 
 Labels = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What Prometheus said to one query."""
+class QueryResult:
+    """The result of one query."""
 
     error: str
-    """Empty when it succeeded."""
+    """Empty if it succeeded."""
     series: list[tuple[Labels, list[tuple[float, float]]]]
     """Labels, then times (Unix seconds) and values."""
 
     @property
     def finite(self) -> bool:
-        """Whether there is any value, and every one is a number."""
+        """Whether there is any value, and all are finite."""
         values = [value for _, points in self.series for _, value in points]
         return bool(values) and all(abs(value) < float("inf") for value in values)
 
@@ -36,32 +36,32 @@ class Reply:
 
     @property
     def value(self) -> float:
-        """The sole last value."""
+        """The last value of the only series."""
         ((_, points),) = self.series
         return points[-1][1]
 
 
 @dataclass
-class Warehouse:
-    """A running server with what it holds."""
+class LoadedPrometheus:
+    """A running server with its samples."""
 
     client: httpx.Client
     """Bound to the root of the server's API."""
 
-    def ask(self, target: Target, asking: Asking, until: float) -> Reply:
-        """Ask a panel's query as the panel asks it, with a time range that ends at `until`."""
-        expr = asking.fill(target.expr, target.interval)
+    def run_query(self, target: Target, context: QueryContext, until: float) -> QueryResult:
+        """Run a panel's query as the panel does, with a time range that ends at `until`."""
+        expr = context.fill(target.expr, target.interval)
         if target.instant:
             return self._post("query", {"query": expr, "time": until})
-        step = asking.step(target.interval)
-        start, end = ((until - ago) // step * step for ago in (asking.span, 0))
+        step = context.step(target.interval)
+        start, end = ((until - ago) // step * step for ago in (context.span, 0))
         return self._post("query_range", {"query": expr, "start": start, "end": end, "step": step})
 
-    def ask_all(self, targets: list[Target], asking: Asking, until: float) -> dict[Target, Reply]:
-        """Ask many queries, two at a time."""
+    def run_queries(self, targets: list[Target], context: QueryContext, until: float) -> dict[Target, QueryResult]:
+        """Run many queries, two at a time."""
         with ThreadPoolExecutor(2) as pool:
-            replies = pool.map(lambda target: self.ask(target, asking, until), targets)
-            return dict(zip(targets, replies, strict=True))
+            results = pool.map(lambda target: self.run_query(target, context, until), targets)
+            return dict(zip(targets, results, strict=True))
 
     def values(self, query: str, label: str, until: float, span: float) -> list[str]:
         """Return the values of a label among the series of a selector."""
@@ -71,15 +71,15 @@ class Warehouse:
         values: list[str] = answer.json()["data"]
         return values
 
-    def instant(self, query: str, until: float) -> Reply:
-        """Ask any query."""
+    def instant(self, query: str, until: float) -> QueryResult:
+        """Run any instant query."""
         return self._post("query", {"query": query, "time": until})
 
-    def _post(self, path: str, form: Mapping[str, Any]) -> Reply:
+    def _post(self, path: str, form: Mapping[str, Any]) -> QueryResult:
         body = self.client.post(f"/{path}", data=dict(form)).json()
         if body["status"] != "success":
-            return Reply(f"{body['error']}\n{form['query']}", [])
-        return Reply("", [_series(each) for each in body["data"]["result"]])
+            return QueryResult(f"{body['error']}\n{form['query']}", [])
+        return QueryResult("", [_series(each) for each in body["data"]["result"]])
 
 
 def _series(result: dict[str, Any]) -> tuple[Labels, list[tuple[float, float]]]:
@@ -88,10 +88,10 @@ def _series(result: dict[str, Any]) -> tuple[Labels, list[tuple[float, float]]]:
 
 
 @contextmanager
-def warehouse(folder: Path, files: Iterable[Path], lookback: str) -> Iterator[Warehouse]:
-    """Serve the content of OpenMetrics files; a sample is valid for `lookback`."""
+def loaded_prometheus(folder: Path, files: Iterable[Path], lookback: str) -> Iterator[LoadedPrometheus]:
+    """Serve the samples of OpenMetrics files with a look-back delta."""
     with (
         holding(folder, files, f"--query.lookback-delta={lookback}") as server,
         httpx.Client(base_url=f"{server.url}/api/v1", timeout=60, trust_env=False) as client,
     ):
-        yield Warehouse(client)
+        yield LoadedPrometheus(client)

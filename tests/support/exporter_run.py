@@ -1,4 +1,4 @@
-"""Weeks of an exporter's life in seconds: polled, published and scraped by a clock that leaps from scrape to scrape."""
+"""Weeks of an exporter in seconds: polled, published and scraped by a clock that leaps from scrape to scrape."""
 
 import asyncio
 import re
@@ -18,19 +18,19 @@ from exporter.simulator import Simulator, keys, serve
 from tests.support.bodies import inflate
 from tests.support.clock import LeapingClock
 
-PLACE: Final = {"job": "openai-usage-exporter", "instance": "exporter:10180"}
-"""The labels that Prometheus gives what it scrapes."""
+TARGET_LABELS: Final = {"job": "openai-usage-exporter", "instance": "exporter:10180"}
+"""The target labels that Prometheus adds."""
 
 _KEYS: Final = {"acme": keys.FULL, "globex": keys.OTHER_ORGANIZATION}
 _SELDOM: Final = 4
-"""Scrapes from one look-up of names and limits to the next."""
+"""Scrapes between two look-ups of names and limits."""
 
 _SAMPLE: Final = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 
 
 @dataclass
-class Life:
-    """An exporter with its settings, from one moment to another."""
+class ExporterRun:
+    """An exporter with its settings, over a number of scrapes."""
 
     until: float
     """The last scrape, Unix seconds."""
@@ -39,13 +39,13 @@ class Life:
     """Seconds between scrapes; everything is polled before each."""
     settings: Mapping[str, Any]
     organizations: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"acme": {}})
-    """Settings of each organization by name, without keys; if empty there is one, with an ordinary key."""
+    """Settings by name, without the keys; empty is a sole organization with an ordinary key."""
     project_budgets: Mapping[str, float] = field(default_factory=dict)
     """Of the first organization, by the project's name."""
     script: Callable[[Simulator, int], None] = lambda simulator, scrape: None  # noqa: ARG005 -- nothing happens
-    """What happens to the organization before each scrape, which is given by number."""
+    """Changes the organization before each scrape, by the scrape's number."""
 
-    def live(self, folder: Path, file: Path) -> Simulator:
+    def execute(self, folder: Path, file: Path) -> Simulator:
         """Write what Prometheus scraped as OpenMetrics, and return the simulator as it is at the end."""
         clock = LeapingClock(self.until - (self.scrapes - 1) * self.interval)
         simulator = Simulator(7, clock, delays={"*": 60.0, "costs": 3600.0})
@@ -109,10 +109,10 @@ def only(*names: str) -> dict[str, Any]:
 
 
 def _samples(service: Service) -> Iterator[str]:
-    place = ",".join(f'{name}="{value}"' for name, value in PLACE.items())
+    target = ",".join(f'{name}="{value}"' for name, value in TARGET_LABELS.items())
     whole = service._own(service.publisher.snapshot.bodies[Format.TEXT], Format.TEXT)
     body = inflate(whole) + service._self_metrics.render_rest(Format.TEXT)
     for line in body.decode().splitlines():
         if not line.startswith("#"):
             name, labels, value = _SAMPLE.findall(line)[0]
-            yield f"{name}{{{labels},{place}}} {value}" if labels else f"{name}{{{place}}} {value}"
+            yield f"{name}{{{labels},{target}}} {value}" if labels else f"{name}{{{target}}} {value}"

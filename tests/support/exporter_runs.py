@@ -1,4 +1,4 @@
-"""The lives that dashboards are tried on, far apart in one Prometheus: weeks of everything, and what is less."""
+"""The exporter runs that dashboards are tested with, far apart in one Prometheus: two weeks of everything, and less."""
 
 import contextlib
 import logging
@@ -11,8 +11,8 @@ import structlog
 
 from exporter.catalog import DAY
 from exporter.simulator import Simulator
-from tests.support.warehouse import Warehouse, warehouse
-from tests.support.weeks import Life, only
+from tests.support.exporter_run import ExporterRun, only
+from tests.support.loaded_prometheus import LoadedPrometheus, loaded_prometheus
 
 INTERVAL: Final = 6 * 3600.0
 """Seconds between two scrapes."""
@@ -31,10 +31,10 @@ PROJECT: Final = "media-lab"
 PROJECT_BUDGET: Final = 1_000.0
 
 EMPTY: Final = NOW + 900 * DAY
-"""A moment of which Prometheus holds nothing."""
+"""A time of which Prometheus has no samples."""
 
 
-def _happenings(simulator: Simulator, scrape: int) -> None:
+def _change_weeks(simulator: Simulator, scrape: int) -> None:
     """Let the first organization have a busy week, another currency, an error, and a revision downwards."""
     scenario = simulator.scenario
     if scrape == 28:
@@ -47,20 +47,20 @@ def _happenings(simulator: Simulator, scrape: int) -> None:
         scenario.revise("moderations", -50, time=NOW - DAY)
 
 
-def _weeks() -> Life:
+def _weeks() -> ExporterRun:
     budgets: dict[str, dict[str, Any]] = {
         name: {"budgets": {"monthly_usd": dollars}} for name, dollars in BUDGETS.items()
     }
     budgets["acme"]["prepaid"] = [{"balance_usd": PREPAID, "as_of": "2026-11-01T00:00:00Z"}]
     budgets["globex"]["resources"] = only("costs", "completions")
-    return Life(
+    return ExporterRun(
         NOW,
         57,
         INTERVAL,
         {"limits": {"projects": True, "rate_limits": True}},
         budgets,
         {PROJECT: PROJECT_BUDGET},
-        _happenings,
+        _change_weeks,
     )
 
 
@@ -72,12 +72,12 @@ def _without_decisions(simulator: Simulator, scrape: int) -> None:
 
 
 def _with_legacy(simulator: Simulator, scrape: int) -> None:
-    """Let the billing endpoints of old answer an ordinary key."""
+    """Let the legacy billing endpoints answer an ordinary key."""
     if scrape == 0:
         simulator.set_policy(legacy="answer")
 
 
-def _by_key_and_user() -> Life:
+def _by_key_and_user() -> ExporterRun:
     everyone = ["project_id", "model", "batch", "api_key_id", "user_id"]
     settings = {
         "names": {
@@ -95,45 +95,45 @@ def _by_key_and_user() -> Life:
             "images": {"group_by": ["project_id", "model", "user_id"]},
         },
     }
-    return Life(NOW + 200 * DAY, 5, INTERVAL, settings, script=_without_decisions)
+    return ExporterRun(NOW + 200 * DAY, 5, INTERVAL, settings, script=_without_decisions)
 
 
-def _costs_by_user() -> Life:
+def _costs_by_user() -> ExporterRun:
     costs = {"costs": {"group_by": ["line_item", "user_id"]}, **only("costs")}
-    return Life(NOW + 300 * DAY, 3, INTERVAL, {"resources": costs})
+    return ExporterRun(NOW + 300 * DAY, 3, INTERVAL, {"resources": costs})
 
 
-LIVES: Final = {
+RUNS: Final = {
     "weeks": _weeks(),
-    "costs": Life(NOW + 100 * DAY, 37, INTERVAL, {"resources": only("costs")}),
+    "costs": ExporterRun(NOW + 100 * DAY, 37, INTERVAL, {"resources": only("costs")}),
     "keys": _by_key_and_user(),
     "users": _costs_by_user(),
-    "fresh": Life(NOW + 400 * DAY, 1, INTERVAL, {}),
-    "ordinary key": Life(NOW + 500 * DAY, 3, INTERVAL, {}, {}, script=_with_legacy),
+    "fresh": ExporterRun(NOW + 400 * DAY, 1, INTERVAL, {}),
+    "ordinary key": ExporterRun(NOW + 500 * DAY, 3, INTERVAL, {}, {}, script=_with_legacy),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Lives:
-    """All of them in one Prometheus."""
+class ExporterRuns:
+    """All runs in one Prometheus."""
 
-    prometheus: Warehouse
+    prometheus: LoadedPrometheus
     simulators: dict[str, Simulator]
-    """By life: as it stood at the last scrape."""
+    """By run: its state at the last scrape."""
 
 
 @contextlib.contextmanager
-def lived(folder: Path) -> Iterator[Lives]:
-    """Live all lives, and serve what was scraped of them."""
+def exporter_runs(folder: Path) -> Iterator[ExporterRuns]:
+    """Execute all runs, and serve what was scraped."""
     simulators, files = {}, []
     with _quiet():
-        for name, life in LIVES.items():
+        for name, run in RUNS.items():
             own = folder / name.replace(" ", "-")
             own.mkdir()
             files.append(own / "scraped.om")
-            simulators[name] = life.live(own, files[-1])
-    with warehouse(folder, files, f"{INTERVAL / 60 + 10:.0f}m") as prometheus:
-        yield Lives(prometheus, simulators)
+            simulators[name] = run.execute(own, files[-1])
+    with loaded_prometheus(folder, files, f"{INTERVAL / 60 + 10:.0f}m") as prometheus:
+        yield ExporterRuns(prometheus, simulators)
 
 
 @contextlib.contextmanager
