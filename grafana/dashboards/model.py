@@ -15,8 +15,7 @@ DOLLARS_SCALED: Final = units.Dollars
 
 COUNT: Final = units.Short
 SECONDS: Final = units.Seconds
-HOURS: Final = "suffix: h"
-DAYS: Final = "suffix: d"
+HOURS: Final = "suffix:h"
 BYTES: Final = units.BytesIEC
 SHARE: Final = units.PercentUnit
 TIME: Final = units.DateTimeFromNow

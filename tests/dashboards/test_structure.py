@@ -18,7 +18,7 @@ from tests.support.dashboards import FOLDER, Dashboard, dashboards
 UIDS = ["openai-exporter", "openai-project", "openai-spend", "openai-usage"]
 BOARDS = pytest.mark.parametrize("board", dashboards(), ids=lambda board: board.uid)
 
-UNITS = {"prefix:$", "currencyUSD", "short", "s", "suffix: h", "bytes", "percentunit", "none", "dateTimeFromNow"}
+UNITS = {"prefix:$", "currencyUSD", "short", "s", "suffix:h", "bytes", "percentunit", "none", "dateTimeFromNow"}
 
 
 def test_there_are_the_four_dashboards() -> None:
@@ -136,7 +136,7 @@ def test_panels_have_texts_and_a_unit(board: Dashboard) -> None:
 
 @BOARDS
 def test_titles_fit(board: Dashboard) -> None:
-    """On a screen of 1,600 pixels, beside the sign that holds the description."""
+    """On a screen of 1,600 pixels a title and the icon of the description fit."""
     assert [] == [panel["title"] for panel in board.panels if len(panel["title"]) > 9 * panel["gridPos"]["w"] - 14]
 
 
