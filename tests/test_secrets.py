@@ -96,7 +96,10 @@ def _served(folder: Path, variables: dict[str, str], form: str) -> dict[str, str
             child.wait_until_serving()
             until(lambda: "openai_project_info{" in child.get("/metrics").text, "names of projects")
             os.kill(child.pid, signal.SIGHUP)
-            served = {f"{path} with {form}": child.get(path).text for path in ("/metrics", "/", "/api/status", "/x")}
+            served = {
+                f"{path} with {form}": child.get(path).text
+                for path in ("/metrics", "/", "/api/status", "/api/costs.csv", "/x")
+            }
         finally:
             child.stop()
     return served | {f"log as {form}": log.read_text()}

@@ -26,6 +26,13 @@ def overview(organizations: Sequence[OrganizationReport], now: float, *, has_sec
         f"{overview_amounts(each.spend or _UNKNOWN, each.estimate.today if each.estimate else None)}</tr>"
         for index, each in enumerate(organizations, 1)
     )
+    amounts, estimated = total(organizations)
+    partial = {
+        key
+        for key, _ in AMOUNTS
+        if getattr(amounts, key) is not None
+        and any(getattr(each.spend or _UNKNOWN, key) is None for each in organizations)
+    }
     missing = sum(each.spend is None for each in organizations)
     without = f' <span class="note">without {count(missing, "organization")}</span>' if missing else ""
     return (
@@ -34,7 +41,7 @@ def overview(organizations: Sequence[OrganizationReport], now: float, *, has_sec
         '<caption class="hidden">Costs of all organizations in US dollars</caption>'
         f'<thead><tr><th scope="col">Organization</th><th scope="col">State</th>{heads}</tr></thead>'
         f'<tbody>{rows}</tbody><tfoot><tr><th scope="row">Total{without}</th><td data-label="State"></td>'
-        f"{overview_amounts(*total(organizations))}</tr></tfoot></table></div></section>"
+        f"{overview_amounts(amounts, estimated, partial)}</tr></tfoot></table></div></section>"
     )
 
 

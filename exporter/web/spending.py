@@ -1,6 +1,6 @@
 """The money of the status page: amounts, estimates, budgets and limits, and the table of projects."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from exporter.exposition import Amounts, Bounds, EstimateReport, OrganizationReport, ProjectSpend, Spend
@@ -40,9 +40,12 @@ _COLUMNS: Final = ("Today", "Yesterday", "This month", "Projected", "Last month"
 _CHANGE_NOTE: Final = "the last 7 full days against the 7 before"
 
 
-def overview_amounts(amounts: Amounts, estimate: float | None) -> str:
-    """Return the cells of one row of the overview."""
-    cells = [_cell(dollars_element(getattr(amounts, key)), title) for key, title in AMOUNTS]
+def overview_amounts(amounts: Amounts, estimate: float | None, partial: Container[str] = ()) -> str:
+    """Return the cells of one row of the overview; `partial` are attributes of a total that lacks an organization."""
+    cells = []
+    for key, title in AMOUNTS:
+        note = '<span class="note">partial</span>' if key in partial else ""
+        cells.append(_cell(dollars_element(getattr(amounts, key)) + note, title))
     estimated = estimate_element(estimate) if estimate is not None else '<span class="unknown">none</span>'
     return "".join((*cells, _cell(estimated, "Today, estimated")))
 

@@ -355,3 +355,11 @@ def test_a_state_that_cannot_be_written_is_a_problem() -> None:
 
     assert "1 problem failing The state file cannot be written: counters do not rise" in text
     assert "failing" == json.loads(status_json(snapshot, version="1", now=NOON))["state"]
+
+
+def test_a_partial_total_is_marked() -> None:
+    """A total says that it is partial where an organization's amount is not known."""
+    complete = organization("a", spend=Spend(today=1.0, month=2.0), estimate=None)
+    text = _page(complete, organization("b", spend=Spend(month=3.0), estimate=None)).text
+
+    assert "Total $1.00 partial not known yet not known yet $5.00 not known yet" in text
