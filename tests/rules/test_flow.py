@@ -234,16 +234,16 @@ def test_how_soon(fired: Fired) -> None:
 def test_what_it_says(tmp_path: Path) -> None:
     """The page names project and models, with figures for people; no template fails."""
     replay = Replay(tmp_path, step="2m")
-    history = History("spike", 1.62, step=120)
+    history = History("spike", 0.17, step=120)
     history.cost("old", office(1))
-    history.requests("old", times_as_much(office(4000), 40, (1.5, 1.7)))
+    history.requests("old", times_as_much(office(4000), 400, (0.05, 0.2)))
     info = {"organization": "spike", "project_id": "old", "project_name": "Search", "status": "active"}
     history.put("openai_project_info", info, 1)
     history.write(replay)
 
-    said = replay.annotations("OpenAIRequestSpike", int(1.6 * DAY))
+    said = replay.annotations("OpenAIRequestSpike", int(0.15 * DAY))
 
-    assert said["description"].startswith("Project Search (old) of organization spike makes 320k requests per hour, ")
+    assert said["description"].startswith("Project Search (old) of organization spike makes 160k requests per hour, ")
     assert said["description"].endswith("time. Largest contributors: gpt-x 100%")
     assert [] == unclear(said.values())
 
