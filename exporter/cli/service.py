@@ -31,7 +31,10 @@ _SWITCH_INTERVAL: Final = 0.0005
 """Seconds after which the worker thread yields to the event loop: with Python's 5 ms, scrapes wait noticeably."""
 
 _STAGGER: Final = 0.25
-"""Seconds between the first polls of two organizations: all at once they would delay scrapes."""
+"""Seconds between the first polls of two organizations, at most: all at once they would delay scrapes."""
+
+_STAGGER_TOTAL: Final = 120.0
+"""Seconds within which the first polls of all organizations begin."""
 
 _MEMORY_INTERVAL: Final = 6 * 3600.0
 """Seconds between two returns of freed memory to the system."""
@@ -100,8 +103,9 @@ class Service:
                     group.create_task(self.publisher.run(), name="publisher"),
                     group.create_task(self._return_freed_memory(), name="memory"),
                 ]
+                stagger = min(_STAGGER, _STAGGER_TOTAL / len(self.organizations))
                 tasks += [
-                    group.create_task(self._poll(organization, index * _STAGGER), name=organization.name)
+                    group.create_task(self._poll(organization, index * stagger), name=organization.name)
                     for index, organization in enumerate(self.organizations)
                 ]
                 yield server

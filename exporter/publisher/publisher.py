@@ -27,6 +27,9 @@ from exporter.worker import Worker
 _GAP: Final = 1.0
 """Minimum seconds between two publishes, unless time alone changes what is shown before."""
 
+_SHARE: Final = 0.25
+"""The most of the time that publishing takes where one publish is long: then publishes are further apart."""
+
 _CLOCK_CHECK: Final = 60.0
 """Seconds after which the calendar is checked again, in case the clock was set forward."""
 
@@ -79,7 +82,8 @@ class Publisher:
         while True:
             started = self._clock.monotonic()
             await self.publish()
-            rest = started + _GAP - self._clock.monotonic()
+            ended = self._clock.monotonic()
+            rest = started + max(_GAP, (ended - started) / _SHARE) - ended
             await self._clock.sleep(max(min(rest, self._until_change()), 0.0))
             while not await self._wait():
                 pass

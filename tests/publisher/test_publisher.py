@@ -1,19 +1,27 @@
 """What a scrape gets at which moment: after polls, and where time alone changes it."""
 
+import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from structlog.testing import capture_logs
 
 from exporter.catalog import DAY, day_of
 from exporter.exposition import Format, Snapshot
+from exporter.publisher import Publisher
 from exporter.publisher.summary import Summary
 from exporter.simulator import Shape, keys
+from exporter.telemetry import Telemetry
+from exporter.worker import Worker
 from tests.support.client_model import families
 from tests.support.clock import ManualClock
 from tests.support.exporter_harness import NOW, TODAY, RunningExporter, run, running_exporter, simulated
 from tests.support.exposed import Exposed
+
+T = TypeVar("T")
 
 EMBEDDINGS = "openai_embeddings_requests"
 ACCRUED = "openai_accrued_embeddings_requests_total"
@@ -52,6 +60,35 @@ def test_publishes_are_at_least_a_second_apart() -> None:
             assert all(later - earlier > 0.999 for earlier, later in pairwise(times[1:]))
 
     run(scenario())
+
+
+def test_long_publishes_take_a_quarter_of_the_time() -> None:
+    """A publish that takes two seconds begins eight seconds after the one before, while polls go on ending."""
+
+    async def scenario() -> list[float]:
+        clock = ManualClock(NOW)
+
+        class SlowWorker(Worker):
+            async def run(self, function: Callable[[], T]) -> T:
+                clock.pass_by(2)
+                return function()
+
+        publisher = Publisher(
+            (), store=None, worker=SlowWorker(), clock=clock, telemetry=Telemetry(), new_counter_hold=0.0
+        )
+        publishing = asyncio.create_task(publisher.run())
+        times: list[float] = []
+        for _ in range(500):
+            publisher.notify()
+            await clock.advance(0.1)
+            if publisher.snapshot.published not in times:
+                times.append(publisher.snapshot.published)
+        publishing.cancel()
+        return times
+
+    times = run(scenario())
+
+    assert [pytest.approx(8, abs=0.2)] * 4 == [later - earlier for earlier, later in pairwise(times)][:4]
 
 
 def test_it_is_ready_once_the_first_polls_can_be_scraped() -> None:
