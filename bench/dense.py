@@ -4,10 +4,10 @@ A label set has 13 exported samples: six measures as day gauges and counters, an
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from exporter.catalog import DAY, Plan, PollResult, Window, resource
+from exporter.catalog import DAY, BucketRows, Plan, PollResult, Window, resource
 from exporter.openai.pages import read_page
 
 SAMPLES_PER_SET: Final = 13
@@ -39,12 +39,17 @@ def plan(samples: int) -> Plan:
     )
 
 
-def result(pages: Sequence[bytes], settings: Plan, now: float, known: Mapping[int, bytes] | None = None) -> PollResult:
+def result(pages: Iterable[bytes], settings: Plan, now: float, known: Mapping[int, bytes] | None = None) -> PollResult:
     """Return the result of a poll of pages of whole days up to today, at `now` (Unix seconds)."""
     end = settings.open_end(now)
-    buckets = [
-        bucket for page in pages for bucket in read_page(page, settings, known or {}, open_end=end, first=False).buckets
-    ]
+    buckets = []
+    labels: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for page in pages:
+        for bucket in read_page(page, settings, known or {}, open_end=end, first=False).buckets:
+            for rows in bucket.rows or ():
+                if isinstance(rows, BucketRows):
+                    rows.labels = list(map(labels.setdefault, rows.labels, rows.labels))
+            buckets.append(bucket)
     return PollResult(buckets[0].start, end, tuple(buckets), now)
 
 

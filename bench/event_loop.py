@@ -39,8 +39,8 @@ async def _busy(samples: int) -> list[float]:
     days = [TODAY - age * DAY for age in reversed(range(DAYS))]
     ledger, encoder = Ledger(settings), Encoder()
 
-    def poll(page: bytes, now: float) -> None:
-        ledger.apply(result([page], settings, now, ledger.known))
+    def poll(pages: list[bytes], now: float) -> None:
+        ledger.apply(result(pages, settings, now, ledger.known))
 
     def publish(store: Store, now: float) -> None:
         releases = ledger.propose(now, 0.0)
@@ -51,15 +51,15 @@ async def _busy(samples: int) -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "state.db")
-        pages = [organization.page([day]) for day in days]
+        polls = [[organization.page([day]) for day in days]]
         for turn in range(1, _POLLS + 1):
             organization.grow()
-            pages.append(organization.page([TODAY], now=NOW + 60 * turn))
+            polls.append([organization.page([TODAY], now=NOW + 60 * turn)])
         measuring = asyncio.create_task(_lateness(done))
-        for turn, page in enumerate(pages):
-            await worker.run(lambda page=page, turn=turn: poll(page, NOW + turn))  # type: ignore[misc]
-            if turn >= DAYS - 1:
-                await worker.run(lambda turn=turn: publish(store, NOW + 60 * turn))  # type: ignore[misc]
+        for turn, pages in enumerate(polls):
+            now = NOW + 60 * turn
+            await worker.run(lambda pages=pages, now=now: poll(pages, now))  # type: ignore[misc]
+            await worker.run(lambda now=now: publish(store, now))  # type: ignore[misc]
         done.set()
         late = await measuring
         store.close()

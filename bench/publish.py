@@ -44,8 +44,7 @@ def measure(samples: int) -> list[Measurement]:
     ledger, library, registry = Ledger(settings), Library([]), CollectorRegistry()
     registry.register(library)
     days = [TODAY - age * DAY for age in reversed(range(DAYS))]
-    for day in days:
-        _poll(ledger, organization, [day], NOW)
+    _poll(ledger, organization, days, NOW)
     encoder = Encoder()
 
     def publish(encoder: Encoder, now: float) -> None:
@@ -83,7 +82,7 @@ def measure(samples: int) -> list[Measurement]:
 
 
 def _poll(ledger: Ledger, organization: Organization, starts: list[int], now: float) -> None:
-    ledger.apply(result([organization.page(starts, now=now)], ledger.plan, now))
+    ledger.apply(result((organization.page([start], now=now) for start in starts), ledger.plan, now))
     for release in ledger.propose(now, 0.0):
         release.adopt()
 

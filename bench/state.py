@@ -22,8 +22,8 @@ def measure(samples: int) -> list[Measurement]:
     organization, settings = Organization(samples), plan(samples)
     ledger = Ledger(settings)
 
-    def poll(start: int, now: float) -> None:
-        ledger.apply(result([organization.page([start], now=now)], settings, now))
+    def poll(starts: list[int], now: float) -> None:
+        ledger.apply(result((organization.page([start], now=now) for start in starts), settings, now))
 
     def commit(store: Store, now: float) -> None:
         releases = ledger.propose(now, 0.0)
@@ -35,15 +35,14 @@ def measure(samples: int) -> list[Measurement]:
         path = Path(folder) / "state.db"
         log = Path(f"{path}-wal")
         store = Store(path)
-        for age in reversed(range(DAYS)):
-            poll(TODAY - age * DAY, NOW)
+        poll([TODAY - age * DAY for age in reversed(range(DAYS))], NOW)
         whole = processor_ms(lambda: commit(store, NOW), time.perf_counter)
         store.close()
         store = Store(path)
         commits, written = [], []
         for now in (NOW + 60 * turn for turn in range(1, _POLLS + 1)):
             organization.grow()
-            poll(TODAY, now)
+            poll([TODAY], now)
             before = log.stat().st_size if log.exists() else 0
             commits.append(processor_ms(lambda now=now: commit(store, now), time.perf_counter))  # type: ignore[misc]
             written.append((log.stat().st_size - before) / _MIB)
