@@ -121,13 +121,14 @@ def start(stack: Stack) -> None:
     stack.start("simulator", [exporter, "simulate", listen], "/v1/models")
     stack.start("exporter", [exporter, "run", f"--web.listen-address={target}"], "/-/ready", **variables)
 
-    history, data = stack.folder / "history.om", stack.folder / "prometheus"
+    history, data = stack.folder / "history", stack.folder / "prometheus"
     labels = ["--label", "job=openai-usage-exporter", "--label", f"instance={target}"]
-    span = ["--since", f"{DAYS}d", "--step", "1h", "--output", str(history)]
+    span = ["--since", f"{DAYS}d", "--step", "1h", "--dense-days", "2", "--new-prometheus", "--output", str(history)]
     stack.run("backfill", [exporter, "backfill", *span, *labels], **variables)
-    blocks = ["tsdb", "create-blocks-from", "--max-block-duration=744h", "openmetrics", str(history), str(data)]
-    stack.run("blocks", [promtool, *blocks])
-    history.unlink()
+    for file in sorted(history.glob("*.om")):
+        blocks = ["tsdb", "create-blocks-from", "--max-block-duration=486h", "openmetrics", str(file), str(data)]
+        stack.run("blocks", [promtool, *blocks])
+    shutil.rmtree(history)
     stack.say(f"{DAYS} days of history are in Prometheus' storage")
 
     listen = f"--web.listen-address=127.0.0.1:{stack.ports['alertmanager']}"
@@ -139,7 +140,7 @@ def start(stack: Stack) -> None:
         f"--web.listen-address=127.0.0.1:{stack.ports['prometheus']}",
         f"--storage.tsdb.path={data}",
         "--storage.tsdb.retention.time=400d",
-        "--query.lookback-delta=61m",  # the history has a sample an hour
+        "--query.lookback-delta=61m",  # the older history has a sample an hour
     ]
     stack.start("prometheus", [prometheus, *flags], "/-/ready")
     _start_grafana(stack)

@@ -1,20 +1,40 @@
-"""History as OpenMetrics, for `promtool tsdb create-blocks-from openmetrics`."""
+"""History as the exporter would have exported it: OpenMetrics files, or remote write."""
 
-from exporter.backfill.backfill import Source, Summary, backfill
-from exporter.backfill.openmetrics import LabelError, Writer, checked_labels
-from exporter.backfill.output import output_to, partial_of
-from exporter.backfill.span import Span, SpanError, span_of
+from exporter.backfill.backfill import History, Job, backfill
+from exporter.backfill.openmetrics import PROGRESS_FILE, OpenMetricsFiles
+from exporter.backfill.progress import Progress, ProgressError
+from exporter.backfill.protocol import AVAILABLE as REMOTE_WRITE_AVAILABLE
+from exporter.backfill.protocol import EXTRA, decoded
+from exporter.backfill.reader import Source
+from exporter.backfill.receiver import Receiver, ReceiverError, Target
+from exporter.backfill.remote_write import RemoteWrite
+from exporter.backfill.sink import DryRun, LabelError, Sink, checked_labels
+from exporter.backfill.span import HEAD, Part, Span, SpanError, format_time, span_of
 
 __all__ = [
+    "EXTRA",
+    "HEAD",
+    "PROGRESS_FILE",
+    "REMOTE_WRITE_AVAILABLE",
+    "DryRun",
+    "History",
+    "Job",
     "LabelError",
+    "OpenMetricsFiles",
+    "Part",
+    "Progress",
+    "ProgressError",
+    "Receiver",
+    "ReceiverError",
+    "RemoteWrite",
+    "Sink",
     "Source",
     "Span",
     "SpanError",
-    "Summary",
-    "Writer",
+    "Target",
     "backfill",
     "checked_labels",
-    "output_to",
-    "partial_of",
+    "decoded",
+    "format_time",
     "span_of",
 ]

@@ -1,88 +1,180 @@
-"""From the Admin API to a stream: one resource after the other, so that only one is held in memory."""
+"""From the Admin API to a sink: part by part, and in each part resource by resource."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-from exporter.backfill.history import History
-from exporter.backfill.openmetrics import Writer
-from exporter.backfill.span import Span
-from exporter.catalog import CATALOG, ApiFamily, Measure, Plan, PollResult, Resource, today_name
+import numpy as np
+
+from exporter.backfill.baselines import baselines_of
+from exporter.backfill.curve import Samples
+from exporter.backfill.reader import Reader, Source
+from exporter.backfill.sink import Labels, Sink
+from exporter.backfill.span import Part, Span, format_time
+from exporter.backfill.timeline import Timeline
+from exporter.catalog import CATALOG, DAY, Measure, accrued_name, today_name, window_name
 from exporter.clock import Clock
-from exporter.exposition import reference
-from exporter.openai import Client, NotFound, Priority, negotiate
+from exporter.durations import approximate_duration
+from exporter.exposition import Family, reference
+from exporter.ledger import Ledger
+from exporter.openai import NotFound
+from exporter.store import MeasureBaseline
 
 _FAMILIES: Final = {family.name: family for family in reference()}
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One organization."""
-
-    name: str
-    """The value of the label `organization`."""
-    plans: tuple[Plan, ...]
-    client: Client
+Names: TypeAlias = Iterable[Family]
+Report: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What was written."""
+class Job:
+    """What is written."""
 
-    series: int
-    samples: int
+    sources: Sequence[Source]
+    span: Span
+    end: int
+    """Where the history of measures without a baseline ends, Unix seconds."""
+    baselines: Mapping[str, Sequence[MeasureBaseline]]
+    """By organization, where the live counters began."""
+    labels: Mapping[str, str]
+    """Labels of every series."""
+
+
+class History:
+    """One resource of one organization."""
+
+    def __init__(self, source: Source, reader: Reader, timelines: Sequence[Timeline]) -> None:
+        self.organization = source.name
+        self.resource = reader.plan.resource
+        self.timelines = timelines
+        self.ledger = Ledger(reader.plan, tuple(timeline.store for timeline in timelines))
+        """What it has of label sets, for the names."""
+        self._reader = reader
+
+    @property
+    def measures(self) -> list[Measure]:
+        """The measures in the order of the table."""
+        names = {measure.name for timeline in self.timelines for measure in timeline.group.measures}
+        return [measure for measure in self.resource.measures if measure.name in names]
+
+    async def load(self, part: Part) -> None:
+        """Read the buckets of a part. Raises UpstreamError."""
+        buckets = await self._reader.between(part.start, part.end)
+        for timeline in self.timelines:
+            timeline.load(buckets, self._reader.width)
+
+    def finish(self) -> None:
+        """Go on behind the part that was loaded."""
+        for timeline in self.timelines:
+            timeline.finish()
 
 
 async def backfill(
-    sources: Sequence[Source], span: Span, writer: Writer, clock: Clock, tell: Callable[[str], None]
-) -> Summary:
-    """Write the day gauges of every resource; `tell` is called with a line for each answer.
+    job: Job, sink: Sink, clock: Clock, report: Report, names: Callable[[Sequence[History]], Awaitable[Names]]
+) -> None:
+    """Write a history; `report` gets lines about its progress, `names` returns the families of names at the end.
 
-    Buckets of a day are asked for, whatever the plan's width. A resource that a host does not have is left out. Raises
-    UpstreamError, and OSError from the stream.
+    A resource that a host does not have is left out. Raises UpstreamError, and whatever the sink raises.
     """
-    for resource in CATALOG:
-        histories = [
-            (source.name, history)
-            for source in sources
-            for plan in source.plans
-            if plan.resource.name == resource.name
-            for history in await _read(source, replace(plan, width="1d"), span, clock, tell)
-        ]
-        for measure in _measures(resource, [history.plan for _, history in histories]):
-            writer.begin(_FAMILIES[today_name(measure)])
-            for organization, history in histories:
-                for series in history.series(measure):
-                    writer.write(organization, series)
-    writer.end()
-    return Summary(writer.series, writer.samples)
+    began = clock.monotonic()
+    histories = [
+        history
+        for source in job.sources
+        for plan in source.plans
+        for history in await _begin(job, source, Reader(source, plan, clock), report)
+    ]
+    parts = job.span.parts
+    for part in parts:
+        writing = not sink.holds(part)
+        before = sink.samples
+        try:
+            if writing:
+                await sink.open(part)
+            for resource in CATALOG:
+                await _resource(job, part, sink if writing else None, [h for h in histories if h.resource is resource])
+            if writing:
+                await sink.close(part)
+        except BaseException:
+            await sink.abandon()
+            raise
+        elapsed, done = clock.monotonic() - began, part.number + 1
+        left = approximate_duration(elapsed / done * (len(parts) - done))
+        what = f"{sink.samples - before:,} samples" if writing else "already there"
+        report(f"part {done} of {len(parts)}, from {format_time(part.start)[:10]}: {what}, {left} left")
+    await _names(job, sink, await names(histories))
 
 
-async def _read(source: Source, plan: Plan, span: Span, clock: Clock, tell: Callable[[str], None]) -> list[History]:
-    name = plan.resource.name
+async def _begin(job: Job, source: Source, reader: Reader, report: Report) -> list[History]:
+    name, start = reader.plan.resource.name, job.span.start
+    group_by = reader.plan.group_by
     try:
-        accepted, answer = await _ask(source.client, plan, span, clock)
+        before = await reader.begin(start - (reader.plan.lookback_days - 1) * DAY, start)
     except NotFound as error:
-        tell(f"{source.name}: {name}: left out, this host does not have it: {error}")
+        report(f"{source.name}: {name}: left out, this host does not have it: {error}")
         return []
-    history = History(accepted, answer, span)
-    lost = [dimension for dimension in plan.group_by if dimension not in accepted.group_by]
-    without = f", without {', '.join(lost)}, which the API refuses" if lost else ""
-    tell(f"{source.name}: {name}: {len(span.days)} days, {history.label_sets} label sets{without}")
-    return [history]
+    if lost := [dimension for dimension in group_by if dimension not in reader.plan.group_by]:
+        report(f"{source.name}: {name}: without {', '.join(lost)}, which the API refuses")
+    known = job.baselines.get(source.name, ())
+    timelines = []
+    for index, group in enumerate(reader.plan.label_groups):
+        timeline = Timeline(reader.plan, index, baselines_of(reader.plan, group, known), job.end)
+        timeline.load([bucket for bucket in before if bucket.start < start], DAY)
+        timeline.finish()
+        timeline.begin_counters()
+        timelines.append(timeline)
+    return [History(source, reader, timelines)]
 
 
-async def _ask(client: Client, plan: Plan, span: Span, clock: Clock) -> tuple[Plan, PollResult]:
-    priority = Priority.COSTS if plan.resource.branch is ApiFamily.COSTS else Priority.USAGE
+async def _resource(job: Job, part: Part, sink: Sink | None, histories: Sequence[History]) -> None:
+    for history in histories:
+        await history.load(part)
+    if sink:
+        times = job.span.times(part.start, part.end)
+        for measure in dict.fromkeys(measure for history in histories for measure in history.measures):
+            for name in (today_name(measure), window_name(measure), accrued_name(measure)):
+                if name in _FAMILIES:
+                    await _family(job, sink, _FAMILIES[name], measure, histories, times)
+    for history in histories:
+        history.finish()
 
-    async def ask(plan: Plan) -> PollResult:
-        start = max(span.start, *(plan.resource.not_before.get(dimension, 0) for dimension in plan.group_by), 0)
-        return await client.poll(plan, start, due=clock.monotonic(), priority=priority)
 
-    answered, answer, _ = await negotiate(plan, ask)
-    return answered, answer
+async def _family(
+    job: Job,
+    sink: Sink,
+    family: Family,
+    measure: Measure,
+    histories: Sequence[History],
+    times: np.ndarray[tuple[int], np.dtype[np.int64]],
+) -> None:
+    sink.begin(family)
+    for history in histories:
+        for timeline in history.timelines:
+            if measure not in timeline.group.measures:
+                continue
+            for view in timeline.views(measure):
+                if view.family != family.name:
+                    continue
+                own = (("organization", history.organization), *job.labels.items())
+                window = (("window", view.window),) if view.window else ()
+                for samples in timeline.samples(measure, view, times):
+                    await sink.write([(*own, *labels, *window) for labels in samples.labels], samples)
 
 
-def _measures(resource: Resource, plans: Sequence[Plan]) -> list[Measure]:
-    chosen = {measure.name for plan in plans for measure in plan.measures}
-    return [measure for measure in resource.measures if measure.name in chosen]
+async def _names(job: Job, sink: Sink, families: Names) -> None:
+    """Write the series of names, which are constant, over the whole span."""
+    parts = job.span.parts
+    part = Part(len(parts), job.span.start, job.span.end)
+    if sink.holds(part):
+        return
+    times = np.append(job.span.times(part.start, part.end), job.span.end)
+    await sink.open(part)
+    for family in families:
+        sink.begin(family)
+        for column in family.columns:
+            rows = np.flatnonzero(column.shown).tolist()
+            labels: list[Labels] = [
+                (*zip(column.rows.names, column.rows.sets[row], strict=True), *job.labels.items()) for row in rows
+            ]
+            values = np.repeat(column.values[rows][:, None], len(times), axis=1)
+            await sink.write(labels, Samples(labels, times, values, np.ones(values.shape, np.bool_)))
+    await sink.close(part)

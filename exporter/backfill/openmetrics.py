@@ -1,68 +1,93 @@
-"""OpenMetrics with timestamps: family by family, series by series, ascending in time."""
+"""History as OpenMetrics files, one for each part, for `promtool tsdb create-blocks-from openmetrics`."""
 
-import re
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, TextIO
 
-from exporter.backfill.history import Series
-from exporter.backfill.span import Span
-from exporter.exposition import Family, escape, number
+import numpy as np
 
-_LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+from exporter.backfill.curve import Samples
+from exporter.backfill.progress import Progress
+from exporter.backfill.sink import Labels
+from exporter.backfill.span import Part, format_time
+from exporter.exposition import Family, escape, numbers
 
-TAKEN: Final = frozenset({"organization", "window", "le", "quantile"})
-"""Label names that are not the user's to give."""
-
-
-class LabelError(ValueError):
-    """A label that was asked for cannot be; the words say which."""
+PROGRESS_FILE: Final = "progress.json"
 
 
-def checked_labels(labels: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Return labels that every series may have beside those of these names. Raises LabelError."""
-    own = {*names, *TAKEN}
-    for name, value in labels.items():
-        if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
-            raise LabelError(f"{name!r} is no name for a label: use letters, digits and underscores")
-        if name in own:
-            raise LabelError(f"{name!r} is a label of the metrics themselves: give another name")
-        if not value:
-            raise LabelError(f"the label {name!r} has no value: an empty label is no label")
-    return dict(labels)
+class OpenMetricsFiles:
+    """A directory with a file for each part. A file has its name only once it is complete. Raises OSError."""
 
-
-class Writer:
-    """Writes families; what is written is whole once `end` was called."""
-
-    def __init__(self, out: TextIO, span: Span, labels: Mapping[str, str]) -> None:
-        """Take a text stream, the moments of every day and the labels that all series get."""
-        self._out = out
-        self._labels = tuple(labels.items())
-        self._moments = [[f" {moment}\n" for moment in span.moments(day)] for day in span.days]
-        self._head = ""
-        self.series = 0
+    def __init__(self, directory: Path, progress: Progress) -> None:
+        """Take a directory that exists, and how far an earlier run came."""
         self.samples = 0
+        self.bytes = 0
+        self._directory, self._progress = directory, progress
+        self._out: TextIO | None = None
+        self._head = ""
+        self._name = ""
+
+    def holds(self, part: Part) -> bool:
+        """Return whether the file of a part is complete."""
+        return self._progress.has(part.number) and self._path(part).exists()
+
+    async def open(self, part: Part) -> None:
+        """Begin a file; what an interrupted run left of it is overwritten."""
+        self._out = self._partial(part).open("w", encoding="utf-8", newline="\n")
 
     def begin(self, family: Family) -> None:
-        """Begin a family; it is named once it has a series."""
-        text = escape(family.help)
-        self._head = f"# HELP {family.name} {text}\n# TYPE {family.name} {family.type.value}\n"
+        """Begin a family; it is written once it has a series."""
         self._name = family.name
+        self._head = f"# HELP {_base(family)} {escape(family.help)}\n# TYPE {_base(family)} {family.type.value}\n"
 
-    def write(self, organization: str, series: Series) -> None:
-        """Write one series of the family, its samples ascending, one at each moment."""
-        labels = (("organization", organization), *series.labels, *self._labels)
-        text = ",".join(f'{name}="{escape(value)}"' for name, value in sorted(labels))
-        parts = [self._head]
-        self._head = ""
-        for value, shown, moments in zip(series.values.tolist(), series.shown.tolist(), self._moments, strict=True):
-            if shown:
-                line = f"{self._name}{{{text}}} {number(value)}"
-                parts += [line + moment for moment in moments]
-                self.samples += len(moments)
-        self.series += 1
-        self._out.write("".join(parts))
+    async def write(self, labels: Sequence[Labels], samples: Samples) -> None:
+        """Write series of the family one after the other, their samples ascending."""
+        stamps = [f" {time}\n" for time in samples.times.tolist()]
+        parts: list[str] = []
+        for pairs, values, shown in zip(labels, samples.values, samples.shown, strict=True):
+            if not shown.any():
+                continue
+            text = ",".join(f'{name}="{escape(value)}"' for name, value in sorted(pairs))
+            start = f"{self._name}{{{text}}} "
+            seen = values[shown]
+            times = stamps if len(seen) == len(stamps) else [stamps[at] for at in np.flatnonzero(shown).tolist()]
+            parts.append(self._head)
+            self._head = ""
+            parts += [start + value + time for value, time in zip(numbers(seen), times, strict=True)]
+            self.samples += len(seen)
+        if self._out and parts:
+            text = "".join(parts)
+            self.bytes += len(text)
+            self._out.write(text)
 
-    def end(self) -> None:
-        """Say that nothing follows."""
-        self._out.write("# EOF\n")
+    async def close(self, part: Part) -> None:
+        """Complete the file and give it its name."""
+        if self._out is None:
+            return
+        with self._out as out:
+            out.write("# EOF\n")
+            out.flush()
+            os.fsync(out.fileno())
+        self._out = None
+        self._partial(part).replace(self._path(part))
+        self._progress.add(part.number)
+
+    async def abandon(self) -> None:
+        """Close an incomplete file."""
+        if self._out:
+            self._out.close()
+
+    def paths(self, parts: Sequence[Part]) -> list[Path]:
+        """Return the files of the parts."""
+        return [self._path(part) for part in parts]
+
+    def _path(self, part: Part) -> Path:
+        return self._directory / f"history-{part.number:03}-{format_time(part.start)[:10]}.om"
+
+    def _partial(self, part: Part) -> Path:
+        return self._path(part).with_suffix(".om.partial")
+
+
+def _base(family: Family) -> str:
+    return family.name.removesuffix("_total") if family.type.value == "counter" else family.name

@@ -1,75 +1,242 @@
-"""`backfill`: writes history as OpenMetrics, and prints how to import it."""
+"""`backfill`: writes history as OpenMetrics files or by remote write, and prints how to import it."""
 
 import asyncio
 import contextlib
+import hashlib
+import ssl
 import sys
 import time
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from exporter.backfill import (
+    EXTRA,
+    HEAD,
+    PROGRESS_FILE,
+    REMOTE_WRITE_AVAILABLE,
+    DryRun,
+    History,
+    Job,
     LabelError,
+    OpenMetricsFiles,
+    Progress,
+    ProgressError,
+    Receiver,
+    ReceiverError,
+    RemoteWrite,
+    Sink,
     Source,
     Span,
     SpanError,
-    Summary,
-    Writer,
+    Target,
     backfill,
     checked_labels,
-    output_to,
-    partial_of,
+    format_time,
     span_of,
 )
-from exporter.cli.service import connect
+from exporter.catalog import Kind, day_of
+from exporter.cli.service import connect, metadata_plan
 from exporter.clock import SystemClock
-from exporter.durations import DAY, format_duration
-from exporter.openai import SilentObserver, UpstreamError
+from exporter.collector import read_names
+from exporter.durations import DAY, approximate_duration
+from exporter.exposition import Family
+from exporter.ledger import Identity
+from exporter.openai import Client, SilentObserver, UpstreamError
 from exporter.redaction import print_redacted
-from exporter.settings import BackfillSettings, Settings
+from exporter.settings import BackfillSettings, OrganizationSettings, RemoteWriteSettings, Settings
+from exporter.store import MeasureBaseline, StateUnwritableError, read_baselines
 
 _USAGE_ERROR: Final = 2
 _TARGET_LABELS: Final = ("job", "instance")
+
+Baselines = dict[str, list[MeasureBaseline]]
 
 
 def execute(settings: BackfillSettings) -> int:
     """Return 0 when everything is written, 1 when something cannot be read or written, 2 when flags contradict."""
     now = time.time()
     try:
-        until = settings.until.at(now) if settings.until else None
-        span = span_of(settings.since.at(now), until, settings.step, now)
         labels = checked_labels(settings.labels, _own_labels(settings))
-    except (SpanError, LabelError) as error:
+        if settings.remote_write and not (REMOTE_WRITE_AVAILABLE or settings.dry_run):
+            raise LabelError(f"--remote-write needs protobuf and cramjam: pip install '{EXTRA}'")
+        baselines = _baselines(settings, now)
+        span, end = _span(settings, baselines, now)
+        progress = None if settings.dry_run else _progress(settings, span, baselines, labels)
+    except (SpanError, LabelError, ProgressError) as error:
         _say(f"error: {error}")
         return _USAGE_ERROR
+    except OSError as error:
+        _say(f"error: {error.filename or settings.output}: {error.strerror}")
+        return 1
     if missing := [name for name in _TARGET_LABELS if name not in labels]:
         _say(
             f"note: without --label {'=... --label '.join(missing)}=... these are not the series that Prometheus "
             "scrapes: give the labels of the scrape job"
         )
+    if progress and progress.count:
+        _say(f"continuing: {progress.count} of {len(progress.span.parts) + 1} parts are complete")
     try:
-        summary = asyncio.run(_write(settings, span, labels))
+        asyncio.run(_write(settings, progress, progress.span if progress else span, end, baselines, labels))
     except UpstreamError as error:
         _say(f"error: {error}")
-        _say(f"{error.advice} {_partial_file(settings.output)}")
-        return 1
-    except OSError as error:
-        _say(f"error: {error.filename or settings.output}: {error.strerror}")
-        return 1
-    _say(_summary(settings.output, span, summary))
-    return 0
+        _say(f"{error.advice} Run the same command again to continue.")
+    except ReceiverError as error:
+        _say(f"error: {error}")
+        _say("Run the same command again to continue.")
+    except (OSError, ssl.SSLError) as error:
+        _say(f"error: {error.filename or settings.output or 'remote write'}: {error.strerror or error}")
+        _say("Complete parts are kept: run the same command again to continue.")
+    else:
+        return 0
+    return 1
 
 
-async def _write(settings: BackfillSettings, span: Span, labels: dict[str, str]) -> Summary:
+async def _write(
+    settings: BackfillSettings,
+    progress: Progress | None,
+    span: Span,
+    end: int,
+    baselines: Baselines,
+    labels: dict[str, str],
+) -> None:
     clock = SystemClock()
+    began = clock.monotonic()
     async with contextlib.AsyncExitStack() as stack:
-        sources = []
+        clients = {}
+        counter = _Requests()
         for organization in settings.organizations:
-            client = connect(organization, settings, clock, _Progress(organization.name))
+            client = connect(organization, settings, clock, _Observer(organization.name, counter))
             stack.push_async_callback(client.aclose)
-            sources.append(Source(organization.name, organization.plans, client))
-        with output_to(settings.output) as out:
-            return await backfill(sources, span, Writer(out, span, labels), clock, _say)
+            clients[organization.name] = client
+        sink = await _sink(settings, progress, span, stack)
+        sources = [Source(each.name, each.plans, clients[each.name]) for each in settings.organizations]
+
+        async def names(histories: Sequence[History]) -> list[Family]:
+            return [
+                family
+                for each in settings.organizations
+                for family in await _names(settings, each, histories, clients[each.name])
+            ]
+
+        await backfill(Job(sources, span, end, baselines, labels), sink, clock, _say, names)
+        took = approximate_duration(clock.monotonic() - began)
+        sent = f", {sink.bytes / 1e6:,.0f} MB" if sink.bytes else ""
+        verb = "would write" if settings.dry_run else "wrote"
+        _say(f"{verb} {sink.samples:,} samples{sent} with {counter.count:,} requests to OpenAI in {took}")
+        if isinstance(sink, OpenMetricsFiles):
+            _say(_next_steps(settings, span))
+
+
+async def _sink(
+    settings: BackfillSettings, progress: Progress | None, span: Span, stack: contextlib.AsyncExitStack
+) -> Sink:
+    if progress is None:
+        return DryRun()
+    if settings.remote_write is None:
+        assert settings.output  # noqa: S101 - the settings have one of the two
+        return OpenMetricsFiles(settings.output, progress)
+    target = _target(settings.remote_write)
+    client = await stack.enter_async_context(target.client())
+    return RemoteWrite(Receiver(target, client, SystemClock(), _say, oldest=span.start).post, progress)
+
+
+async def _names(
+    settings: BackfillSettings, organization: OrganizationSettings, histories: Sequence[History], client: Client
+) -> list[Family]:
+    shown = [history for history in histories if history.organization == organization.name]
+    try:
+        plan = metadata_plan(organization, settings.poll)
+        return await read_names(organization.name, plan, shown, client, SystemClock())
+    except UpstreamError as error:
+        _say(f"{organization.name}: names left out: {error}. {error.advice}")
+        return []
+
+
+def _baselines(settings: BackfillSettings, now: float) -> Baselines:
+    """Return where the counters of each organization began, as far as the state knows it and --until allows it."""
+    found: Baselines = {}
+    until = settings.until.at(now) if settings.until else None
+    for organization in settings.organizations:
+        name = organization.name
+        try:
+            known = read_baselines(settings.state_path, name) if settings.state_path.exists() else []
+        except StateUnwritableError as error:
+            _say(f"note: {error}")
+            known = []
+        wanted = _measures(organization)
+        known = [each for each in known if (each.resource, each.measure, each.label_names) in wanted]
+        if until is not None and any(each.baseline.taken_at > until for each in known):
+            _say(f"note: {name}: counters are left out, since --until is before they began")
+            known = []
+        elif missing := sorted({resource for resource, *_ in wanted - {_key(each) for each in known}}):
+            _say(
+                f"note: {name}: counters of {', '.join(missing)} are left out: {settings.state_path} does not know when"
+                " they began. Start the exporter first, and set --state.path to its state file"
+            )
+        found[name] = known
+    return found
+
+
+def _span(settings: BackfillSettings, baselines: Baselines, now: float) -> tuple[Span, int]:
+    """Return the span, and where measures without a baseline end. Raises SpanError."""
+    began = [each.baseline.taken_at for known in baselines.values() for each in known]
+    limit = now if settings.remote_write or settings.new_prometheus or settings.dry_run else now - HEAD
+    if began and max(began) > limit:
+        raise SpanError(
+            f"the exporter's counters began at {format_time(max(began))}, and a Prometheus that runs takes no blocks of"
+            f" its last 3 hours: run this after {format_time(max(began) + HEAD)}, use --remote-write, or give"
+            " --new-prometheus if the Prometheus was never started"
+        )
+    if settings.until:
+        end = min(settings.until.at(now), limit)
+    else:
+        end = min(began) if began else min(day_of(now), limit)
+    return span_of(settings.since.at(now), max([end, *began]), settings.step, settings.dense_days), int(end)
+
+
+def _progress(settings: BackfillSettings, span: Span, baselines: Baselines, labels: Mapping[str, str]) -> Progress:
+    """Return how far an earlier run of the same command has come. Raises ProgressError and OSError."""
+    what = [
+        repr(settings.since),
+        repr(settings.until),
+        f"{span.step} {settings.dense_days}",
+        repr(sorted(labels.items())),
+        settings.remote_write.url if settings.remote_write else "",
+        *(f"{name} {_key(each)} {each.baseline.taken_at}" for name, known in baselines.items() for each in known),
+        *(
+            f"{each.name} {plan.resource.name} {Identity.of(plan)}"
+            for each in settings.organizations
+            for plan in each.plans
+        ),
+    ]
+    key = hashlib.sha256("\n".join(what).encode()).hexdigest()
+    if settings.remote_write:
+        return Progress.load(settings.remote_write.progress, key, span)
+    assert settings.output  # noqa: S101 - the settings have one of the two
+    settings.output.mkdir(parents=True, exist_ok=True)
+    return Progress.load(settings.output / PROGRESS_FILE, key, span)
+
+
+def _target(remote: RemoteWriteSettings) -> Target:
+    fields = asdict(remote)
+    del fields["progress"]
+    return Target(**fields)
+
+
+def _measures(organization: OrganizationSettings) -> set[tuple[str, str, tuple[str, ...]]]:
+    """Return resource, measure and label names of every counter."""
+    return {
+        (plan.resource.name, measure.name, group.labels)
+        for plan in organization.plans
+        for group in plan.label_groups
+        for measure in group.measures
+        if measure.kind is Kind.FLOW
+    }
+
+
+def _key(baseline: MeasureBaseline) -> tuple[str, str, tuple[str, ...]]:
+    return baseline.resource, baseline.measure, baseline.label_names
 
 
 def _own_labels(settings: Settings) -> set[str]:
@@ -77,11 +244,22 @@ def _own_labels(settings: Settings) -> set[str]:
     return {name for group in groups for name in group.labels}
 
 
-class _Progress(SilentObserver):
+class _Requests:
+    """Counts requests to OpenAI."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class _Observer(SilentObserver):
     """Prints errors that are retried."""
 
-    def __init__(self, organization: str) -> None:
-        self._organization = organization
+    def __init__(self, organization: str, requests: _Requests) -> None:
+        self._organization, self._requests = organization, requests
+
+    def request(self, resource: str) -> None:  # noqa: ARG002 - all requests count
+        """Count a request."""
+        self._requests.count += 1
 
     def error(self, resource: str, error: UpstreamError) -> None:
         """Print an error that the client retries."""
@@ -90,19 +268,14 @@ class _Progress(SilentObserver):
             _say(f"{self._organization}: {resource}: {error}: retrying{pause}")
 
 
-def _partial_file(output: Path) -> str:
-    return "" if str(output) == "-" else f"{partial_of(output)} is incomplete; {output} was not changed."
-
-
-def _summary(output: Path, span: Span, summary: Summary) -> str:
-    first, last = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d}" for time in (span.start, span.end - DAY))
+def _next_steps(settings: BackfillSettings, span: Span) -> str:
     age = int((time.time() - span.start) // DAY) + 1
     return (
-        f"wrote {summary.samples:,} samples of {summary.series:,} series, {first} to {last}, to {output}\n"
-        f"next:  promtool tsdb create-blocks-from openmetrics {output if str(output) != '-' else 'FILE'} BLOCKS\n"
+        f"next:  for file in {settings.output}/history-*.om; do\n"
+        "         promtool tsdb create-blocks-from --max-block-duration=486h openmetrics $file BLOCKS\n"
+        "       done\n"
         f"       set --storage.tsdb.retention.time of Prometheus above {age}d: it deletes older blocks\n"
-        "       move the directories in BLOCKS to its --storage.tsdb.path; it loads them within minutes\n"
-        f"query: last_over_time(openai_cost_usd[{format_duration(span.step)}]) returns the costs of a day at any time"
+        "       move the directories in BLOCKS to its --storage.tsdb.path; it loads them within minutes"
     )
 
 

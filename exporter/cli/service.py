@@ -164,7 +164,7 @@ class Service:
             run=self._worker.run,
             store=self._store or NoStore(),
             openai_id=self._store.organization(settings.name) if self._store else "",
-            metadata_plan=_metadata_plan(settings, self._settings.poll),
+            metadata_plan=metadata_plan(settings, self._settings.poll),
             names=self._store.names(settings.name) if self._store else (),
             same_organization=self._settings.same_organization,
             reconciliation_interval=self._settings.poll.reconciliation_interval,
@@ -188,7 +188,8 @@ def _ledgers_of(organization: Organization) -> list[Ledger]:
     return [bucket_job.ledger for bucket_job in organization.bucket_jobs]
 
 
-def _metadata_plan(settings: OrganizationSettings, poll: Poll) -> MetadataPlan:
+def metadata_plan(settings: OrganizationSettings, poll: Poll) -> MetadataPlan:
+    """Return which names and limits of an organization are read."""
     legacy = settings.admin_key is None and not settings.project_scoped
     return MetadataPlan(
         resources=settings.metadata | {row.name for row in METADATA if row.legacy and legacy},

@@ -5,6 +5,7 @@ from exporter.collector.client_metrics import ClientMetrics
 from exporter.collector.identity import OrganizationChanged
 from exporter.collector.metadata import MetadataPlan
 from exporter.collector.metadata_families import ALL, MetricDesc
+from exporter.collector.names import read_names
 from exporter.collector.organization import Organization
 from exporter.collector.poller import Job, Poller, Source, Status
 from exporter.collector.schedule import Outcome, Schedule
@@ -25,4 +26,5 @@ __all__ = [
     "Schedule",
     "Source",
     "Status",
+    "read_names",
 ]

@@ -2,17 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from exporter.catalog import UNKNOWN
-from exporter.collector.bucket_job import BucketJob
-from exporter.ledger import LabelSets
+from exporter.ledger import LabelSets, Ledger
 
 Labels = tuple[str, ...]
 
 PLACEHOLDERS: Final = frozenset({UNKNOWN, "other"})
 """Label values that mean no id, or many."""
+
+
+class LedgerOwner(Protocol):
+    """Has the ledger of one resource."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the ledger, which may be replaced by another."""
+        ...
 
 
 @dataclass(slots=True)
@@ -27,7 +35,7 @@ class _Seen:
 class LabelIndex:
     """Looks ids up in the label sets of all ledgers; each label set is read once. For the ledgers' thread only."""
 
-    def __init__(self, bucket_jobs: Sequence[BucketJob]) -> None:
+    def __init__(self, bucket_jobs: Sequence[LedgerOwner]) -> None:
         self._bucket_jobs = bucket_jobs
         self._seen: WeakKeyDictionary[LabelSets, dict[Labels, _Seen]] = WeakKeyDictionary()
 

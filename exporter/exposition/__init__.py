@@ -2,7 +2,7 @@
 
 from exporter.exposition.encoder import TEXT_FORMATS, Encoder
 from exporter.exposition.families import Column, Family, Type, columns_of, merge, of_measures, of_samples, reference
-from exporter.exposition.lines import escape, number
+from exporter.exposition.lines import escape, numbers
 from exporter.exposition.self_metrics import SelfMetrics, render
 from exporter.exposition.snapshot import (
     Amounts,
@@ -43,7 +43,7 @@ __all__ = [
     "columns_of",
     "escape",
     "merge",
-    "number",
+    "numbers",
     "of_measures",
     "of_samples",
     "reference",

@@ -163,17 +163,18 @@ class Client:
         priority: Priority,
         known: Mapping[int, bytes] | None = None,
         decode_all: bool = False,
+        end: int | None = None,
     ) -> PollResult:
-        """Return the buckets of a plan from `start` (Unix seconds) to now: see `BucketSource`.
+        """Return the buckets of a plan from `start` to now, or before `end` (Unix seconds): see `BucketSource`.
 
         A page that is too large halves the resource's `limit` for a day.
         """
         known = {} if decode_all else known or {}
         restarts = 0
         while True:
-            limit = self._limit(plan, start)
+            limit = self._limit(plan, start, end)
             try:
-                return await self._poll(plan, start, limit, due=due, priority=priority, known=known)
+                return await self._poll(plan, start, limit, due=due, priority=priority, known=known, end=end)
             except errors.RefusedCursor:
                 restarts += 1
                 if restarts > RESTARTS:
@@ -245,14 +246,22 @@ class Client:
         await self._transport.aclose()
 
     async def _poll(
-        self, plan: Plan, start: int, limit: int, *, due: float, priority: Priority, known: Mapping[int, bytes]
+        self,
+        plan: Plan,
+        start: int,
+        limit: int,
+        *,
+        due: float,
+        priority: Priority,
+        known: Mapping[int, bytes],
+        end: int | None,
     ) -> PollResult:
-        pages = BucketPaginator(plan, start, self._clock.now())
+        pages = BucketPaginator(plan, start, self._clock.now(), end)
         name = plan.resource.name
         path = f"organization/{plan.resource.path}"
         cursor = ""
         while True:
-            query = bucket_query(plan, pages.start, limit, cursor)
+            query = bucket_query(plan, pages.start, limit, cursor, end=end)
             try:
                 response = await self._get(path, query, resource=name, priority=priority, due=due)
             except errors.BadRequest as error:
@@ -277,12 +286,12 @@ class Client:
         date = server_time(response.headers)
         return now if date is None else max(now, min(date, now + _MAX_CLOCK_LAG))
 
-    def _limit(self, plan: Plan, start: int) -> int:
+    def _limit(self, plan: Plan, start: int, end: int | None) -> int:
         now = self._clock.now()
         limit, until = self._page_limits.get(plan.resource.name, (plan.max_limit, 0.0))
         if until <= self._clock.monotonic():
             limit = plan.max_limit
-        return min(BucketPaginator(plan, start, now).wanted(now), plan.max_limit, limit)
+        return min(BucketPaginator(plan, start, now, end).wanted(now), plan.max_limit, limit)
 
     async def _get(
         self, path: str, query: Query, *, resource: str, priority: Priority, due: float, optional: bool = False

@@ -14,12 +14,16 @@ _SINGLE: Final = frozenset({"batch"})
 """Filters that are one value rather than an array."""
 
 
-def bucket_query(plan: Plan, start: int, limit: int, page: str = "") -> list[tuple[str, str]]:
+def bucket_query(
+    plan: Plan, start: int, limit: int, page: str = "", *, end: int | None = None
+) -> list[tuple[str, str]]:
     """Return names and values, not yet percent-encoded; arrays repeat their name with brackets, as OpenAI's SDKs do.
 
-    There is no `end_time`, so that the open bucket is included. `page` is the cursor of the previous page.
+    Without `end` (Unix seconds, exclusive) the open bucket is included. `page` is the cursor of the previous page.
     """
     query = [("start_time", str(start)), ("bucket_width", plan.width), ("limit", str(limit))]
+    if end is not None:
+        query.append(("end_time", str(end)))
     query += [("group_by[]", dimension) for dimension in plan.group_by]
     query += [(name if name in _SINGLE else f"{name}[]", value) for name, value in plan.filters]
     if page:
@@ -30,12 +34,13 @@ def bucket_query(plan: Plan, start: int, limit: int, page: str = "") -> list[tup
 class BucketPaginator:
     """Collects pages and returns their cursors. Buckets before the start are not kept."""
 
-    def __init__(self, plan: Plan, start: int, now: float) -> None:
-        """Start at the bucket that contains `start` (Unix seconds)."""
+    def __init__(self, plan: Plan, start: int, now: float, end: int | None = None) -> None:
+        """Start at the bucket that contains `start`, and end before `end` or with the open bucket. Unix seconds."""
         self.start = start - start % plan.width_seconds
         self.rejections: Rejections = Rejections()
         self._plan = plan
-        self._end = plan.open_end(now)
+        self._limit = end
+        self._end = self._open_end(now)
         self._pages = 0
         self._received = 0
         self._buckets: dict[int, Bucket] = {}
@@ -44,7 +49,7 @@ class BucketPaginator:
 
     def wanted(self, now: float) -> int:
         """Return how many buckets there are from the start to the open one."""
-        return max((self._plan.open_end(now) - self.start) // self._plan.width_seconds, 1)
+        return max((self._open_end(now) - self.start) // self._plan.width_seconds, 1)
 
     def add(self, page: Page, now: float) -> str:
         """Add a page and return the cursor of the next one, empty after the last page.
@@ -72,6 +77,10 @@ class BucketPaginator:
         buckets = tuple(bucket for _, bucket in sorted(self._buckets.items()))
         unreadable = self.rejections[RejectionReason.INVALID_BUCKET]
         return PollResult(self.start, self._end, self._with_currency(buckets), received, organization, unreadable)
+
+    def _open_end(self, now: float) -> int:
+        end = self._plan.open_end(now)
+        return end if self._limit is None else min(self._limit, end)
 
     def _with_shared_labels(self, bucket: Bucket) -> Bucket:
         """Let equal label sets of all buckets be one object: most are in many buckets."""

@@ -9,6 +9,7 @@ from exporter.settings.resolve import (
     BackfillSettings,
     OrganizationSettings,
     Proxy,
+    RemoteWriteSettings,
     Settings,
     SimulateSettings,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Poll",
     "Problem",
     "Proxy",
+    "RemoteWriteSettings",
     "Settings",
     "SettingsError",
     "SimulateSettings",

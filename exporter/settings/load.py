@@ -24,6 +24,7 @@ from exporter.settings.resolve import (
     AssetsSettings,
     BackfillSettings,
     Proxy,
+    RemoteWriteSettings,
     Settings,
     SimulateSettings,
     resolve_organizations,
@@ -104,6 +105,8 @@ def _resolved(configured: CommandSettings, environ: Mapping[str, str], reread: C
     }
     if configured.api.ca_file and credentials:
         problems += _ca_file_problems(configured.api.ca_file)
+    if isinstance(configured, Backfill):
+        problems += _backfill_problems(configured)
     if problems:
         raise SettingsError(tuple(dict.fromkeys(problems)))
     match configured:
@@ -113,7 +116,11 @@ def _resolved(configured: CommandSettings, environ: Mapping[str, str], reread: C
                 until=configured.until,
                 output=configured.output,
                 step=configured.step,
+                dense_days=configured.dense_days,
                 labels=configured.label,
+                new_prometheus=configured.new_prometheus,
+                dry_run=configured.dry_run,
+                remote_write=_remote_write(configured),
                 **shared,
             )
         case Assets():
@@ -122,6 +129,35 @@ def _resolved(configured: CommandSettings, environ: Mapping[str, str], reread: C
             return SimulateSettings(seed=configured.seed, **shared)
         case _:
             return Settings(**shared)
+
+
+def _backfill_problems(configured: Backfill) -> list[Problem]:
+    problems = []
+    if (configured.output is None) is (configured.remote_write is None):
+        problems.append(Problem("", "give either --output or --remote-write: files, or a receiver to send to"))
+    if (configured.remote_write_username is None) is not (configured.remote_write_password_file is None):
+        problems.append(Problem("", "give --remote-write-username and --remote-write-password-file together"))
+    if configured.remote_write_username and configured.remote_write_bearer_token_file:
+        problems.append(Problem("", "give --remote-write-bearer-token-file or --remote-write-username, not both"))
+    if configured.remote_write_key_file and not configured.remote_write_cert_file:
+        problems.append(Problem("", "--remote-write-key-file needs --remote-write-cert-file"))
+    return problems
+
+
+def _remote_write(configured: Backfill) -> RemoteWriteSettings | None:
+    if configured.remote_write is None:
+        return None
+    return RemoteWriteSettings(
+        url=configured.remote_write,
+        progress=configured.remote_write_progress,
+        bearer_token_file=configured.remote_write_bearer_token_file,
+        username=configured.remote_write_username,
+        password_file=configured.remote_write_password_file,
+        ca_file=configured.remote_write_ca_file,
+        cert_file=configured.remote_write_cert_file,
+        key_file=configured.remote_write_key_file,
+        headers=configured.remote_write_header,
+    )
 
 
 def _proxy(api: Api, credentials: Credentials, problems: list[Problem]) -> Proxy | None:

@@ -1,5 +1,6 @@
 """One settings class per command."""
 
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field
@@ -31,6 +32,8 @@ from exporter.settings.types import (
     Labels,
     ListenAddresses,
     PastPointInTime,
+    RemoteWriteUrl,
+    Text,
 )
 
 PREFIX: Final = "OPENAI_EXPORTER_"
@@ -96,12 +99,36 @@ class Backfill(CommandSettings):
     """Start of the history: a duration before now such as 90d, or a UTC date such as 2026-01-31"""
     until: PastPointInTime | None = Field(None, json_schema_extra=_FLAG_ONLY)
     """End of the history, in the format of --since; default: where the live metrics begin"""
-    output: FilePath = Field(json_schema_extra=_FLAG_ONLY)
-    """File to write, - for standard output"""
-    step: Duration = Field(24 * 3600, json_schema_extra=_FLAG_ONLY)
-    """Interval between two samples of a series; 4m makes plain queries work at any time, in a 360 times larger file"""
+    output: FilePath | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """Directory for OpenMetrics files, to be imported with promtool"""
+    step: Duration = Field(30 * 60, json_schema_extra=_FLAG_ONLY)
+    """Interval between two samples of a series before the last days, which have one every 4 minutes"""
+    dense_days: Count = Field(16, json_schema_extra=_FLAG_ONLY)
+    """Days before the end with a sample every 4 minutes; spike detection looks back over 16"""
     label: Labels = Field({}, json_schema_extra=_FLAG_ONLY)
     """Label to add to every sample, such as job=openai"""
+    new_prometheus: bool = Field(False, json_schema_extra=_FLAG_ONLY)  # noqa: FBT003 - a field's default
+    """The Prometheus that gets the files was never started, so that they may reach up to now"""
+    dry_run: bool = Field(False, json_schema_extra=_FLAG_ONLY)  # noqa: FBT003 - a field's default
+    """Read everything and count the samples, but write nothing"""
+    remote_write: RemoteWriteUrl | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """URL of a remote write receiver, such as http://prometheus:9090/api/v1/write"""
+    remote_write_progress: FilePath = Field(Path("openai-backfill-progress.json"), json_schema_extra=_FLAG_ONLY)
+    """File that records which parts the receiver has stored, so that an interrupted backfill can continue"""
+    remote_write_bearer_token_file: FilePath | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """File with the bearer token for the receiver"""
+    remote_write_username: Text | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """User name for the receiver"""
+    remote_write_password_file: FilePath | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """File with the password for the receiver"""
+    remote_write_ca_file: FilePath | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """File with the certificates that the receiver's certificate is verified with; default: the system's"""
+    remote_write_cert_file: FilePath | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """File with the client certificate for the receiver"""
+    remote_write_key_file: FilePath | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """File with the key of the client certificate"""
+    remote_write_header: Labels = Field({}, json_schema_extra=_FLAG_ONLY)
+    """Header to send to the receiver, such as X-Scope-OrgID=tenant"""
 
 
 class Assets(CommandSettings):

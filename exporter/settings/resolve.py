@@ -114,15 +114,37 @@ class AssetsSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteWriteSettings:
+    """A remote write receiver and how to authenticate with it."""
+
+    url: str
+    progress: Path
+    """File that records which parts are stored."""
+    bearer_token_file: Path | None
+    username: str | None
+    password_file: Path | None
+    ca_file: Path | None
+    cert_file: Path | None
+    key_file: Path | None
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillSettings(Settings):
     """The settings of `backfill`."""
 
     since: PointInTime
     until: PointInTime | None
-    output: Path
-    """`-` for standard output."""
+    output: Path | None
+    """Directory for OpenMetrics files; None with remote write."""
     step: float
-    """Seconds between two samples of a series."""
+    """Seconds between two samples of a series before the last days."""
+    dense_days: int
+    """Days before the end with a sample every four minutes."""
+    new_prometheus: bool
+    """Whether the Prometheus that gets the files has no data yet."""
+    dry_run: bool
+    remote_write: RemoteWriteSettings | None
     labels: dict[str, str]
     """Labels added to every sample, such as job and instance."""
 

@@ -152,6 +152,16 @@ def parse_proxy(value: object) -> str:
     return url
 
 
+def parse_remote_write_url(value: object) -> str:
+    """Return the URL of a remote write receiver. Raises ValueError."""
+    url, parts = _split_url(value, ("http", "https"))
+    if parts.username or parts.password:
+        raise ValueError("has a user name or password: use --remote-write-username and --remote-write-password-file")
+    if not parts.path.strip("/"):
+        raise ValueError("has no path: use http://host:9090/api/v1/write for Prometheus")
+    return url
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a name or IP address, without brackets, is the machine itself."""
     try:
@@ -278,6 +288,7 @@ ListenAddresses = Annotated[
 ]
 TelemetryPath = Annotated[str, BeforeValidator(parse_telemetry_path)]
 BaseUrl = Annotated[str, BeforeValidator(parse_base_url)]
+RemoteWriteUrl = Annotated[str, BeforeValidator(parse_remote_write_url)]
 ProxyUrl = Annotated[str, BeforeValidator(parse_proxy)]
 Time = Annotated[float, Field(ge=0), BeforeValidator(parse_time)]
 PastPointInTime = Annotated[PointInTime, BeforeValidator(parse_point_in_time)]

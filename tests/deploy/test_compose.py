@@ -185,8 +185,8 @@ def test_demo_history(stack: dict[str, Any], demo: dict[str, Any]) -> None:
     (job,) = yaml.safe_load(text)["scrape_configs"]
     completed = {"condition": "service_completed_successfully"}
 
-    assert f"/history/{output.name}" in services["blocks"]["command"][0]
-    assert [f"demo-history:{output.parent}"] == services["backfill"]["volumes"]
+    assert f"in /history/{output.name}/history-*.om" in services["blocks"]["command"][0]
+    assert [f"demo-history:{output.parent}", "exporter-state:/state:ro"] == services["backfill"]["volumes"]
     assert {"job": job["job_name"], "instance": job["static_configs"][0]["targets"][0]} == labels
     assert {"backfill": completed} == services["blocks"]["depends_on"]
     assert {"blocks": completed} == services["prometheus"]["depends_on"]

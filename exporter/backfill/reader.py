@@ -1,0 +1,74 @@
+"""Reads the buckets of one resource, a page at a time and in order."""
+
+from dataclasses import dataclass, replace
+
+from exporter.catalog import DAY, HOUR, WIDTHS, ApiFamily, Bucket, Kind, Plan, PollResult, day_of
+from exporter.clock import Clock
+from exporter.openai import Client, MissingBucket, Priority, negotiate
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One organization."""
+
+    name: str
+    """The value of the label `organization`."""
+    plans: tuple[Plan, ...]
+    client: Client
+
+
+class Reader:
+    """The buckets of one plan. Every method raises UpstreamError."""
+
+    def __init__(self, source: Source, plan: Plan, clock: Clock) -> None:
+        """Take a plan as it is polled; `plan` may lack dimensions after `begin`, which the API refused."""
+        self.plan = plan
+        hourly = "1h" in plan.resource.widths and all(measure.kind is Kind.FLOW for measure in plan.measures)
+        self.width = HOUR if hourly else DAY
+        self._client, self._clock = source.client, clock
+        self._ahead: dict[int, Bucket] = {}
+        self._read_until = 0
+        self._served = False
+        self._priority = Priority.COSTS if plan.resource.branch is ApiFamily.COSTS else Priority.USAGE
+
+    async def begin(self, start: int, end: int) -> list[Bucket]:
+        """Return the daily buckets of a span before the history, and learn which grouping the API accepts."""
+
+        async def ask(plan: Plan) -> PollResult:
+            return await self._poll(plan, start, end)
+
+        accepted, result, _ = await negotiate(replace(self.plan, width="1d"), ask)
+        self.plan = self.plan.regrouped(accepted.group_by)
+        return self._checked(result, DAY)
+
+    async def between(self, start: int, end: int) -> list[Bucket]:
+        """Return the buckets of a span that begins at midnight; the next span begins where this one ends."""
+        name = next(name for name, seconds in WIDTHS.items() if seconds == self.width)
+        plan = replace(self.plan, width=name)
+        if self._read_until < end:
+            first, until = max(start, self._read_until), day_of(end - 1) + DAY
+            if self.width == DAY:
+                until = max(until, first + plan.max_limit * DAY)
+            found = self._checked(await self._poll(plan, first, until), self.width)
+            self._ahead |= {bucket.start: bucket for bucket in found}
+            self._read_until = until
+        starts = sorted(each for each in self._ahead if each < end)
+        return [self._ahead.pop(each) for each in starts]
+
+    async def _poll(self, plan: Plan, start: int, end: int) -> PollResult:
+        first = max(start, *(plan.resource.not_before.get(dimension, 0) for dimension in plan.group_by), 0)
+        closed = day_of(self._clock.now())
+        until = end if first < end <= closed else None
+        return await self._client.poll(plan, first, due=self._clock.monotonic(), priority=self._priority, end=until)
+
+    def _checked(self, result: PollResult, width: int) -> list[Bucket]:
+        """Return the buckets of a result. Raises MissingBucket where one is missing after the oldest that is served."""
+        held = {bucket.start: bucket for bucket in result.buckets}
+        if not (held or self._served):
+            return []
+        first, last = result.start if self._served else min(held), max(held, default=result.start)
+        closed = min(result.end, day_of(result.received) - DAY)
+        self._served = True
+        if missing := [start for start in range(first, max(last, closed), width) if start not in held]:
+            raise MissingBucket(f"{len(missing)} of the requested buckets are missing, from {missing[0]} on")
+        return [held[start] for start in sorted(held)]

@@ -1,0 +1,137 @@
+"""A remote write receiver: authentication, retries, and advice on what it refuses."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from exporter import __version__
+from exporter.clock import Clock
+from exporter.redaction import redact, register_secret
+
+_HEADERS: Final = {
+    "Content-Encoding": "snappy",
+    "Content-Type": "application/x-protobuf",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+    "User-Agent": f"openai-usage-exporter/{__version__}",
+}
+_PAUSES: Final = (1, 2, 4, 8, 15, 30, 30, 60, 60, 60)
+"""Seconds before each repetition."""
+
+_LONGEST: Final = 120.0
+"""Seconds that a receiver may ask to wait."""
+
+_SHOWN: Final = 300
+_TOO_OLD: Final = ("out of bounds", "out of order", "too old", "too far behind", "err-mimir-sample-timestamp-too-old")
+_OUT_OF_ORDER: Final = (
+    "it refuses samples of the past. Prometheus: set storage.tsdb.out_of_order_time_window in its configuration file to"
+    " {age}d or more and reload it. Mimir: set out_of_order_time_window of the tenant. Thanos Receive: set"
+    " --tsdb.out-of-order.time-window. VictoriaMetrics: set -retentionPeriod"
+)
+_ADVICE: Final = {
+    401: "set --remote-write-bearer-token-file, or --remote-write-username and --remote-write-password-file",
+    403: "the user or token may not write: give it that permission",
+    404: "nothing receives at this URL. Prometheus: start it with --web.enable-remote-write-receiver and use"
+    " http://host:9090/api/v1/write",
+    405: "this is not the URL of a remote write receiver",
+    413: "the receiver takes smaller requests only: raise its limit (Mimir: distributor.max-recv-msg-size)",
+    429: "it limits the rate: raise its ingestion limit for the time of the backfill, and run this again",
+}
+
+
+class ReceiverError(Exception):
+    """The receiver does not take the samples; the message says what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to write and how to authenticate."""
+
+    url: str
+    bearer_token_file: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    headers: Mapping[str, str] | None = None
+
+    def client(self) -> httpx.AsyncClient:
+        """Return a client. Raises OSError and ssl.SSLError when a file cannot be used."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.cert_file:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        headers = {**_HEADERS, **(self.headers or {})}
+        auth = None
+        if self.bearer_token_file:
+            headers["Authorization"] = f"Bearer {_secret(self.bearer_token_file)}"
+        elif self.username is not None and self.password_file:
+            auth = httpx.BasicAuth(self.username, _secret(self.password_file))
+        return httpx.AsyncClient(verify=context, headers=headers, auth=auth, timeout=60.0, trust_env=False)
+
+
+class Receiver:
+    """Sends request bodies until they are stored."""
+
+    def __init__(
+        self,
+        target: Target,
+        client: httpx.AsyncClient,
+        clock: Clock,
+        report: Callable[[str], None],
+        *,
+        oldest: float,
+    ) -> None:
+        """`report` gets a line about every failure that is retried; `oldest`: time of the first sample, Unix seconds."""
+        self._target, self._client, self._clock, self._report = target, client, clock, report
+        self._oldest = oldest
+
+    async def post(self, body: bytes) -> None:
+        """Send one request. Raises ReceiverError when the receiver refuses it, or fails for too long."""
+        for pause in (*_PAUSES, None):
+            try:
+                response = await self._client.post(self._target.url, content=body)
+            except httpx.HTTPError as error:
+                problem, wait = f"{type(error).__name__}: {error}", 0.0
+            else:
+                if response.is_success:
+                    return
+                problem = f"{response.status_code} {_text(response)}"
+                if response.status_code != httpx.codes.TOO_MANY_REQUESTS and response.status_code < 500:  # noqa: PLR2004
+                    raise ReceiverError(self._refused(response.status_code, problem))
+                wait = _retry_after(response)
+            if pause is None:
+                raise ReceiverError(self._refused(int(problem[:3]) if problem[:3].isdigit() else 0, problem))
+            seconds = max(float(pause), wait)
+            self._report(f"remote write: {redact(problem)}: retrying in {seconds:.0f} s")
+            await self._clock.sleep(seconds)
+
+    def _refused(self, status: int, problem: str) -> str:
+        advice = _ADVICE.get(status, "")
+        if any(text in problem.lower() for text in _TOO_OLD):
+            days = int((self._clock.now() - self._oldest) // 86400) + 2
+            advice = _OUT_OF_ORDER.format(age=days)
+        elif "duplicate sample" in problem.lower():
+            advice = (
+                "it has other values of these series at the same times: end before them with --until, or use other"
+                " values of --label"
+            )
+        return redact(f"{self._target.url}: {problem}{': ' if advice else ''}{advice}")
+
+
+def _text(response: httpx.Response) -> str:
+    return " ".join(response.text.split())[:_SHOWN] or response.reason_phrase
+
+
+def _retry_after(response: httpx.Response) -> float:
+    text = response.headers.get("Retry-After", "")
+    return min(float(text), _LONGEST) if text.isdigit() else 0.0
+
+
+def _secret(path: Path) -> str:
+    secret = path.read_text(encoding="utf-8").strip()
+    register_secret(secret)
+    return secret

@@ -1,0 +1,221 @@
+"""The running sums of one label group, from which day gauges, windows and counters of any time follow."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.backfill.baselines import held_at
+from exporter.backfill.curve import Curve, Samples, View, sampled
+from exporter.catalog import (
+    DAY,
+    Bucket,
+    Kind,
+    LabelGroup,
+    Measure,
+    Plan,
+    Window,
+    accrued_name,
+    day_of,
+    today_name,
+    window_name,
+)
+from exporter.ledger import Baseline, BucketStore, Cells, Column, Mask, as_floats
+
+NEVER: Final = -(1 << 62)
+_KEPT_DAYS: Final = 70
+"""Midnights whose totals are kept: the longest window is two months."""
+
+
+@dataclass(slots=True)
+class _Sums:
+    """One measure up to the end of the last part."""
+
+    total: Column
+    origin: Column
+    """The total at the start of the history, where counters are 0."""
+    highest: NDArray[np.float64]
+    """The highest that the counters have been."""
+    last_known: NDArray[np.int64]
+    """For each row the start of the newest bucket that had a value."""
+    at_midnight: dict[int, Column]
+    """The total at each midnight."""
+
+    @classmethod
+    def empty(cls, dtype: np.dtype[Any]) -> "_Sums":
+        return cls(np.zeros(0, dtype), np.zeros(0, dtype), np.zeros(0), np.zeros(0, np.int64), {})
+
+
+class Timeline:
+    """One label group of one plan, read part by part."""
+
+    def __init__(self, plan: Plan, index: int, baselines: Mapping[str, Baseline], end: int) -> None:
+        """Take which of the plan's label groups it is, and by measure where the live counters began.
+
+        `end` (Unix seconds) is where the history of measures without such a baseline ends.
+        """
+        self.group: LabelGroup = plan.label_groups[index]
+        self.baselines = baselines
+        self._plan, self._index, self._end = plan, index, end
+        measures = self.group.measures
+        self.store = BucketStore(self.group, plan.max_series, frozenset(measure.name for measure in measures))
+        self._sums = [_Sums.empty(self.store.dtype(position)) for position in range(len(measures))]
+        self._last_present = np.zeros(0, np.int64)
+        self._level_start = NEVER
+        self._curves: list[Curve] = []
+
+    def end_of(self, measure: Measure) -> int:
+        """Return the time (Unix seconds) of the measure's last sample."""
+        baseline = self.baselines.get(measure.name)
+        return int(baseline.taken_at) if baseline else self._end
+
+    def load(self, buckets: Sequence[Bucket], width: int) -> None:
+        """Take the buckets (`width` seconds each) of the next part."""
+        self.store.apply(buckets, self._index, full=not self.store.rows.sets, closed=set(), at=0.0)
+        cells = sorted(self.store.cells.items())
+        self.store.cells = {}
+        unit = max(width, self._plan.width_seconds)
+        held = [
+            held_at(self.baselines[measure.name], unit, self.store.rows, self.store.dtype(position))
+            if measure.name in self.baselines
+            else {}
+            for position, measure in enumerate(self.group.measures)
+        ]
+        self._grow()
+        starts = np.array([start for start, _ in cells], np.int64)
+        present = self._matrix([each.present for _, each in cells])
+        last_present = _running_start(starts, present, self._last_present)
+        self._curves = []
+        for position, measure in enumerate(self.group.measures):
+            curve = Curve(
+                starts,
+                width,
+                self.end_of(measure),
+                self._matrix([each.values[position] for _, each in cells]),
+                self._matrix([each.known[position] for _, each in cells]),
+                last_present,
+            )
+            curve.fit(held[position], unit)
+            curve.add_up(self._sums[position].total, self._sums[position].last_known)
+            self._curves.append(curve)
+        if self.group.measures[0].kind is Kind.LEVEL:
+            self._carry_levels(cells)
+
+    def finish(self) -> None:
+        """Go on behind the part that was loaded."""
+        for curve, sums in zip(self._curves, self._sums, strict=True):
+            if not len(curve.starts):
+                continue
+            for at, start in enumerate(curve.starts.tolist()):
+                if start % DAY == 0:
+                    sums.at_midnight[start] = curve.running[at]
+            oldest = int(curve.starts[-1]) - _KEPT_DAYS * DAY
+            sums.at_midnight = {start: total for start, total in sums.at_midnight.items() if start >= oldest}
+            sums.highest = self._counters(curve, sums)[1][-1]
+            sums.total, sums.last_known = curve.running[-1].copy(), curve.last_known[-1].copy()
+            self._last_present = curve.last_present[-1].copy()
+        self._curves = []
+
+    def begin_counters(self) -> None:
+        """Let counters begin at 0 here."""
+        for sums in self._sums:
+            sums.origin, sums.highest = sums.total.copy(), np.zeros(len(sums.total))
+
+    def views(self, measure: Measure) -> Iterator[View]:
+        """Yield the ways in which a measure is exported, over the loaded part: gauges, windows, counter."""
+        position = self.group.measures.index(measure)
+        curve, sums = self._curves[position], self._sums[position]
+        days = [day_of(start) for start in curve.starts.tolist()]
+        known = curve.last_known >= self._per_day(days, lambda day: day_of(self._plan.lookback_start(day)))
+        midnight = np.array(days, np.int64)[:, None]
+        unknown = (curve.last_present >= midnight) & (curve.last_known < midnight)
+        whole = not measure.exact
+        if measure.kind is Kind.LEVEL:
+            values = as_floats(curve.values)
+            yield View(today_name(measure), "", values, values, known & ~unknown, whole=False)
+            return
+        base = self._totals(curve, sums, days, lambda day: day)
+        yield View(today_name(measure), "", *curve.above(base), known & ~unknown, whole)
+        for window in self._windows(measure):
+            base = self._totals(curve, sums, days, lambda day, window=window: window.span(day, DAY)[0])  # type: ignore[misc]
+            if window.span(days[0], DAY)[1] <= days[0] if days else False:
+                end = self._totals(curve, sums, days, lambda day, window=window: window.span(day, DAY)[1])  # type: ignore[misc]
+                values = as_floats(end - base)
+                yield View(window_name(measure), window.name, values, values, known, whole=False)
+            else:
+                yield View(window_name(measure), window.name, *curve.above(base), known, whole)
+        if measure.name in self.baselines:
+            yield View(accrued_name(measure), "", *self._counters(curve, sums), known, whole)
+
+    def samples(self, measure: Measure, view: View, times: NDArray[np.int64]) -> Iterator[Samples]:
+        """Yield the samples of a view at these times (Unix seconds), as far as they are in the part, by rows."""
+        curve = self._curves[self.group.measures.index(measure)]
+        names, sets = self.store.rows.names, self.store.rows.sets
+        for rows, block in sampled(curve, view, times):
+            labels = [tuple(zip(names, sets[row], strict=True)) for row in rows]
+            yield Samples(labels, *block)
+
+    def _windows(self, measure: Measure) -> list[Window]:
+        windows = next((windows for owner, windows in self._plan.windows if owner.name == measure.name), ())
+        return [window for window in windows if window.unit >= DAY]
+
+    def _counters(self, curve: Curve, sums: _Sums) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        highest = np.maximum.accumulate(np.vstack([sums.highest, as_floats(curve.running[1:] - sums.origin)]), axis=0)
+        return highest[:-1], highest[1:]
+
+    def _totals(self, curve: Curve, sums: _Sums, days: Sequence[int], midnight_of: Any) -> Column:  # noqa: ANN401
+        """Return for each bucket the totals at the midnight that belongs to its day."""
+        inside = {start: at for at, start in enumerate(curve.starts.tolist())}
+        zeros = np.zeros(len(self.store.rows), curve.running.dtype)
+        found: dict[int, Column] = {}
+        for day in dict.fromkeys(days):
+            midnight = midnight_of(day)
+            at = inside.get(midnight)
+            found[day] = curve.running[at] if at is not None else self._padded(sums.at_midnight.get(midnight, zeros))
+        return np.array([found[day] for day in days], curve.running.dtype).reshape(len(days), len(zeros))
+
+    @staticmethod
+    def _per_day(days: Sequence[int], value: Any) -> NDArray[np.int64]:  # noqa: ANN401
+        return np.array([value(day) for day in days], np.int64)[:, None]
+
+    def _carry_levels(self, cells: Sequence[tuple[int, Cells]]) -> None:
+        """Let every bucket have the level of the newest one in which anything was measured."""
+        for curve, sums in zip(self._curves, self._sums, strict=True):
+            level, start = sums.total, self._level_start
+            for at, (bucket, each) in enumerate(cells):
+                if each.present.any():
+                    level, start = curve.values[at].copy(), bucket
+                if start < day_of(self._plan.lookback_start(bucket)):
+                    curve.last_known[at] = NEVER
+                curve.values[at] = level
+            curve.running = np.vstack([sums.total, curve.values])
+            self._level_start = start
+
+    def _grow(self) -> None:
+        self._last_present = _padded(self._last_present, len(self.store.rows), NEVER)
+        for sums in self._sums:
+            sums.total, sums.origin = self._padded(sums.total), self._padded(sums.origin)
+            sums.highest = self._padded(sums.highest)
+            sums.last_known = _padded(sums.last_known, len(self.store.rows), NEVER)
+
+    def _padded(self, column: Column) -> Column:
+        return _padded(column, len(self.store.rows), 0)
+
+    def _matrix(self, columns: Sequence[Column]) -> Column:
+        rows = len(self.store.rows)
+        if not columns:
+            return np.zeros((0, rows))
+        return np.array([_padded(column, rows, 0) for column in columns], columns[0].dtype).reshape(len(columns), rows)
+
+
+def _padded(column: Column, rows: int, value: int) -> Column:
+    missing = rows - len(column)
+    return np.concatenate((column, np.full(missing, value, column.dtype))) if missing > 0 else column
+
+
+def _running_start(starts: NDArray[np.int64], mask: Mask, carried: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each bucket and row the start of the newest bucket so far that the mask has."""
+    found = np.where(mask, starts[:, None], NEVER).reshape(len(starts), len(carried))
+    return np.maximum.accumulate(np.vstack([carried, found]), axis=0)[1:]
