@@ -51,7 +51,7 @@ def surfaces(
     found = {}
     for name, arguments in {
         "check": ["check", *_FAST],
-        "backfill": ["backfill", "--since=3d", f"--output={folder / 'history'}", *_FAST],
+        "backfill": ["backfill", "--since=3d", "--step=6h", f"--output={folder / 'history'}", *_FAST],
         "help": ["run", "--help"],
         "unknown flag": ["run", f"--{_KEY}", f"--resources.costs.group-by={_KEY}"],
         "settings": ["run", "--resources.costs.group-by", _KEY, "--windows.costs", _KEY],
@@ -63,7 +63,7 @@ def surfaces(
         found[name] = (finished.stdout + finished.stderr).decode()
     crash = subprocess.run([sys.executable, "-c", _CRASH], env=variables, capture_output=True, timeout=60, check=False)
     found["traceback"] = crash.stderr.decode()
-    found |= {f"backfill file {path.suffix}": path.read_text() for path in folder.glob("history*")}
+    found |= {f"backfill file {path.suffix}": path.read_text() for path in folder.glob("history/*")}
     for form in ("json", "console"):
         found |= _served(folder, variables | {"OPENAI_EXPORTER_LOG__FORMAT": form}, form)
     found["state"] = (folder / "openai-usage-exporter" / "state.db").read_bytes().decode("latin-1")

@@ -30,7 +30,6 @@ Report: TypeAlias = Callable[[str], None]
 class Job:
     """What is written."""
 
-    sources: Sequence[Source]
     span: Span
     end: int
     """Where the history of measures without a baseline ends, Unix seconds."""
@@ -69,8 +68,13 @@ class History:
             timeline.finish()
 
 
-async def backfill(
-    job: Job, sink: Sink, clock: Clock, report: Report, names: Callable[[Sequence[History]], Awaitable[Names]]
+async def backfill(  # noqa: PLR0917 - where from, what, where to, and who is told
+    sources: Sequence[Source],
+    job: Job,
+    sink: Sink,
+    clock: Clock,
+    report: Report,
+    names: Callable[[Sequence[History]], Awaitable[Names]],
 ) -> None:
     """Write a history; `report` gets lines about its progress, `names` returns the families of names at the end.
 
@@ -79,7 +83,7 @@ async def backfill(
     began = clock.monotonic()
     histories = [
         history
-        for source in job.sources
+        for source in sources
         for plan in source.plans
         for history in await _begin(job, source, Reader(source, plan, clock), report)
     ]
@@ -129,30 +133,23 @@ async def _resource(job: Job, part: Part, sink: Sink | None, histories: Sequence
     for history in histories:
         await history.load(part)
     if sink:
-        times = job.span.times(part.start, part.end)
         for measure in dict.fromkeys(measure for history in histories for measure in history.measures):
             for name in (today_name(measure), window_name(measure), accrued_name(measure)):
                 if name in _FAMILIES:
-                    await _family(job, sink, _FAMILIES[name], measure, histories, times)
+                    await _family(job, sink, measure, name, histories, part)
     for history in histories:
         history.finish()
 
 
-async def _family(
-    job: Job,
-    sink: Sink,
-    family: Family,
-    measure: Measure,
-    histories: Sequence[History],
-    times: np.ndarray[tuple[int], np.dtype[np.int64]],
-) -> None:
-    sink.begin(family)
+async def _family(job: Job, sink: Sink, measure: Measure, name: str, histories: Sequence[History], part: Part) -> None:  # noqa: PLR0917 - what of which
+    sink.begin(_FAMILIES[name])
+    times = job.span.times(part.start, part.end)
     for history in histories:
         for timeline in history.timelines:
             if measure not in timeline.group.measures:
                 continue
             for view in timeline.views(measure):
-                if view.family != family.name:
+                if view.family != name:
                     continue
                 own = (("organization", history.organization), *job.labels.items())
                 window = (("window", view.window),) if view.window else ()

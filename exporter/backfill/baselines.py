@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.catalog import LabelGroup, Plan
-from exporter.ledger import EXACT, Baseline, Column, Mask, Rows
+from exporter.ledger import EXACT, Baseline, Column, LabelSets, Mask
 from exporter.store import MeasureBaseline
 
 Held = tuple[Column, Mask]
@@ -23,7 +23,7 @@ def baselines_of(plan: Plan, group: LabelGroup, known: Iterable[MeasureBaseline]
     }
 
 
-def held_at(baseline: Baseline, unit: int, rows: Rows, dtype: np.dtype[np.generic]) -> dict[int, Held]:
+def held_at(baseline: Baseline, unit: int, rows: LabelSets, dtype: np.dtype[np.generic]) -> dict[int, Held]:
     """Return what the baseline held, by the start of spans of `unit` seconds; label sets without a row get one.
 
     A span of which the baseline held only the end is left out.
@@ -43,7 +43,7 @@ def held_at(baseline: Baseline, unit: int, rows: Rows, dtype: np.dtype[np.generi
     return held
 
 
-def _indexes(baseline: Baseline, rows: Rows) -> NDArray[np.intp]:
+def _indexes(baseline: Baseline, rows: LabelSets) -> NDArray[np.intp]:
     index = {labels: row for row, labels in enumerate(rows.sets)}
     found = [index[labels] if labels in index else rows.add(labels) for labels in baseline.label_sets]
     return np.array(found, np.intp)

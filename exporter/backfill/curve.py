@@ -1,6 +1,6 @@
 """How the values of one measure grow from bucket to bucket, and what that is at given times."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +41,7 @@ class View:
 class Samples:
     """The samples of some series. Matrices are series x times."""
 
-    labels: list[tuple[tuple[str, str], ...]]
+    labels: Sequence[tuple[tuple[str, str], ...]]
     """The labels of each series, without organization and window."""
     times: NDArray[np.int64]
     """Unix seconds."""
@@ -52,7 +52,7 @@ class Samples:
 class Curve:
     """One measure over the buckets of one part. Matrices are buckets x rows."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the columns of one measure
         self,
         starts: NDArray[np.int64],
         width: int,

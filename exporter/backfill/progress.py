@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from exporter.backfill.span import Span
 
@@ -28,7 +28,7 @@ class Progress:
         Raises ProgressError where the file is that of another backfill.
         """
         try:
-            content: dict[str, Any] = json.loads(path.read_text())
+            content: object = json.loads(path.read_text())
         except FileNotFoundError:
             return cls(path, key, span, set())
         except ValueError:

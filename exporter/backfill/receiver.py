@@ -85,7 +85,7 @@ class Receiver:
         *,
         oldest: float,
     ) -> None:
-        """`report` gets a line about every failure that is retried; `oldest`: time of the first sample, Unix seconds."""
+        """`report` gets a line about every failure that is retried; `oldest` is the first sample, Unix seconds."""
         self._target, self._client, self._clock, self._report = target, client, clock, report
         self._oldest = oldest
 

@@ -22,6 +22,9 @@ _SAMPLE_BYTES: Final = 18
 _VALUE: Final = slice(3, 11)
 _TIME_BYTES: Final = 6
 _MILLISECONDS: Final = 1000
+_LOW_BITS: Final = 0x7F
+_MORE: Final = 0x80
+"""The bit of a varint's byte that says that another follows."""
 
 Post = Callable[[bytes], Awaitable[None]]
 
@@ -101,8 +104,8 @@ class RemoteWrite:
 def series_bytes(content: bytes) -> bytes:
     """Return a series as a field of a write request: tag, length, content."""
     length, size = bytearray(), len(content)
-    while size > 0x7F:
-        length.append(size & 0x7F | 0x80)
+    while size > _LOW_BITS:
+        length.append(size & _LOW_BITS | _MORE)
         size >>= 7
     length.append(size)
     return b"\x0a" + bytes(length) + content
@@ -118,7 +121,7 @@ def _encoded(times: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[n
     fields[:, :, _VALUE] = np.ascontiguousarray(values, "<f8").view(np.uint8).reshape(*values.shape, 8)
     fields[:, :, _VALUE.stop] = 0x10
     shifts = 7 * np.arange(_TIME_BYTES)
-    digits = (times[:, None] * _MILLISECONDS >> shifts) & 0x7F
-    digits[:, :-1] |= 0x80
+    digits = (times[:, None] * _MILLISECONDS >> shifts) & _LOW_BITS
+    digits[:, :-1] |= _MORE
     fields[:, :, _VALUE.stop + 1 :] = digits.astype(np.uint8)
     return fields

@@ -139,9 +139,9 @@ class Timeline:
         base = self._totals(curve, sums, days, lambda day: day)
         yield View(today_name(measure), "", *curve.above(base), known & ~unknown, whole)
         for window in self._windows(measure):
-            base = self._totals(curve, sums, days, lambda day, window=window: window.span(day, DAY)[0])  # type: ignore[misc]
+            base = self._totals(curve, sums, days, lambda day, window=window: window.span(day, DAY)[0])
             if window.span(days[0], DAY)[1] <= days[0] if days else False:
-                end = self._totals(curve, sums, days, lambda day, window=window: window.span(day, DAY)[1])  # type: ignore[misc]
+                end = self._totals(curve, sums, days, lambda day, window=window: window.span(day, DAY)[1])
                 values = as_floats(end - base)
                 yield View(window_name(measure), window.name, values, values, known, whole=False)
             else:
@@ -167,14 +167,16 @@ class Timeline:
 
     def _totals(self, curve: Curve, sums: _Sums, days: Sequence[int], midnight_of: Any) -> Column:  # noqa: ANN401
         """Return for each bucket the totals at the midnight that belongs to its day."""
-        inside = {start: at for at, start in enumerate(curve.starts.tolist())}
-        zeros = np.zeros(len(self.store.rows), curve.running.dtype)
-        found: dict[int, Column] = {}
-        for day in dict.fromkeys(days):
-            midnight = midnight_of(day)
-            at = inside.get(midnight)
-            found[day] = curve.running[at] if at is not None else self._padded(sums.at_midnight.get(midnight, zeros))
-        return np.array([found[day] for day in days], curve.running.dtype).reshape(len(days), len(zeros))
+        found = {day: self._total_at(curve, sums, midnight_of(day)) for day in dict.fromkeys(days)}
+        rows = len(self.store.rows)
+        return np.array([found[day] for day in days], curve.running.dtype).reshape(len(days), rows)
+
+    def _total_at(self, curve: Curve, sums: _Sums, midnight: int) -> Column:
+        if len(curve.starts) and midnight >= curve.starts[0]:
+            total: Column = curve.running[int(np.searchsorted(curve.starts, midnight))]
+            return total
+        later = [start for start in sums.at_midnight if start >= midnight]
+        return self._padded(sums.at_midnight[min(later)]) if later else self._padded(sums.total)
 
     @staticmethod
     def _per_day(days: Sequence[int], value: Any) -> NDArray[np.int64]:  # noqa: ANN401

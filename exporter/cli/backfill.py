@@ -56,10 +56,11 @@ Baselines = dict[str, list[MeasureBaseline]]
 def execute(settings: BackfillSettings) -> int:
     """Return 0 when everything is written, 1 when something cannot be read or written, 2 when flags contradict."""
     now = time.time()
+    if settings.remote_write and not REMOTE_WRITE_AVAILABLE:
+        _say(f"error: --remote-write needs protobuf and cramjam: pip install '{EXTRA}'")
+        return _USAGE_ERROR
     try:
         labels = checked_labels(settings.labels, _own_labels(settings))
-        if settings.remote_write and not (REMOTE_WRITE_AVAILABLE or settings.dry_run):
-            raise LabelError(f"--remote-write needs protobuf and cramjam: pip install '{EXTRA}'")
         baselines = _baselines(settings, now)
         span, end = _span(settings, baselines, now)
         progress = None if settings.dry_run else _progress(settings, span, baselines, labels)
@@ -76,8 +77,9 @@ def execute(settings: BackfillSettings) -> int:
         )
     if progress and progress.count:
         _say(f"continuing: {progress.count} of {len(progress.span.parts) + 1} parts are complete")
+    span = progress.span if progress else span
     try:
-        asyncio.run(_write(settings, progress, progress.span if progress else span, end, baselines, labels))
+        asyncio.run(_write(settings, progress, Job(span, end, baselines, labels)))
     except UpstreamError as error:
         _say(f"error: {error}")
         _say(f"{error.advice} Run the same command again to continue.")
@@ -92,14 +94,7 @@ def execute(settings: BackfillSettings) -> int:
     return 1
 
 
-async def _write(
-    settings: BackfillSettings,
-    progress: Progress | None,
-    span: Span,
-    end: int,
-    baselines: Baselines,
-    labels: dict[str, str],
-) -> None:
+async def _write(settings: BackfillSettings, progress: Progress | None, job: Job) -> None:
     clock = SystemClock()
     began = clock.monotonic()
     async with contextlib.AsyncExitStack() as stack:
@@ -109,7 +104,7 @@ async def _write(
             client = connect(organization, settings, clock, _Observer(organization.name, counter))
             stack.push_async_callback(client.aclose)
             clients[organization.name] = client
-        sink = await _sink(settings, progress, span, stack)
+        sink = await _sink(settings, progress, job.span, stack)
         sources = [Source(each.name, each.plans, clients[each.name]) for each in settings.organizations]
 
         async def names(histories: Sequence[History]) -> list[Family]:
@@ -119,13 +114,13 @@ async def _write(
                 for family in await _names(settings, each, histories, clients[each.name])
             ]
 
-        await backfill(Job(sources, span, end, baselines, labels), sink, clock, _say, names)
+        await backfill(sources, job, sink, clock, _say, names)
         took = approximate_duration(clock.monotonic() - began)
-        sent = f", {sink.bytes / 1e6:,.0f} MB" if sink.bytes else ""
+        size = f", {sink.bytes / 1e6:,.0f} MB" if sink.bytes else ""
         verb = "would write" if settings.dry_run else "wrote"
-        _say(f"{verb} {sink.samples:,} samples{sent} with {counter.count:,} requests to OpenAI in {took}")
+        _say(f"{verb} {sink.samples:,} samples{size} with {counter.count:,} requests to OpenAI in {took}")
         if isinstance(sink, OpenMetricsFiles):
-            _say(_next_steps(settings, span))
+            _say(_next_steps(settings, job.span))
 
 
 async def _sink(
@@ -188,10 +183,8 @@ def _span(settings: BackfillSettings, baselines: Baselines, now: float) -> tuple
             f" its last 3 hours: run this after {format_time(max(began) + HEAD)}, use --remote-write, or give"
             " --new-prometheus if the Prometheus was never started"
         )
-    if settings.until:
-        end = min(settings.until.at(now), limit)
-    else:
-        end = min(began) if began else min(day_of(now), limit)
+    live_from = min(began, default=float(day_of(now)))
+    end = min(settings.until.at(now) if settings.until else live_from, limit)
     return span_of(settings.since.at(now), max([end, *began]), settings.step, settings.dense_days), int(end)
 
 

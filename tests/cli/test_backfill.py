@@ -1,6 +1,5 @@
 """`backfill` as a command: the file, the messages and the exit status."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,9 +7,14 @@ import pytest
 from exporter.catalog import CATALOG, DAY, day_of
 from exporter.cli import main
 from exporter.simulator import Simulator, keys
-from tests.support.openmetrics import families_of, total_at
+from tests.support.openmetrics import total_at
 
 FAST = ("--api.requests-per-minute", "60000")
+
+
+def text_of(directory: Path) -> str:
+    """Return the text of all files of a history."""
+    return "".join(file.read_text() for file in sorted(directory.glob("*.om")))
 
 
 def only(*names: str) -> list[str]:
@@ -21,60 +25,85 @@ def only(*names: str) -> list[str]:
 
 def test_truth(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each day's samples add up to the API's report of that day, over several pages."""
-    output = tmp_path / "history.om"
-    words = ["backfill", "--since", "70d", "--output", str(output), "--label", "job=openai", *FAST]
-    status = main([*words, "--label=instance=a:1", "--api.base-url", url, *only("costs", "embeddings")])
+    output = tmp_path / "history"
+    words = ["backfill", "--since", "30d", "--until", "1d", "--step=6h", "--output", str(output), "--label=job=openai"]
+    status = main([*words, *FAST, "--label=instance=a:1", "--api.base-url", url, *only("costs", "embeddings")])
 
-    text = output.read_text()
+    texts = [file.read_text() for file in sorted(output.glob("*.om"))]
     said = capsys.readouterr()
     assert (0, "") == (status, said.out)
-    assert text.endswith("# EOF\n")
-    assert 'job="openai"' in text
+    assert all(text.endswith("# EOF\n") for text in texts)
+    assert all('job="openai"' in text for text in texts)
     today = day_of(simulator.now())
-    for ago in (1, 40, 70):
+    for ago, text in ((30, texts[0]), (25, texts[0]), (20, texts[1])):
         day = today - ago * DAY
+        late = day + DAY - 8 * 60
         truth = simulator.scenario.truth("costs", since=day, until=day + DAY)
-        assert total_at(text, "openai_cost_usd", day) == pytest.approx(
+        assert total_at(text, "openai_cost_usd", late) == pytest.approx(
             sum(float(row["values"]["amount"]) for row in truth)
         )
-    rows = simulator.scenario.truth("embeddings", ("project_id",), since=today - 70 * DAY, until=today - 69 * DAY)
-    assert sum(row["values"]["input_tokens"] for row in rows) == total_at(
-        text, "openai_embeddings_input_tokens", today - 70 * DAY
-    )
-    assert 0 == total_at(text, "openai_cost_usd", today)
-    assert "default: costs: 70 days" in said.err
-    assert "promtool tsdb create-blocks-from openmetrics" in said.err
-    assert "--storage.tsdb.retention.time of Prometheus above 71d" in said.err
-    assert "note:" not in said.err
+        rows = simulator.scenario.truth("embeddings", ("project_id",), since=day, until=day + DAY)
+        assert sum(row["values"]["input_tokens"] for row in rows) == total_at(
+            text, "openai_embeddings_input_tokens", late
+        )
+    assert "openai_project_info{" in texts[-1]
+    assert "openai_accrued" not in "".join(texts)
+    assert "counters of costs, embeddings are left out" in said.err
+    assert "promtool tsdb create-blocks-from --max-block-duration=486h openmetrics" in said.err
+    assert "--storage.tsdb.retention.time of Prometheus above 31d" in said.err
+    assert "without --label" not in said.err
 
 
-def test_standard_output(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a hyphen, history is written to standard output and everything else to standard error."""
-    yesterday = f"{datetime.fromtimestamp(day_of(datetime.now(UTC).timestamp()) - DAY, UTC):%Y-%m-%d}"
-    status = main(["backfill", f"--since={yesterday}", "--output=-", *FAST, "--api.base-url", url, *only("embeddings")])
+def test_continues(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second run leaves complete files alone; with other options it is refused, and they are kept."""
+    output = tmp_path / "history"
+    words = ["backfill", "--since=20d", "--until=4d", "--step=6h", f"--output={output}", *FAST, "--api.base-url", url]
+    words += only("embeddings")
+    assert 0 == main(words)
+    files = {file: file.stat().st_mtime_ns for file in output.glob("*.om")}
+    (first, *_) = sorted(files)
+    first.unlink()
+    capsys.readouterr()
 
-    said = capsys.readouterr()
-    assert 0 == status
-    assert ["openai_embeddings_input_tokens", "openai_embeddings_requests"] == [
-        family.name for family in families_of(said.out)
-    ]
-    assert "note: without --label job=... --label instance=..." in said.err
+    assert 0 == main(words)
+    said = capsys.readouterr().err
+    assert "part 2 of 3" in said
+    assert 2 == said.count("already there")
+    again = {file: file.stat().st_mtime_ns for file in output.glob("*.om")}
+    assert {file: time for file, time in files.items() if file != first} == {
+        file: time for file, time in again.items() if file != first
+    }
+    assert 2 == main([*words, "--label=job=x"])
+    assert "of a backfill with other options" in capsys.readouterr().err
+
+
+def test_dry_run(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dry run says how many samples there would be, sends nothing and leaves no file."""
+    words = ["backfill", "--since=20d", "--until=4d", "--step=6h", "--dry-run", *FAST, "--api.base-url", url]
+    progress = tmp_path / "progress.json"
+    receiver = ["--remote-write=http://127.0.0.1:9/write", f"--remote-write-progress={progress}"]
+    assert 0 == main([*words, *receiver, *only("embeddings")])
+    assert 0 == main([*words, f"--output={tmp_path / 'history'}", *only("embeddings")])
+
+    counts = [line.split()[2] for line in capsys.readouterr().err.splitlines() if line.startswith("would write")]
+    assert counts[0] == counts[1]
+    assert int(counts[0].replace(",", "")) > 1000
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_refused_key(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key without access ends it with status 1 and advice, and the old file is kept."""
-    output = tmp_path / "history.om"
-    output.write_text("old")
+    """A key without access ends it with status 1 and advice, and no file has a final name."""
+    output = tmp_path / "history"
     monkeypatch.setenv("OPENAI_ADMIN_KEY", keys.ORDINARY)
     status = main(["backfill", "--since=5d", f"--output={output}", *FAST, "--api.base-url", url])
 
     said = capsys.readouterr().err
     assert 1 == status
-    assert "old" == output.read_text()
+    assert [] == list(output.glob("*.om"))
     assert "Missing scopes: api.usage.read" in said
-    assert f"{output}.partial is incomplete; {output} was not changed." in said
+    assert "Run the same command again to continue." in said
     assert keys.ORDINARY not in said
 
 
@@ -82,28 +111,28 @@ def test_retries(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.
     """A temporary failure is printed and retried; a missing endpoint is left out."""
     simulator.faults.add("rate_limited", path="costs", count=1, retry_after=1)
     simulator.faults.add("unsupported", path="embeddings")
-    output = tmp_path / "history.om"
-    words = ["backfill", "--since=5d", f"--output={output}", *FAST, "--api.base-url", url]
+    output = tmp_path / "history"
+    words = ["backfill", "--since=5d", "--step=6h", f"--output={output}", *FAST, "--api.base-url", url]
     status = main([*words, *only("costs", "embeddings")])
 
     said = capsys.readouterr().err
     assert 0 == status
     assert "retrying in 1 s, as requested" in said
     assert "default: embeddings: left out" in said
-    assert "openai_embeddings" not in output.read_text()
+    assert "openai_embeddings" not in text_of(output)
 
 
 def test_refused_grouping(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A grouping that the API refuses is narrowed, as `run` does."""
     simulator.set_policy(costs_by_user_and_project=False)
     grouping = [f"--resources.costs.group-by={name}" for name in ("project_id", "user_id")]
-    output = tmp_path / "history.om"
-    words = ["backfill", "--since=5d", f"--output={output}", *FAST, "--api.base-url", url]
+    output = tmp_path / "history"
+    words = ["backfill", "--since=5d", "--step=6h", f"--output={output}", *FAST, "--api.base-url", url]
     status = main([*words, *grouping, *only("costs")])
 
     assert 0 == status
     assert "without user_id, which the API refuses" in capsys.readouterr().err
-    assert "project_id=" in output.read_text()
+    assert "project_id=" in text_of(output)
 
 
 def test_refused_request(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,22 +147,22 @@ def test_refused_request(url: str, simulator: Simulator, tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--since=1h", "--until=1h"], "there is no whole UTC day between"),
-        (["--since=5d", "--label", "model=x"], "'model' is a label of the metrics themselves"),
+        (["--since=2026-01-05", "--until=2026-01-05"], "there is no history between"),
+        (["--since=5d", "--label", "model=x"], "'model' is a label of the metrics"),
     ],
 )
 def test_contradictory_flags(url: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Contradictory flags end it with status 2 before any request."""
-    status = main(["backfill", "--output=-", *words, "--api.base-url", url])
+    status = main(["backfill", "--output=unused", *words, "--api.base-url", url])
 
     assert 2 == status
     assert message in capsys.readouterr().err
 
 
-def test_missing_directory(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The message names a directory that does not exist."""
-    output = tmp_path / "nowhere" / "history.om"
-    status = main(["backfill", "--since=5d", f"--output={output}", *FAST, "--api.base-url", url])
+def test_unwritable_directory(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names a directory that cannot be made."""
+    (tmp_path / "file").write_text("")
+    status = main(["backfill", "--since=5d", f"--output={tmp_path / 'file' / 'history'}", *FAST, "--api.base-url", url])
 
     assert 1 == status
-    assert f"{output}.partial: No such file or directory" in capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'history'}: Not a directory" in capsys.readouterr().err

@@ -172,7 +172,7 @@ def test_flags_of_backfill() -> None:
         "90d",
         "--until=2026-01-31",
         "--output",
-        "-",
+        "history",
         "--step=4m",
         "--label",
         "job=openai",
@@ -185,9 +185,35 @@ def test_flags_of_backfill() -> None:
     assert isinstance(settings, BackfillSettings)
     assert PointInTime(ago=90 * 86400) == settings.since
     assert PointInTime(time=1769817600) == settings.until
-    assert Path("-") == settings.output
+    assert Path("history") == settings.output
     assert 240 == settings.step
     assert {"job": "openai", "instance": "a:1"} == settings.labels
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give either --output or --remote-write"),
+        (["--output=a", "--remote-write=http://b/write"], "give either --output or --remote-write"),
+        (["--remote-write=http://b:9090"], "has no path"),
+        (["--remote-write=http://u:p@b/write"], "has a user name or password"),
+        (["--remote-write=http://b/w", "--remote-write-username=u"], "--remote-write-password-file together"),
+        (
+            [
+                "--remote-write=http://b/w",
+                "--remote-write-username=u",
+                "--remote-write-password-file=p",
+                "--remote-write-bearer-token-file=t",
+            ],
+            "not both",
+        ),
+        (["--remote-write=http://b/w", "--remote-write-key-file=k"], "needs --remote-write-cert-file"),
+    ],
+)
+def test_contradictory_flags_of_backfill(words: list[str], message: str) -> None:
+    """Exactly one destination, and credentials that go together, are accepted."""
+    with pytest.raises(SettingsError, match=message):
+        load("backfill", ["--since=1d", *words], _KEY)
 
 
 @pytest.mark.parametrize(("command", "port"), [("simulate", 10181), ("demo", 10180)])
