@@ -1,29 +1,23 @@
-"""The real promtool makes blocks of the file, and the real Prometheus answers from them."""
+"""The history of a real Prometheus goes over into what it scrapes, and every total over the seam is right."""
 
+import time
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
 
-from exporter.catalog import CATALOG, DAY, HOUR, MINUTE, day_of
-from exporter.cli import main
-from exporter.simulator import Shape, Simulator, keys, serving
-from tests.support.prometheus import Prometheus, holding
+from exporter.catalog import DAY, MINUTE, day_of
+from exporter.simulator import Shape, Simulator
+from grafana.dashboards.promql import daily_growth
+from tests.support.installation import Installation, installed
+from tests.support.processes import until
+from tests.support.prometheus import risen
 
-DAYS = 6
+DAYS = 10
+TOKENS = "openai_accrued_embeddings_input_tokens_total"
+DOLLARS = "openai_accrued_cost_usd_total"
 
 pytestmark = pytest.mark.slow
-
-
-def file_of(folder: Path, url: str, step: str) -> Path:
-    """Return a file with the history of costs and embeddings."""
-    output = folder / f"history-{step}.om"
-    others = [row.name.replace("_", "-") for row in CATALOG if row.name not in {"costs", "embeddings"}]
-    words = ["backfill", f"--since={DAYS}d", f"--output={output}", f"--step={step}", f"--label=job={step}"]
-    words += ["--label=instance=a:1", "--api.base-url", url, *(f"--resources.{name}.enabled=false" for name in others)]
-
-    assert 0 == main(words)
-    return output
 
 
 @pytest.fixture(scope="module")
@@ -33,56 +27,121 @@ def simulator() -> Simulator:
 
 
 @pytest.fixture(scope="module")
-def prometheus(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Give a Prometheus that holds the history twice: a sample a day, and one every four minutes."""
-    folder = tmp_path_factory.mktemp("backfill")
-    with pytest.MonkeyPatch.context() as patch, serving(simulator) as url:
-        patch.setenv("OPENAI_ADMIN_KEY", keys.FULL)
-        files = [file_of(folder, url, step) for step in ("1d", "4m")]
-    with holding(folder, files, longest="48h") as server:
-        yield server
+def installation(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Give an exporter whose backfill was killed after its first part and run again, and that has counted since."""
+    folder = tmp_path_factory.mktemp("seam")
+    with installed(folder, simulator, "costs", "embeddings") as installation:
+        killed = installation.backfill(f"--since={DAYS}d")
+        assert killed.stderr
+        said = ""
+        while "part 1 of 2" not in said:
+            said = killed.stderr.readline()
+            assert said, "it ended before its first part"
+        killed.kill()
+        killed.communicate()
+        finished = installation.backfill(f"--since={DAYS}d")
+        _, said = finished.communicate(timeout=120)
+        assert 0 == finished.returncode, said
+        assert "part 1 of 2" in said
+        assert "already there" in said
+        before = total(installation, TOKENS)
+        simulator.scenario.add_usage("embeddings", {"input_tokens": 500_000, "num_model_requests": 1})
+        simulator.scenario.add_usage("costs", {"amount": "7.5"})
+        until(lambda: total(installation, TOKENS) >= before + 500_000, "the counter has risen")
+        until(lambda: last(installation, DOLLARS) >= 7.5, "the costs have risen")
+        yield installation
 
 
-def asked(prometheus: Prometheus, expression: str, time: int) -> list[float]:
-    """Return the values of an instant query at a moment of the past."""
-    return [float(series["value"][1]) for series in prometheus.query(expression, time)]
+def total(installation: Installation, counter: str) -> float:
+    """Return the positive differences of all samples that Prometheus stores of a counter, a fall being a reset."""
+    series = installation.prometheus.query(f"{counter}[{DAYS + 2}d]")
+    return sum(risen([float(value) for _, value in each["values"]]) for each in series)
 
 
-def costs_of(simulator: Simulator, day: int) -> float:
-    """Return what the API reports of a day."""
-    truth = simulator.scenario.truth("costs", since=day, until=day + DAY)
-    return sum(float(row["values"]["amount"]) for row in truth)
+def last(installation: Installation, counter: str) -> float:
+    """Return the sum of the counters now."""
+    return sum(float(each["value"][1]) for each in installation.prometheus.query(counter))
 
 
-@pytest.mark.parametrize("ago", [1, 2, DAYS])
-@pytest.mark.parametrize("after", [0, 7 * HOUR + 13 * MINUTE, 20 * HOUR + 59 * MINUTE])
-def test_any_moment_of_a_day(prometheus: Prometheus, simulator: Simulator, ago: int, after: int) -> None:
-    """With a sample a day, `last_over_time` over a day gives the day's value at every moment of it."""
-    day = day_of(simulator.now()) - ago * DAY
-    (value,) = asked(prometheus, 'sum(last_over_time(openai_cost_usd{job="1d"}[1d]))', day + after)
-
-    assert value == pytest.approx(costs_of(simulator, day))
+def reported(simulator: Simulator, name: str, field: str, since: int, end: int | None = None) -> float:
+    """Return what the API reports of a span."""
+    truth = simulator.scenario.truth(name, since=since, until=end)
+    return sum(float(row["values"][field]) for row in truth)
 
 
-@pytest.mark.parametrize("after", [0, 7 * HOUR + 13 * MINUTE, 20 * HOUR + 59 * MINUTE])
-def test_plain_query(prometheus: Prometheus, simulator: Simulator, after: int) -> None:
-    """With a sample every four minutes a plain query sees every moment, as it does live."""
-    day = day_of(simulator.now()) - 2 * DAY
-    (value,) = asked(prometheus, 'sum(openai_cost_usd{job="4m"})', day + after)
+def test_everything_is_counted_once(installation: Installation, simulator: Simulator) -> None:
+    """From the first day of the history until now, the counters rise by exactly what was reported."""
+    start = day_of(time.time()) - DAYS * DAY
 
-    assert value == pytest.approx(costs_of(simulator, day))
+    def equal() -> bool:
+        return reported(simulator, "embeddings", "input_tokens", start) == total(installation, TOKENS)
 
-
-def test_nothing_was_dropped(prometheus: Prometheus, simulator: Simulator) -> None:
-    """Every sample of the file is there: promtool drops what is out of order without a word."""
-    today = day_of(simulator.now())
-    (least,) = asked(prometheus, f'min(count_over_time(openai_cost_usd{{job="1d"}}[{DAYS}d]))', today - 1)
-    (most,) = asked(prometheus, f'max(count_over_time(openai_cost_usd{{job="4m"}}[{DAYS}d]))', today - 1)
-
-    assert 1 <= least <= DAYS
-    assert DAYS * DAY / (4 * MINUTE) == most
+    until(equal, "the counters show what was reported", seconds=30)
 
 
-def test_today_is_left_out(prometheus: Prometheus, simulator: Simulator) -> None:
-    """The running day belongs to the live metrics."""
-    assert [] == asked(prometheus, "openai_cost_usd", day_of(simulator.now()) + MINUTE * 6)
+def test_money_is_counted_once(installation: Installation, simulator: Simulator) -> None:
+    """The counters of costs rise by what was reported, to the precision of floats."""
+    start = day_of(time.time()) - DAYS * DAY
+
+    def equal() -> bool:
+        truth = reported(simulator, "costs", "amount", start)
+        return abs(total(installation, DOLLARS) - truth) <= 1e-9 * truth
+
+    until(equal, "the counters show what was reported", seconds=30)
+
+
+def test_the_history_ends_where_the_live_counter_begins(installation: Installation) -> None:
+    """Each counter falls exactly once, to 0, and the history has no sample after the first of the live counter."""
+    for each in installation.prometheus.query(f"{TOKENS}[{DAYS + 2}d]"):
+        values = [float(value) for _, value in each["values"]]
+        falls = [after for before, after in pairwise(values) if after < before]
+        assert falls in ([0.0], [])
+
+
+@pytest.mark.parametrize("ago", [1, 2, 6, DAYS])
+def test_days_before(installation: Installation, simulator: Simulator, ago: int) -> None:
+    """Of each day before, the plain difference of the counters, and the dashboards' formula, are what was reported."""
+    day = day_of(time.time()) - ago * DAY
+    truth = reported(simulator, "embeddings", "input_tokens", day, day + DAY)
+    (difference,) = installation.prometheus.query(f"sum({TOKENS} - {TOKENS} offset 1d)", day + DAY)
+    (formula,) = installation.prometheus.query(f"sum({daily_growth(TOKENS)})", day)
+
+    assert truth == float(difference["value"][1])
+    assert truth == float(formula["value"][1])
+
+
+def test_the_day_of_the_seam(installation: Installation, simulator: Simulator) -> None:
+    """The dashboards' formula gives today, which is partly history and partly live, to within one percent."""
+    today = day_of(time.time())
+    (formula,) = installation.prometheus.query(f"sum({daily_growth(TOKENS)})", today)
+
+    assert float(formula["value"][1]) == pytest.approx(
+        reported(simulator, "embeddings", "input_tokens", today), rel=0.01
+    )
+
+
+def test_increase_over_the_seam(installation: Installation, simulator: Simulator) -> None:
+    """`increase()` over a range that begins before and ends after the seam is what was reported, to one percent."""
+    now = time.time()
+    start = day_of(now) - 3 * DAY
+    (grown,) = installation.prometheus.query(f"sum(increase({TOKENS}[{int(now - start)}s]))", now)
+
+    assert float(grown["value"][1]) == pytest.approx(reported(simulator, "embeddings", "input_tokens", start), rel=0.01)
+
+
+def test_after_the_seam(installation: Installation) -> None:
+    """A range after the seam has nothing of the history."""
+    (grown,) = installation.prometheus.query(f"sum(max_over_time({DOLLARS}[30s]) - min_over_time({DOLLARS}[30s]))")
+
+    assert float(grown["value"][1]) <= 7.5 + 1
+
+
+@pytest.mark.parametrize("after", [0, 7 * 3600 + 13 * MINUTE, 23 * 3600 + 59 * MINUTE])
+def test_plain_queries(installation: Installation, simulator: Simulator, after: int) -> None:
+    """An instant query sees gauges, windows and names at any time of the dense days."""
+    day = day_of(time.time()) - 2 * DAY
+    for selector in ("openai_cost_usd", 'openai_window_cost_usd{window="month"}', "openai_project_info"):
+        assert installation.prometheus.query(selector, day + after)
+    (yesterday,) = installation.prometheus.query('sum(openai_window_cost_usd{window="yesterday"})', day + after)
+    truth = reported(simulator, "costs", "amount", day - DAY, day)
+    assert float(yesterday["value"][1]) == pytest.approx(truth)
