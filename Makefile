@@ -38,6 +38,10 @@ test-fast: $(VENV)/.dev ## tests without the slow end-to-end ones
 bench-estimate: $(VENV)/.dev ## cost estimates compared with final costs, about three minutes
 	@$(BIN)/python -m bench.estimate $(ARGS)
 
+bench-backfill: $(VENV)/.dev ## history by remote write and through promtool, about half an hour
+	@deploy/install/debian.sh
+	@$(BIN)/python -m bench.backfill $(ARGS)
+
 bench-exactness: $(VENV)/.dev ## counters of four exporters after a day of faults, about six minutes
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench.exactness $(ARGS)
