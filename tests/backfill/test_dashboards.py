@@ -14,9 +14,9 @@ import pytest
 
 from exporter.catalog import DAY, HOUR
 from exporter.simulator import Shape, Simulator
-from tests.support.dashboards import Asking, Target, every_target
+from tests.support.dashboards import QueryContext, Target, every_target
 from tests.support.installation import installed
-from tests.support.warehouse import Warehouse
+from tests.support.loaded_prometheus import LoadedPrometheus
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ NO_PAST: Final = re.compile(
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedPrometheus]:
     """Give a Prometheus that has 90 days of history and a few live scrapes of a small organization."""
     folder = tmp_path_factory.mktemp("dashboards")
     simulator = Simulator(7, shape=Shape(projects=2, activity=0.2))
@@ -38,37 +38,37 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         _, said = finished.communicate(timeout=300)
         assert 0 == finished.returncode, said
         with httpx.Client(base_url=f"{installation.prometheus.url}/api/v1", timeout=60, trust_env=False) as client:
-            yield Warehouse(client)
+            yield LoadedPrometheus(client)
 
 
-def test_panels(history: Warehouse) -> None:
+def test_panels(history: LoadedPrometheus) -> None:
     """Each query that has data now has data at 24 hours and at 90 days before the installation as well."""
     now = time.time()
     targets = [target for target in every_target() if not NO_PAST.search(target.expr)]
-    live = history.ask_all(targets, Asking(span=15 * 60), now)
+    live = history.run_queries(targets, QueryContext(span=15 * 60), now)
     shown = [target for target, reply in live.items() if reply.series]
     assert len(shown) > 30
 
     for days in (1, 90):
-        past = history.ask_all(shown, Asking(span=days * DAY), now - HOUR)
+        past = history.run_queries(shown, QueryContext(span=days * DAY), now - HOUR)
 
         assert {} == {target.key: reply.error for target, reply in past.items() if not reply.series}
 
 
-def test_the_whole_range_is_drawn(history: Warehouse) -> None:
+def test_the_whole_range_is_drawn(history: LoadedPrometheus) -> None:
     """Of a range query over 90 days or 24 hours every step has a value, from the first day of the history on."""
     now = time.time() - HOUR
     for days in (1, 7, 30, 89):
-        asking = Asking(span=days * DAY)
+        context = QueryContext(span=days * DAY)
         target = Target(
             "", "", "A", 'sum(openai_window_cost_usd{window="7d"})', instant=False, legend="", interval=0, kind=""
         )
-        (series,) = history.ask(target, asking, now).series
+        (series,) = history.run_query(target, context, now).series
 
-        assert len(series[1]) >= days * DAY // asking.step()
+        assert len(series[1]) >= days * DAY // context.step()
 
 
-def test_spike_detection(history: Warehouse, tmp_path: Path) -> None:
+def test_spike_detection(history: LoadedPrometheus, tmp_path: Path) -> None:
     """Promtool makes the recorded series' past in one pass, and it covers the two weeks that the rules look back at."""
     promtool = shutil.which("promtool")
     assert promtool
