@@ -67,6 +67,13 @@ bench-scrape: $(VENV)/.dev ## scrapes of 100,000 samples, compared with nginx se
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench scrape --sizes $(or $(SIZES),100000)
 
+reliability: $(VENV)/.dev ## measure what each fault costs and write it into docs/reliability.md, in about ten minutes
+	@deploy/install/debian.sh
+	@$(BIN)/python -m tests.reliability $(ARGS)
+
+soak: $(VENV)/.dev ## an hour (SECONDS=3600) at high pace with faults, reloads and hostile clients: is everything flat?
+	@$(BIN)/python -m bench.soak --seconds $(or $(SECONDS),3600)
+
 fuzz: $(VENV)/.dev ## search for inputs that break a parser; SECONDS per target, 600 by default
 	@for target in pages headers requests settings web_config state state_rows; do \
 	  $(BIN)/python -m tests.fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; \

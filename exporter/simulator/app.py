@@ -109,6 +109,11 @@ class Simulator:
         for name, value in switches.items():
             setattr(self.policy, name, value)
 
+    @property
+    def waiting(self) -> int:
+        """How many clients are being kept waiting by a fault."""
+        return self._sender.waiting
+
     def release(self) -> None:
         """Disconnect every waiting client, before a server stops."""
         self._sender.release()

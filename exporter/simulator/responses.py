@@ -111,6 +111,11 @@ class ResponseSender:
         """Start with no waiting client."""
         self._waiting: set[asyncio.Future[None]] = set()
 
+    @property
+    def waiting(self) -> int:
+        """How many clients are being kept waiting."""
+        return len(self._waiting)
+
     def release(self) -> None:
         """Disconnect every waiting client. Call it on the event loop."""
         for waiter in list(self._waiting):

@@ -7,22 +7,19 @@ Routes and inhibitions of Alertmanager are the bundled ones; its waits are secon
 """
 
 import contextlib
-import json
 import os
-import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
 
 from exporter.catalog import CATALOG, DAY, HOUR, day_of
 from exporter.simulator import Shape, Simulator, keys, serving
+from tests.support.alertmanager import alertmanager, receiving
 from tests.support.processes import Child, free_port, until
 from tests.support.prometheus import Prometheus, running
 from tests.support.promtool import ROOT
@@ -33,74 +30,6 @@ SPIKE: Final = 60
 """Usual hours that are used in each hour of the spike: well over the day that the first week asks for."""
 
 _ORGANIZATIONS: Final = {"acme": keys.FULL, "quiet": keys.OTHER_ORGANIZATION}
-
-
-class _Pager(ThreadingHTTPServer):
-    """Takes Alertmanager's notifications."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, Any]]] = []
-        super().__init__(("127.0.0.1", 0), _Receiving)
-
-    def notified(self, status: str) -> list[tuple[str, dict[str, str]]]:
-        """Return receiver and labels of every alert that was told with a status."""
-        return [
-            (path, alert["labels"])
-            for path, notification in self.received
-            for alert in notification["alerts"]
-            if status == notification["status"] == alert["status"]
-        ]
-
-
-class _Receiving(BaseHTTPRequestHandler):
-    server: _Pager
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((self.path.strip("/"), json.loads(body)))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextlib.contextmanager
-def _pager() -> Iterator[_Pager]:
-    pager = _Pager()
-    thread = threading.Thread(target=pager.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield pager
-    finally:
-        pager.shutdown()
-        thread.join()
-        pager.server_close()
-
-
-@contextlib.contextmanager
-def _alertmanager(folder: Path, pager: _Pager) -> Iterator[int]:
-    configuration = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text())
-    configuration["route"] |= {"group_wait": "1s", "group_interval": "1s"}
-    for receiver in configuration["receivers"]:
-        url = f"http://127.0.0.1:{pager.server_port}/{receiver['name']}"
-        receiver["webhook_configs"] = [{"url": url, "send_resolved": True}]
-    file = folder / "alertmanager.yml"
-    file.write_text(yaml.safe_dump(configuration))
-    program = shutil.which("prometheus-alertmanager")
-    assert program, "Debian's prometheus-alertmanager is missing: run deploy/install/debian.sh"
-    with free_port() as port:
-        command = [program, f"--config.file={file}", f"--storage.path={folder / 'alertmanager'}"]
-        command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=", "--log.level=warn"]
-        child = Child("alertmanager", port, command, environment={}, log=folder / "alertmanager.log", ready="/-/ready")
-        child.start()
-        try:
-            child.wait_until_serving()
-            yield port
-        finally:
-            child.stop()
 
 
 @contextlib.contextmanager
@@ -177,10 +106,10 @@ def test_a_spike_pages_once_and_resolves(tmp_path: Path) -> None:
             scenario.spike(FACTOR / pace, project)
     with (
         serving(simulator) as url,
-        _pager() as pager,
-        _alertmanager(tmp_path, pager) as alertmanager,
+        receiving() as pager,
+        alertmanager(tmp_path, pager) as alertmanager_port,
         _exporter(tmp_path, url) as exporter,
-        _prometheus(tmp_path, exporter, alertmanager) as prometheus,
+        _prometheus(tmp_path, exporter, alertmanager_port) as prometheus,
     ):
         until(
             lambda: 2 == len(prometheus.query('openai:resource:steady10m{resource="completions"}')),

@@ -1,0 +1,1 @@
+"""What each fault costs, measured: the tables of docs/reliability.md."""
