@@ -18,7 +18,7 @@ from exporter.simulator import keys, serve
 from tests.reliability.cases import Case, Way
 from tests.support.certificates import Authority
 from tests.support.clock import ManualClock
-from tests.support.exporter_harness import Stage, stage
+from tests.support.exporter_harness import RunningExporter, running_exporter
 from tests.support.processes import free_port
 from tests.support.promtool import RULES
 from tests.support.scripted import add, scripted
@@ -142,11 +142,11 @@ class _Run:
         self.added = {"usage": 0.0, "costs": 0.0}
         self.environ: dict[str, str] = {}
         self._stack = AsyncExitStack()
-        self._on: Stage | None = None
+        self._on: RunningExporter | None = None
         self._born = 0.0
 
     @property
-    def on(self) -> Stage:
+    def on(self) -> RunningExporter:
         assert self._on
         return self._on
 
@@ -161,13 +161,13 @@ class _Run:
         self._stack = AsyncExitStack()
         self._born = self.right.now()
         self._on = await self._stack.enter_async_context(
-            stage(
+            running_exporter(
                 self.simulator,
                 self.clock,
                 only=("completions", "costs"),
                 environ=given,
                 state=self.folder / "state.db",
-                settled=False,
+                wait_until_ready=False,
             )
         )
 
@@ -201,10 +201,10 @@ class _Run:
     async def _patiently(self, seconds: float) -> None:
         """Let time pass; requests that the API keeps waiting run into their timeout before it goes on."""
         await self.on.advance(seconds)
-        await self.on.settle()
+        await self.on.run_pending()
         while self.simulator.waiting:
             await asyncio.sleep(0.01)
-            await self.on.settle()
+            await self.on.run_pending()
 
     async def _scrape(self) -> None:
         at = round(self.right.now() - EPOCH)
@@ -263,6 +263,8 @@ async def _measure(run: _Run) -> None:
         held = await run.sums(2)
         run.measured.begins = round(run.right.now() - EPOCH)
         await begin()
+        if case.way is Way.MIDNIGHT:
+            gauges = dict.fromkeys(gauges, 0.0)
         await _during(run, gauges, held)
         await end()
         ended = run.right.now()
