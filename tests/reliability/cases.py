@@ -118,5 +118,13 @@ CASES: Final = (
     Case("clock two days ahead, then set right", Way.CLOCK, options={"seconds": 2 * DAY}),
     Case("midnight", Way.MIDNIGHT, lasts=20 * MINUTE, step=5 * MINUTE, in_tests=True),
     Case("API gone for a night", Way.REFUSED, lasts=9 * HOUR, step=5 * MINUTE),
+    Case(
+        "API gone for a week",
+        Way.REFUSED,
+        lasts=7 * DAY,
+        step=5 * MINUTE,
+        settings={"POLL__INTERVAL": "15m", "POLL__COST_INTERVAL": "15m"},
+    ),
     Case("exporter down for a night", Way.DOWN, lasts=9 * HOUR, step=5 * MINUTE, in_tests=True),
+    Case("exporter down for a week", Way.DOWN, lasts=7 * DAY, step=5 * MINUTE),
 )
