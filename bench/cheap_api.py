@@ -18,6 +18,7 @@ _ROWS: Final = 10
 
 _BY_PATH: Final = {f"/v1/organization/{row.path}": row for row in CATALOG}
 _EMPTY: Final[dict[str, Any]] = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+_SPEND_LIMIT: Final = {"threshold_amount": 100, "currency": "USD", "enforcement": {"status": "inactive"}}
 
 
 @cache
@@ -53,13 +54,18 @@ def _page(path: str, query: dict[str, list[str]]) -> str:
     return f'{{"object":"page","data":[{buckets}],"has_more":{more}}}'
 
 
+def _body(path: str, query: dict[str, list[str]]) -> str:
+    if path in _BY_PATH:
+        return _page(path, query)
+    return json.dumps(_SPEND_LIMIT if path.endswith("/spend_limit") else _EMPTY)
+
+
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             target = urlsplit(head.split(b" ", 2)[1].decode())
-            known = target.path in _BY_PATH
-            body = (_page(target.path, parse_qs(target.query)) if known else json.dumps(_EMPTY)).encode()
+            body = _body(target.path, parse_qs(target.query)).encode()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
             writer.write(body)
             await writer.drain()

@@ -13,10 +13,11 @@ from exporter.catalog import DAY
 _PAGE_BYTES: Final = 24 * 2**20
 _ROW_BYTES: Final = 420
 _EMPTY: Final = json.dumps({"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False})
+_SPEND_LIMIT: Final = json.dumps({"threshold_amount": 100, "currency": "USD", "enforcement": {"status": "inactive"}})
 
 
 class Api:
-    """Responds to `usage/completions` with the organization's rows, to everything else with an empty list."""
+    """Responds to `usage/completions` with the rows, to `spend_limit` with a limit, otherwise with an empty list."""
 
     def __init__(self, samples: int) -> None:
         self._organization = Organization(samples)
@@ -26,6 +27,8 @@ class Api:
     def answer(self, target: str) -> bytes:
         """Return a body. Pages are limited to a size that the exporter accepts, as api.openai.com may do."""
         url = urlsplit(target)
+        if url.path.endswith("/spend_limit"):
+            return _SPEND_LIMIT.encode()
         if not url.path.endswith("/usage/completions"):
             return _EMPTY.encode()
         query, now = parse_qs(url.query), time.time()
