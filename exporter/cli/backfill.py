@@ -69,6 +69,7 @@ def execute(settings: BackfillSettings) -> int:
         return _USAGE_ERROR
     except OSError as error:
         _say(f"error: {error.filename or settings.output}: {error.strerror}")
+        _say("Set --output to a directory that can be created and written.")
         return 1
     if missing := [name for name in _TARGET_LABELS if name not in labels]:
         _say(

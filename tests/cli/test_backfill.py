@@ -160,9 +160,11 @@ def test_contradictory_flags(url: str, words: list[str], message: str, capsys: p
 
 
 def test_unwritable_directory(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The message names a directory that cannot be made."""
+    """The message names a directory that cannot be made and says what to set."""
     (tmp_path / "file").write_text("")
     status = main(["backfill", "--since=5d", f"--output={tmp_path / 'file' / 'history'}", *FAST, "--api.base-url", url])
 
+    error = capsys.readouterr().err
+
     assert 1 == status
-    assert f"{tmp_path / 'file' / 'history'}: Not a directory" in capsys.readouterr().err
+    assert f"{tmp_path / 'file' / 'history'}: Not a directory\nSet --output to a directory" in error
