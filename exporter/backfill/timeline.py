@@ -153,9 +153,10 @@ class Timeline:
         """Yield the samples of a view at these times (Unix seconds), as far as they are in the part, by rows."""
         curve = self._curves[self.group.measures.index(measure)]
         names, sets = self.store.rows.names, self.store.rows.sets
-        for rows, block in sampled(curve, view, times):
-            labels = [tuple(zip(names, sets[row], strict=True)) for row in rows]
-            yield Samples(labels, *block)
+        counter = view.family == accrued_name(measure)
+        for rows, (wanted, values, shown) in sampled(curve, view, times):
+            samples = Samples([tuple(zip(names, sets[row], strict=True)) for row in rows], wanted, values, shown)
+            yield _with_reset(samples) if counter and wanted[-1] == curve.end else samples
 
     def _windows(self, measure: Measure) -> list[Window]:
         windows = next((windows for owner, windows in self._plan.windows if owner.name == measure.name), ())
@@ -210,6 +211,20 @@ class Timeline:
         if not columns:
             return np.zeros((0, rows))
         return np.array([_padded(column, rows, 0) for column in columns], columns[0].dtype).reshape(len(columns), rows)
+
+
+def _with_reset(samples: Samples) -> Samples:
+    """Return the samples of counters with the 0 at which the live ones begin, a second after the history's end.
+
+    Without it, a live counter whose first scrape is above the end of its history would seem to have gone on from there.
+    """
+    zeros = np.zeros((len(samples.labels), 1))
+    return Samples(
+        samples.labels,
+        np.append(samples.times, samples.times[-1] + 1),
+        np.hstack([samples.values, zeros]),
+        np.hstack([samples.shown, samples.shown[:, -1:]]),
+    )
 
 
 def _padded(column: Column, rows: int, value: int) -> Column:
