@@ -227,7 +227,7 @@ class BucketStore:
         present = np.zeros(size, np.bool_)
         present[indexes] = True
         unique = int(present.sum()) == len(indexes)
-        sums = [sum_by_row(column, indexes, size, unique=unique, other=self.rows.other) for column in rows.columns]
+        sums = [sum_by_row(column, indexes, size, unique=unique) for column in rows.columns]
         return Cells(
             present, [values for values, _ in sums], [present if known is None else known for _, known in sums]
         )

@@ -2,7 +2,7 @@
 
 from itertools import permutations
 
-from exporter.catalog import DAY, QUANTA, Bucket, BucketRows, PollResult, Row
+from exporter.catalog import DAY, QUANTA
 from tests.support.ledger_harness import NOW, TODAY, YESTERDAY, A, B, LedgerHarness, costs, dollars, plan, with_windows
 
 CACHED = "completions_input_cached_tokens"
@@ -99,31 +99,3 @@ def test_a_change_of_presence_alone_is_a_change() -> None:
     assert not harness.poll().changed
     harness.report(TODAY, A)
     assert harness.poll().changed
-
-
-def test_a_sum_with_an_unknown_part_is_unknown() -> None:
-    """Rows repeat: while one of them lacks its value, neither the counter nor its excess moves."""
-    harness = LedgerHarness(costs())
-    group = harness.plan.label_groups[0]
-
-    def poll(*amounts: int | None) -> None:
-        harness.now += 60
-        rows = [(ROW, (amount,)) for amount in amounts]
-        empty: list[list[Row]] = [[] for _ in harness.plan.label_groups[1:]]
-        bucket = Bucket(TODAY, int(harness.now), (BucketRows.of(rows, group.measures), *empty))
-        earlier = [Bucket(start, start + DAY, ([], *empty)) for start in range(TODAY - 61 * DAY, TODAY, DAY)]
-        harness.ledger.apply(PollResult(TODAY - 61 * DAY, TODAY + DAY, (*earlier, bucket), harness.now))
-        harness.unsaved = True
-        harness.publish()
-        harness.wait()
-
-    poll()
-    poll(dollars("1"), dollars("2"))
-    before = harness.shown("today"), harness.shown(), harness.ledger.excess()["cost_usd"]
-    poll(dollars("1"), None)
-    during = harness.shown("today"), harness.shown(), harness.ledger.excess()["cost_usd"]
-    poll(dollars("1"), dollars("2"))
-    after = harness.shown("today"), harness.shown(), harness.ledger.excess()["cost_usd"]
-
-    assert ({ROW: 3.0}, {ROW: 3.0}, 0.0) == before == after
-    assert ({}, {ROW: 3.0}, 0.0) == during
