@@ -176,7 +176,7 @@ def test_projects_are_asked_as_soon_as_it_is_known_which() -> None:
         run(story())
         waiting = Schedule(3600, 50).after(Outcome.WAITING, 51, 0.0)
 
-        assert (61, 3600) == (waiting.due, waiting.pace)
+        assert (58, 3600) == (waiting.due, waiting.pace)
 
 
 def test_limits_of_a_project_that_is_archived_vanish() -> None:
