@@ -1,6 +1,5 @@
 """Sample lines: kept as text from one publish to the next, so that only changed values are formatted."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -8,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client.utils import floatToGoString
 
+from exporter.exposition.chunks import ColumnChunks
 from exporter.exposition.families import Column
 from exporter.ledger import LabelSets
-
-LINES_PER_CHUNK: Final = 4096
-"""Maximum lines that a single call formats, joins or compresses, so that a scrape never waits long."""
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _SMALLEST_PLAIN: Final = 1e-4
@@ -92,35 +89,15 @@ class _Pairs(dict[str, str]):
         return pair
 
 
-class ColumnLines:
-    """The lines of one column of one family, in chunks whose text stays the same object while no line changes."""
+class ColumnLines(ColumnChunks[LabelTexts]):
+    """The lines of one column of one family."""
 
     def __init__(self, name: str, after: tuple[tuple[str, str], ...], *, created: bool = False) -> None:
         """Take the family's name; `created` adds a line with the time at which the series began (OpenMetrics)."""
         close = "".join(f',{label}="{escape(value)}"' for label, value in after) + "} "
-        self._sample = f"{name}{{", close
-        self._created = (f"{name.removesuffix('_total')}_created{{", close) if created else None
-        self._generation = -1
-        self._column: Column | None = None
-        self._chunks: list[_Chunk] = []
-        self._texts: list[bytes] = []
-
-    def update(self, column: Column, labels: LabelTexts) -> Sequence[bytes]:
-        """Return the text of each chunk as of now; arrays of a column are replaced, never changed in place."""
-        last, self._column = self._column, column
-        if last and last.rows is column.rows and self._generation == labels.generation:
-            if last.values is column.values and last.shown is column.shown:
-                return self._texts
-        else:
-            self._chunks = []
-            self._generation = labels.generation
-        for index, first in enumerate(range(0, len(column.shown), LINES_PER_CHUNK)):
-            if index == len(self._chunks):
-                self._chunks.append(_Chunk(self._sample, self._created))
-            self._chunks[index].update(column, slice(first, first + LINES_PER_CHUNK), labels)
-        del self._chunks[-(-len(column.shown) // LINES_PER_CHUNK) :]
-        self._texts = [chunk.text for chunk in self._chunks if chunk.text]
-        return self._texts
+        sample = f"{name}{{", close
+        start = (f"{name.removesuffix('_total')}_created{{", close) if created else None
+        super().__init__(lambda: _Chunk(sample, start))
 
 
 class _Chunk:

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
+from exporter.exposition.chunks import ColumnChunks
 from exporter.exposition.families import Column, Type
 from exporter.ledger import LabelSets
-
-METRICS_PER_CHUNK: Final = 4096
-"""Maximum metrics that a single call writes or joins."""
 
 _TYPES: Final = {Type.COUNTER: 0, Type.GAUGE: 1}
 _VALUE_FIELDS: Final = {Type.COUNTER: 3, Type.GAUGE: 2}
@@ -74,40 +72,20 @@ class LabelRecords:
             self.records.append(constant + label_pairs(zip(rows.names, labels, strict=True)))
 
 
-class ColumnRecords:
-    """The metrics of one column of one family, in chunks whose bytes stay the same object while no value changes."""
+class ColumnRecords(ColumnChunks[LabelRecords]):
+    """The metrics of one column of one family."""
 
     def __init__(self, type_: Type, after: tuple[tuple[str, str], ...]) -> None:
-        self._type = type_
-        self._after = label_pairs(after)
-        self._generation = -1
-        self._column: Column | None = None
-        self._chunks: list[_Chunk] = []
-        self._texts: list[bytes] = []
-
-    def update(self, column: Column, labels: LabelRecords) -> Sequence[bytes]:
-        """Return the bytes of each chunk as of now; arrays of a column are replaced, never changed in place."""
-        last, self._column = self._column, column
-        if last and last.rows is column.rows and self._generation == labels.generation:
-            if last.values is column.values and last.shown is column.shown:
-                return self._texts
-        else:
-            self._chunks = []
-            self._generation = labels.generation
-        for index, first in enumerate(range(0, len(column.shown), METRICS_PER_CHUNK)):
-            if index == len(self._chunks):
-                self._chunks.append(_Chunk())
-            rows = slice(first, first + METRICS_PER_CHUNK)
-            self._chunks[index].update(column, rows, labels.records, self._after, _VALUE_FIELDS[self._type])
-        del self._chunks[-(-len(column.shown) // METRICS_PER_CHUNK) :]
-        self._texts = [chunk.text for chunk in self._chunks if chunk.text]
-        return self._texts
+        """Take the family's type, and the constant labels after those of the rows."""
+        pairs = label_pairs(after)
+        super().__init__(lambda: _Chunk(_VALUE_FIELDS[type_], pairs))
 
 
 class _Chunk:
-    __slots__ = ("_positions", "_shown", "_values", "text")
+    __slots__ = ("_after", "_field", "_positions", "_shown", "_values", "text")
 
-    def __init__(self) -> None:
+    def __init__(self, field: int, after: bytes) -> None:
+        self._field, self._after = field, after
         self.text = b""
         self._shown = np.zeros(0, np.bool_)
         self._values = np.zeros(0)
@@ -115,7 +93,7 @@ class _Chunk:
         self._positions = np.zeros(0, np.intp)
         """Where each value's eight bytes begin."""
 
-    def update(self, column: Column, rows: slice, labels: Sequence[bytes], after: bytes, field: int) -> None:
+    def update(self, column: Column, rows: slice, labels: LabelRecords) -> None:
         shown = column.shown[rows]
         values = column.values[rows][shown]
         if np.array_equal(shown, self._shown):
@@ -128,7 +106,7 @@ class _Chunk:
                 [b""] * len(indexes) if column.created is None else [*map(_created, column.created[indexes].tolist())]
             )
             metrics = [
-                _metric(labels[index] + after, field, each)
+                _metric(labels.records[index] + self._after, self._field, each)
                 for index, each in zip(indexes.tolist(), created, strict=True)
             ]
             self.text = b"".join(metrics)

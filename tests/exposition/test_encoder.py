@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import Collector
 
 from exporter.exposition import TEXT_FORMATS, Encoder, Family, Format, Type, merge, of_samples, render
+from exporter.exposition.chunks import ROWS_PER_CHUNK
 from exporter.exposition.families import Column
-from exporter.exposition.lines import LINES_PER_CHUNK
 from exporter.ledger import LabelSets
 from tests.support.bodies import inflate
 
@@ -150,12 +150,12 @@ def test_an_incremental_encode_equals_a_fresh_one(rounds: list[list[tuple[str, s
 
 def test_only_changed_pieces_are_compressed_again() -> None:
     """All other pieces are the same objects."""
-    size = 12 * LINES_PER_CHUNK
+    size = 12 * ROWS_PER_CHUNK
     store = rows([(f"proj_{number:06}", "gpt") for number in range(size)])
     values = np.arange(size, dtype=np.float64)
     encoder = Encoder()
     before = encoder.encode([gauge(column(store, values.tolist()))])
-    values[5 * LINES_PER_CHUNK + 7] += 1
+    values[5 * ROWS_PER_CHUNK + 7] += 1
     after = encoder.encode([gauge(column(store, values.tolist()))])
 
     for format_ in TEXT_FORMATS:
