@@ -5,6 +5,7 @@ compressed with gzip if it is large.
 """
 
 import argparse
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.fuzz.seeds import seeds
 _MIN_LENGTH = 65536
 """Bytes up to which inputs grow; further where a seed is longer."""
 _SLOWEST_SECONDS = 20
+_MAX_DATA_BYTES = 2 << 30
 
 
 def main() -> None:
@@ -33,10 +35,13 @@ def main() -> None:
     known = list(seeds(given.target))
     for number, seed in enumerate(known):
         (corpus / f"seed-{number:03}").write_bytes(seed)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MAX_DATA_BYTES, _MAX_DATA_BYTES))
     options = [
         f"-max_total_time={given.seconds}",
         f"-max_len={max(_MIN_LENGTH, *map(len, known))}",
         f"-timeout={_SLOWEST_SECONDS}",
+        # libFuzzer reads the peak that the parent process had before it started this one.
+        "-rss_limit_mb=0",
         f"-artifact_prefix={corpus.parent}/",
         "-print_final_stats=1",
     ]
