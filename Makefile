@@ -30,6 +30,10 @@ run: $(VENV)/.run ## run the exporter; needs OPENAI_ADMIN_KEY
 
 test: $(VENV)/.dev lint ## all linters and tests, including the real Prometheus
 	@deploy/install/debian.sh
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+coverage: $(VENV)/.dev ## all tests, and the gate on branch coverage; takes two to three times as long as `make test`
+	@deploy/install/debian.sh
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
 
 test-fast: $(VENV)/.dev ## tests without the slow end-to-end ones
