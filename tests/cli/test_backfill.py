@@ -26,8 +26,9 @@ def only(*names: str) -> list[str]:
 def test_truth(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each day's samples add up to the API's report of that day, over several pages."""
     output = tmp_path / "history"
-    words = ["backfill", "--since", "30d", "--until", "1d", "--step=6h", "--output", str(output), "--label=job=openai"]
-    status = main([*words, "--dense-days=2", *FAST, "--label=instance=a:1", "--api.base-url", url, *only("costs", "embeddings")])
+    words = ["backfill", "--since", "30d", "--until", "1d", "--step=6h", "--dense-days=2", "--output", str(output)]
+    labels = ["--label=job=openai", "--label=instance=a:1"]
+    status = main([*words, *FAST, *labels, "--api.base-url", url, *only("costs", "embeddings")])
 
     texts = [file.read_text() for file in sorted(output.glob("*.om"))]
     said = capsys.readouterr()

@@ -206,7 +206,7 @@ class Run:
             current.apply({measure: self._reported(organization, measure, lookback, now)}, lookback, full=True)
             current.publish(now)
         expected = {name: self._expected(*name) for name in self.models}
-        until(lambda: self._found() == expected or time.time() > now + 15, "what must be shown", 20)
+        until(lambda: self._found() == expected or time.time() > now + 60, "what must be shown", 65)
         assert expected == self._found()
         time.sleep(1.2)
         assert expected == self._found()

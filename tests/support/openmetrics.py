@@ -11,10 +11,8 @@ def families_of(text: str) -> list[Metric]:
 
 def total_at(text: str, name: str, time: int) -> float:
     """Return the sum over the samples of a gauge's family at one moment, Unix seconds."""
-    lines = (
-        line
-        for line in text.splitlines(keepends=True)
-        if line.startswith((f"# HELP {name} ", f"# TYPE {name} ")) or (line.startswith(f"{name}{{") and f" {time}" in line)
-    )
-    (family,) = families_of("".join(lines) + "# EOF\n")
-    return sum((sample.value for sample in family.samples if float(sample.timestamp) == time), 0.0)
+    wanted = (f"# HELP {name} ", f"# TYPE {name} ", f"{name}{{")
+    lines = [line for line in text.splitlines(keepends=True) if line.startswith(wanted)]
+    (family,) = families_of("".join(line for line in lines if line[0] == "#" or f" {time}" in line) + "# EOF\n")
+    at_time = (sample for sample in family.samples if sample.timestamp is not None and float(sample.timestamp) == time)
+    return sum((sample.value for sample in at_time), 0.0)
