@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Go programs that judge the chart and the workflows, from their public modules, and downloads the module
-# with the CRDs of the Prometheus operator. Without Go, the tests that need them are skipped.
+# Builds the Go programs that judge the chart and the workflows, from their public modules, and downloads the modules
+# with the CRDs of the operators of Prometheus and Grafana. Without Go, the tests that need them are skipped.
 # usage: go.sh; prints the folder with the programs
 set -euo pipefail
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/openai-usage-exporter
@@ -8,9 +8,11 @@ programs=(
   helm.sh/helm/v3/cmd/helm@v3.22.0
   github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
   github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+  github.com/prometheus/alertmanager/cmd/alertmanager@v0.28.1
 )
 modules=(
   github.com/prometheus-operator/prometheus-operator@v0.92.1
+  github.com/grafana/grafana-operator/v5@v5.24.0
 )
 
 if ! command -v go >/dev/null; then

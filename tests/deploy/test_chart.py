@@ -27,7 +27,7 @@ def helm() -> str:
 
 @pytest.fixture(scope="module")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the schemas of Kubernetes and the Prometheus operator."""
+    """Give a folder with the schemas of Kubernetes and both operators."""
     folder = tmp_path_factory.mktemp("schemas")
     write_schemas(folder)
     return folder
@@ -46,9 +46,9 @@ def refusal(helm: str, *flags: str) -> str:
 
 
 def conforming(text: str, schemas: Path) -> subprocess.CompletedProcess[str]:
-    """Let kubeconform judge manifests; GrafanaDashboard has no schema here."""
+    """Let kubeconform judge manifests."""
     location = f"{schemas}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
-    flags = ["-strict", "-summary", "-skip", "GrafanaDashboard", "-kubernetes-version", KUBERNETES]
+    flags = ["-strict", "-summary", "-kubernetes-version", KUBERNETES]
     command = [program("kubeconform"), *flags, "-schema-location", location, "-"]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
 
@@ -64,7 +64,7 @@ def test_lint(helm: str, values: Path) -> None:
 
 @each_values
 def test_conforms(helm: str, schemas: Path, values: Path) -> None:
-    """Every rendered object is one that Kubernetes and the Prometheus operator accept, without unknown fields."""
+    """Every rendered object is one that Kubernetes and the operators accept, without unknown fields."""
     finished = conforming(template(helm, values), schemas)
 
     assert [] == invalid(finished.stdout)
@@ -72,11 +72,15 @@ def test_conforms(helm: str, schemas: Path, values: Path) -> None:
 
 
 def test_mistakes_are_found(helm: str, schemas: Path) -> None:
-    """The schemas refuse an unknown field of Kubernetes and one of the operator."""
+    """The schemas refuse an unknown field of Kubernetes and one of each operator."""
     rendered = template(helm, FULL)
-    for old, new in (("replicas: 1", "replica: 1"), ("jobLabel: ", "jobLable: ")):
+    for old, new in (
+        ("replicas: 1", "replica: 1"),
+        ("jobLabel: ", "jobLable: "),
+        ("resyncPeriod: ", "resyncPeriods: "),
+    ):
         assert old in rendered
-        assert 1 == len(invalid(conforming(rendered.replace(old, new), schemas).stdout))
+        assert 1 == len(invalid(conforming(rendered.replace(old, new, 1), schemas).stdout))
 
 
 def test_every_kind_is_rendered(helm: str) -> None:

@@ -14,7 +14,8 @@ import yaml
 from deploy.chart import KUBERNETES
 
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "openai-usage-exporter"
-_CRDS: Final = CACHE / "modules" / "prometheus-operator" / "example" / "prometheus-operator-crd"
+_PROMETHEUS_CRDS: Final = "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com"
+_GRAFANA_CRDS: Final = "grafana-operator/config/crd/bases/grafana.integreatly.org"
 
 _KINDS: Final = (
     "configmap-v1",
@@ -26,6 +27,7 @@ _KINDS: Final = (
     "service-v1",
     "serviceaccount-v1",
 )
+_PROMETHEUS_KINDS: Final = ("servicemonitors", "podmonitors", "prometheusrules")
 
 
 def program(name: str) -> str:
@@ -37,19 +39,21 @@ def program(name: str) -> str:
 
 
 def write_schemas(folder: Path) -> None:
-    """Write the strict JSON schemas of Kubernetes and of the Prometheus operator where kubeconform finds them by kind.
+    """Write the strict JSON schemas of Kubernetes and of both operators where kubeconform finds them by kind.
 
-    Without the operator's module the test is skipped.
+    Without the operators' modules the test is skipped.
     """
-    if not _CRDS.is_dir():
-        pytest.skip("the Prometheus operator's CRDs are not here: run deploy/install/go.sh")
+    crds = [CACHE / "modules" / f"{_PROMETHEUS_CRDS}_{kind}.yaml" for kind in _PROMETHEUS_KINDS]
+    crds.append(CACHE / "modules" / f"{_GRAFANA_CRDS}_grafanadashboards.yaml")
+    if not all(crd.is_file() for crd in crds):
+        pytest.skip("the CRDs of the operators are not here: run deploy/install/go.sh")
     source = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / f"v{KUBERNETES}-local-strict"
     definitions = json.loads((source / "_definitions.json").read_text())["$defs"]
     for name in _KINDS:
         schema = json.loads((source / f"{name}.json").read_text())
         (folder / f"{name}.json").write_text(json.dumps(_inlined(schema, definitions)))
-    for kind in ("servicemonitors", "podmonitors", "prometheusrules"):
-        crd = yaml.safe_load((_CRDS / f"monitoring.coreos.com_{kind}.yaml").read_text())
+    for path in crds:
+        crd = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
         group = crd["spec"]["group"].partition(".")[0]
         for version in crd["spec"]["versions"]:
             name = f"{crd['spec']['names']['kind'].lower()}-{group}-{version['name']}.json"
