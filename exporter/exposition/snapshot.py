@@ -105,6 +105,8 @@ class Bounds:
     """OpenAI's spend limit."""
     limit_enforced: bool = False
     """Whether OpenAI refuses requests beyond the limit."""
+    alert_thresholds: tuple[float, ...] = ()
+    """Month to date at which OpenAI sends its spend alerts, ascending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

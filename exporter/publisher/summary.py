@@ -25,6 +25,7 @@ BUDGET: Final = "openai_{owner}_budget_usd"
 BUDGET_RUNWAY: Final = "openai_{owner}_budget_runway_days"
 LIMIT: Final = "openai_{owner}_spend_limit_usd"
 LIMIT_ENFORCING: Final = "openai_{owner}_spend_limit_enforcing"
+ALERT_THRESHOLD: Final = "openai_{owner}_spend_alert_threshold_usd"
 COVERAGE: Final = "openai_estimated_cost_coverage_ratio"
 PREPAID_BALANCE: Final = "openai_prepaid_balance_usd"
 PREPAID_RUNWAY: Final = "openai_prepaid_runway_days"
@@ -40,6 +41,9 @@ class _Facts:
         self._names = {each["project_id"]: (each["project_name"], each["status"]) for each in infos}
         self._budgets, self._runways = self._of_owners(BUDGET), self._of_owners(BUDGET_RUNWAY)
         self._limits, self._enforcing = self._of_owners(LIMIT), self._of_owners(LIMIT_ENFORCING)
+        self._alerts: dict[str, set[float]] = {}
+        for project, value in self._values(ALERT_THRESHOLD):
+            self._alerts.setdefault(project, set()).add(value)
         self.series = {
             row.name: sum(_count(self._by_name[each.name]) for each in row.families if each.name in self._by_name)
             for row in METADATA
@@ -52,28 +56,30 @@ class _Facts:
         return self._names.get(project, ("", ""))
 
     def bounds(self, project: str) -> Bounds:
-        """Return budget and limit."""
+        """Return budget, limit and thresholds of alerts."""
         return Bounds(
             budget=self._budgets.get(project),
             budget_runway_days=self._runways.get(project),
             limit=self._limits.get(project),
             limit_enforced=bool(self._enforcing.get(project)),
+            alert_thresholds=tuple(sorted(self._alerts.get(project, ()))),
         )
 
     def bounded(self) -> Iterable[str]:
-        """Return the projects that have a budget or a limit."""
-        return filter(None, (*self._budgets, *self._limits))
+        """Return the projects that have a budget, a limit or an alert."""
+        return filter(None, (*self._budgets, *self._limits, *self._alerts))
 
     def single(self, name: str) -> float | None:
         """Return the value of a family with one sample, None without one."""
         return next((value for _, value in _samples(self._by_name.get(name))), None)
 
     def _of_owners(self, name: str) -> dict[str, float]:
-        return {
-            labels.get("project_id", ""): value
-            for owner in ("organization", "project")
-            for labels, value in _samples(self._by_name.get(name.format(owner=owner)))
-        }
+        return dict(self._values(name))
+
+    def _values(self, name: str) -> Iterator[tuple[str, float]]:
+        for owner in ("organization", "project"):
+            for labels, value in _samples(self._by_name.get(name.format(owner=owner))):
+                yield labels.get("project_id", ""), value
 
 
 @dataclass(slots=True)

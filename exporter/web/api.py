@@ -86,6 +86,7 @@ def _organization(organization: OrganizationReport, now: float) -> Json:
         "costs_usd": _amounts(spend) if spend else None,
         "budget": _budget(spend.bounds, spend) if spend else None,
         "spend_limit": _limit(spend.bounds, spend) if spend else None,
+        "spend_alerts_usd": list(spend.bounds.alert_thresholds) if spend else [],
         "estimate": estimate
         and {
             "today_usd": _number(estimate.today),
@@ -115,6 +116,7 @@ def _project(project: ProjectSpend) -> Json:
         "estimated_today_usd": _number(project.estimated_today),
         "budget": _budget(project.bounds, project),
         "spend_limit": _limit(project.bounds, project),
+        "spend_alerts_usd": list(project.bounds.alert_thresholds),
     }
 
 

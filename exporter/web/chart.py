@@ -1,6 +1,7 @@
 """Daily costs as bars: an SVG, and the same figures as a table."""
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from exporter.catalog import DAY, day_of
@@ -50,12 +51,13 @@ def daily_chart(daily: tuple[tuple[int, float], ...], now: float, index: int = 1
     )
 
 
-def share_bar(share: float) -> str:
-    """Return a bar that is filled to this share, 0 to 1; decoration, for the figure is text."""
+def share_bar(share: float, marks: Iterable[float] = ()) -> str:
+    """Return a bar that is filled to this share, 0 to 1, with marks; decoration, for the figures are text."""
     filled = min(max(share, 0.0), 1.0) * 100
+    lines = "".join(f'<rect class="mark" x="{mark * 100 - 0.3:.1f}" width="0.6" height="4"/>' for mark in marks)
     return (
         '<svg class="share" aria-hidden="true" viewBox="0 0 100 4" preserveAspectRatio="none">'
-        f'<rect class="track" width="100" height="4"/><rect class="bar" width="{filled:.1f}" height="4"/></svg>'
+        f'<rect class="track" width="100" height="4"/><rect class="bar" width="{filled:.1f}" height="4"/>{lines}</svg>'
     )
 
 

@@ -178,12 +178,15 @@ def _bound_lines(bounds: Bounds, amounts: Amounts) -> Iterable[str]:
         yield _bound("Budget", bounds.budget, amounts, _runway(bounds, amounts))
     if bounds.limit is not None:
         kind = "requests beyond it are refused" if bounds.limit_enforced else "not enforced"
-        yield _bound("OpenAI's spend limit", bounds.limit, amounts, kind)
+        yield _bound("OpenAI's spend limit", bounds.limit, amounts, kind, bounds.alert_thresholds)
+    elif bounds.alert_thresholds:
+        yield _alerts(bounds.alert_thresholds, amounts)
 
 
-def _bound(title: str, bound: float, amounts: Amounts, note: str) -> str:
-    """Return the bar of a month's budget or limit, with what is left."""
-    note = f" \N{MIDDLE DOT} {note}" if note else ""
+def _bound(title: str, bound: float, amounts: Amounts, note: str, alerts: Sequence[float] = ()) -> str:
+    """Return the bar of a month's budget or limit, with what is left, and marks where OpenAI sends alerts."""
+    notes = (note, f"alerts at {_listed(alerts)}" if alerts else "")
+    note = "".join(f" \N{MIDDLE DOT} {each}" for each in notes if each)
     if amounts.month is None:
         return f'<div class="bound">{title} {dollars(bound)} a month; this month\'s costs are not known yet</div>'
     share = amounts.month / bound if bound > 0 else float(amounts.month > 0)
@@ -196,8 +199,26 @@ def _bound(title: str, bound: float, amounts: Amounts, note: str) -> str:
     kind = "over" if left < 0 else "almost" if over or share >= _ALMOST else "inside"
     return (
         f'<div class="bound {kind}">{title}: {rest} of {dollars(bound)} ({percent(share)} used){note}'
-        f"{share_bar(share)}</div>"
+        f"{share_bar(share, [alert / bound for alert in alerts if 0 < alert <= bound])}</div>"
     )
+
+
+def _alerts(thresholds: Sequence[float], amounts: Amounts) -> str:
+    """Return the bar of OpenAI's alerts where there is no limit: its end is the last of them."""
+    title, highest = f"OpenAI sends alerts at {_listed(thresholds)} a month", thresholds[-1]
+    if amounts.month is None or highest <= 0:
+        return f'<div class="bound">{title}</div>'
+    month = amounts.month
+    ahead = [threshold for threshold in thresholds if threshold > month]
+    rest = f"{dollars(ahead[0] - month)} left to the next" if ahead else "all were reached this month"
+    kind = "inside" if len(ahead) == len(thresholds) else "almost" if ahead else "over"
+    marks = [threshold / highest for threshold in thresholds if threshold > 0]
+    return f'<div class="bound {kind}">{title}: <strong>{rest}</strong>{share_bar(month / highest, marks)}</div>'
+
+
+def _listed(amounts: Sequence[float]) -> str:
+    *others, last = map(dollars, amounts)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _runway(bounds: Bounds, amounts: Amounts) -> str:

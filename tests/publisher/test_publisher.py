@@ -448,8 +448,11 @@ def test_budgets_limits_and_estimates_are_in_the_summary() -> None:
     """What the families of budgets, limits and estimates hold is in the report; metadata rows count their series."""
 
     async def scenario() -> None:
-        async with running_exporter(environ=environ(BUDGETS__MONTHLY_USD="5000")) as on:
-            await on.advance(10)
+        clock = ManualClock(NOW)
+        simulator = simulated(clock)
+        simulator.scenario.set_spend_alerts([400_000, 250_050])
+        async with running_exporter(simulator, clock, environ=environ(BUDGETS__MONTHLY_USD="5000")) as on:
+            await on.advance(60)
             scraped = await on.scrape()
             report = on.service.publisher.snapshot.organizations[0]
 
@@ -466,6 +469,7 @@ def test_budgets_limits_and_estimates_are_in_the_summary() -> None:
         assert len(scraped.samples("openai_project_info")) == series["projects"]
         limits = ("openai_organization_spend_limit_usd", "openai_organization_spend_limit_enforcing")
         assert sum(len(scraped.samples(name)) for name in limits) == series["spend_limit"]
+        assert report.spend.bounds.alert_thresholds == (2500.5, 4000)
 
     run(scenario())
 

@@ -73,7 +73,13 @@ def spend(days: int = 62, scale: float = 1.0) -> Spend:
             )
         ),
         projects=projects((*daily[:-1], (today, amounts[-1] * 0.4))),
-        bounds=Bounds(budget=4000.0 * scale, budget_runway_days=9.4, limit=2500.0 * scale, limit_enforced=True),
+        bounds=Bounds(
+            budget=4000.0 * scale,
+            budget_runway_days=9.4,
+            limit=2500.0 * scale,
+            limit_enforced=True,
+            alert_thresholds=(1250.0 * scale, 2000.0 * scale),
+        ),
     )
 
 

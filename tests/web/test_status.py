@@ -240,6 +240,29 @@ def test_budgets_and_limits_are_bars_with_what_is_left() -> None:
     assert "lasts" not in text(Bounds(budget=500.0, budget_runway_days=12.2))
 
 
+@pytest.mark.parametrize(
+    ("limit", "thresholds", "text", "marks"),
+    [
+        (1000.0, (500.0, 800.0), "not enforced · alerts at $500.00 and $800.00", ["49.7", "79.7"]),
+        (1000.0, (2000.0,), "not enforced · alerts at $2,000", []),
+        (
+            None,
+            (50.0, 100.0),
+            "OpenAI sends alerts at $50.00 and $100.00 a month: $25.00 left to the next",
+            ["49.7", "99.7"],
+        ),
+        (None, (50.0,), "OpenAI sends alerts at $50.00 a month: all were reached this month", ["99.7"]),
+    ],
+)
+def test_alerts_are_marked(limit: float | None, thresholds: tuple[float, ...], text: str, marks: list[str]) -> None:
+    """OpenAI's spend alerts are marks on the bar of its limit, or have a bar where there is no limit."""
+    bounds = Bounds(limit=limit, alert_thresholds=thresholds)
+    page = _page(organization(spend=Spend(month=75.0, bounds=bounds), estimate=None))
+
+    assert text in page.text
+    assert marks == [each["x"] for each in page.all("rect") if each["class"] == "mark"]
+
+
 def test_estimates_are_marked() -> None:
     """Every estimated amount is inside an element that is marked, with a sign and a sentence in text."""
     estimate = EstimateReport(today=41.25, coverage_ratio=0.5, prepaid_balance=99.0, prepaid_runway_days=3.0)
