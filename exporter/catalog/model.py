@@ -158,6 +158,9 @@ class Bucket:
     """The rows of each label group, which may repeat; None when the bytes equal those of the last response."""
     digest: bytes = b""
     """Digest of the bytes of the results; empty when there were none to compare."""
+    incomplete: frozenset[int] = frozenset()
+    """Indexes of the label groups that lack a row because its labels could not be read. What they do not have is
+    unknown, not zero."""
 
 
 @dataclass(frozen=True, slots=True)

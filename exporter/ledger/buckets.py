@@ -89,6 +89,8 @@ class BucketStore:
         }
         self.last_seen = np.zeros(0, np.int64)
         """For each row the start of the newest bucket that ever had it, Unix seconds."""
+        self.incomplete: set[int] = set()
+        """Starts of buckets whose last response lacked a row because its labels could not be read."""
         self.changes = UnsavedChanges()
         self.version = 0
         """Incremented when a value changes."""
@@ -108,6 +110,8 @@ class BucketStore:
         unfolded = self.rows.admit(decoded.values(), full=full)
         self.last_seen = fit(self.last_seen, len(self.rows))
         revision = Revision()
+        self.incomplete -= decoded.keys()
+        self.incomplete |= {bucket.start for bucket in buckets if index in bucket.incomplete}
         changes: list[tuple[int, Cells, Cells]] = []
         for start, rows in decoded.items():
             cells = self._gather(rows)
@@ -119,6 +123,7 @@ class BucketStore:
             if counter := self.counters.get(measure.name):
                 steps = (BucketChange(start, old.values[position], new.of(position)) for start, old, new in changes)
                 counter.apply(steps, len(self.rows), at, moved)
+                self.changes.starts |= counter.complete(decoded.keys() - self.incomplete)
         return revision
 
     def start_counters(self, *, full: bool, at: float) -> list[Measure]:
@@ -136,7 +141,7 @@ class BucketStore:
             empty = not any(cells.present.any() for cells in self.cells.values())
             if known.any() or measure.required or empty:
                 buckets = {start: cells.of(position) for start, cells in self.cells.items()}
-                counter.start(buckets, known, at, self.rows.sets)
+                counter.start(buckets, known, at, self.rows.sets, self.incomplete)
                 self.changes.starts |= self.cells.keys()
                 self.changes.totals = True
                 started.append(measure)
@@ -155,6 +160,7 @@ class BucketStore:
         if old:
             self.version += 1
             self.changes.expired |= old
+            self.incomplete -= old
             self.changes.starts -= old
             self.changes.totals = True
         for counter in self.counters.values():
@@ -168,15 +174,17 @@ class BucketStore:
         return total(columns, len(self.rows), self.dtype(position))
 
     def known_in(self, position: int, starts: Iterable[int] | None = None) -> Mask:
-        """Return for which rows a measure has a value in any of the buckets, or in any at all."""
+        """Return for which rows a measure has a value, if only the last known one, in any of the buckets, or at all."""
         key = () if starts is None else tuple(starts)
         version = (self.version, len(self.rows))
         cached = self._known.get(key)
         if cached is None or cached[0] != version:
             masks = [np.zeros(len(self.rows), np.bool_) for _ in self.group.measures]
-            for cells in self.cells.values() if starts is None else map(self.cells.get, key):
-                for mask, known in zip(masks, cells.known if cells else (), strict=False):
+            for cells in self.cells.values() if starts is None else filter(None, map(self.cells.get, key)):
+                for mask, known, values in zip(masks, cells.known, cells.values, strict=True):
                     mask[: len(known)] |= known
+                    if known is not cells.present and (lost := cells.present & ~known).any():
+                        mask[: len(known)] |= lost & (values != 0).astype(np.bool_)
             cached = version, masks
             self._known = {key: cached}
         return cached[1][position]
@@ -227,7 +235,7 @@ class BucketStore:
         present = np.zeros(size, np.bool_)
         present[indexes] = True
         unique = int(present.sum()) == len(indexes)
-        sums = [sum_by_row(column, indexes, size, unique=unique) for column in rows.columns]
+        sums = [sum_by_row(column, indexes, size, unique=unique, other=self.rows.other) for column in rows.columns]
         return Cells(
             present, [values for values, _ in sums], [present if known is None else known for _, known in sums]
         )
@@ -236,6 +244,8 @@ class BucketStore:
         """Keep the new cells of a bucket; return what it held before where that was different."""
         held = self.cells.get(start)
         old = held.fit(len(self.rows)) if held else Cells.empty(len(self.rows), self.group.measures)
+        if start in self.incomplete:
+            new.present = new.present | old.present
         _carry_over(old, new)
         changed = _changed(old, new)
         self.last_seen[new.present] = np.maximum(self.last_seen[new.present], start)

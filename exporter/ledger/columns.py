@@ -33,19 +33,21 @@ def fit_times(times: Times, rows: int) -> Times:
 
 
 def sum_by_row(
-    column: CountColumn | ExactColumn, indexes: NDArray[np.intp], rows: int, *, unique: bool
+    column: CountColumn | ExactColumn, indexes: NDArray[np.intp], rows: int, *, unique: bool, other: int | None
 ) -> tuple[Column, Mask | None]:
-    """Return the sum of the values that each row has, and where a value is known: None where it is in every entry.
+    """Return the sum of the values that each row has, and where it is known: None where every entry has a value.
 
-    `indexes` are the rows of the column's entries; `unique` says that none repeats.
+    `indexes` are the rows of the column's entries; `unique` says that none repeats. A sum with an unknown part is
+    unknown, except in the row of the folded label sets (`other`), which sums what is known.
     """
     if isinstance(column, list):
-        return _sum_exact(column, indexes, rows)
+        return _sum_exact(column, indexes, rows, other)
     unknown = np.isnan(column)
     known = None
     if unknown.any():
         known = np.zeros(rows, np.bool_)
         known[indexes[~unknown]] = True
+        known[_without(indexes[unknown], other)] = False
         column = np.where(unknown, 0.0, column)
     if not unique:
         return np.bincount(indexes, weights=column, minlength=rows), known
@@ -54,14 +56,24 @@ def sum_by_row(
     return values, known
 
 
-def _sum_exact(column: ExactColumn, indexes: NDArray[np.intp], rows: int) -> tuple[Column, Mask | None]:
+def _sum_exact(
+    column: ExactColumn, indexes: NDArray[np.intp], rows: int, other: int | None
+) -> tuple[Column, Mask | None]:
     values: Column = np.zeros(rows, EXACT)
     known = np.zeros(rows, np.bool_)
     for row, value in zip(indexes.tolist(), column, strict=True):
         if value is not None:
             values[row] += value
             known[row] = True
-    return values, None if None not in column else known
+    if None not in column:
+        return values, None
+    unknown = np.array([value is None for value in column], np.bool_)
+    known[_without(indexes[unknown], other)] = False
+    return values, known
+
+
+def _without(indexes: NDArray[np.intp], other: int | None) -> NDArray[np.intp]:
+    return indexes if other is None else indexes[indexes != other]
 
 
 def as_floats(column: Column) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """The counters of one measure: the flow since the baseline, the highest it has been, and what is shown of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,9 @@ class CounterState:
     changed, so neither is ever changed in place."""
     undetermined: dict[int, Mask] = field(default_factory=dict)
     """For buckets of `base`, the rows that were there at the baseline without a value: their first value is history."""
+    partial: set[int] = field(default_factory=set)
+    """Starts of buckets of `base` of which no response had every row yet: what they then have for the first time is
+    history as well."""
     flow: Column = field(default_factory=lambda: np.zeros(0))
     """The net change of the reported sum since the baseline."""
     accrued: Column = field(default_factory=lambda: np.zeros(0))
@@ -117,12 +120,24 @@ class CounterState:
         self.accrued = np.maximum(self.accrued, self.flow)
 
     def start(
-        self, buckets: Mapping[int, BucketValues], ever_known: Mask, at: float, label_sets: Iterable[tuple[str, ...]]
+        self,
+        buckets: Mapping[int, BucketValues],
+        ever_known: Mask,
+        at: float,
+        label_sets: Iterable[tuple[str, ...]],
+        partial: Iterable[int] = (),
     ) -> None:
-        """Take what the buckets hold `at` (Unix seconds) as the baseline: it is history, not flow."""
+        """Take what the buckets hold `at` (Unix seconds) as the baseline: it is history, not flow.
+
+        `partial` are the starts of buckets whose rows could not all be read.
+        """
         self.base = {start: bucket.values for start, bucket in buckets.items()}
-        unknown = {start: bucket.present & ~bucket.known for start, bucket in buckets.items()}
-        self.undetermined = {start: mask for start, mask in unknown.items() if mask.any()}
+        self.partial = self.base.keys() & set(partial)
+        unknown = {
+            start: ~bucket.known if start in self.partial else bucket.present & ~bucket.known
+            for start, bucket in buckets.items()
+        }
+        self.undetermined = {start: mask for start, mask in unknown.items() if mask.any() or start in self.partial}
         self.oldest_bucket = min(buckets)
         self.baseline_at = at
         self.created = np.where(ever_known, at, np.nan)
@@ -160,6 +175,15 @@ class CounterState:
         for start in [start for start in self.base if start < horizon]:
             del self.base[start]
             self.undetermined.pop(start, None)
+            self.partial.discard(start)
+
+    def complete(self, starts: Collection[int]) -> set[int]:
+        """Note that a response had every row of these buckets; return those of which that was not known."""
+        completed = self.partial.intersection(starts)
+        self.partial -= completed
+        for start in completed:
+            self.undetermined.pop(start, None)
+        return completed
 
     def keep(self, rows: list[int]) -> None:
         """Keep these rows, in this order."""
@@ -168,7 +192,7 @@ class CounterState:
         self.committed = self.committed[rows]
         self.created, self.shown_since = self.created[rows], self.shown_since[rows]
         self.base = {start: fit(column, size)[rows] for start, column in self.base.items()}
-        self.undetermined = {start: fit(mask, size)[rows] for start, mask in self.undetermined.items()}
+        self.undetermined = {start: self._fit_mask(start, size)[rows] for start in self.undetermined}
 
     def propose(self, now: float, hold: float) -> "PendingRelease | None":
         """Return what may be shown at `now` (monotonic seconds); None where nothing changes.
@@ -207,16 +231,21 @@ class CounterState:
 
     def _determine(self, start: int, after: BucketValues) -> None:
         """Take as history the first value of a row that was in a bucket at the baseline without one."""
-        undetermined = self.undetermined.pop(start, None)
-        if undetermined is None:
+        if start not in self.undetermined:
             return
-        undetermined = fit(undetermined, len(after.present))
+        undetermined = self._fit_mask(start, len(after.present))
         late = undetermined & after.known
         if late.any():
             self.base[start] = np.where(late, after.values, fit(self.base[start], len(late)))
-        undetermined &= after.present & ~late
-        if undetermined.any():
-            self.undetermined[start] = undetermined
+        undetermined &= ~late if start in self.partial else after.present & ~late
+        self.undetermined[start] = undetermined
+        if start not in self.partial and not undetermined.any():
+            del self.undetermined[start]
+
+    def _fit_mask(self, start: int, rows: int) -> Mask:
+        """Return the undetermined rows of a bucket; those that were added later are, where the baseline is partial."""
+        mask = self.undetermined[start]
+        return np.concatenate((mask, np.full(rows - len(mask), start in self.partial, np.bool_)))
 
     def _rebase(self, start: int, row: int, moved: Any) -> bool:  # noqa: ANN401 # a float or an integer in quanta
         """Take `moved` out of what a row held at the baseline in one bucket; return whether that bucket had one."""

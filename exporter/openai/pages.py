@@ -129,7 +129,8 @@ def _decoded(raw: _Bucket, start: int, rows: RowReader, known: bytes, rejections
         rejections[RejectionReason.INVALID_BUCKET] += 1
         return None
     rejections.update(decoded.rejections)
-    return Bucket(start, raw.end_time, decoded.groups, digest + bytes([decoded.traits]))
+    traits = bytes([decoded.traits])
+    return Bucket(start, raw.end_time, decoded.groups, digest + traits, decoded.incomplete)
 
 
 def _boundary(bucket: _Bucket, plan: Plan, *, clipped: bool) -> int | None:

@@ -1,7 +1,7 @@
 """Decodes result rows into rows of the ledger, as the resource table describes them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from enum import IntFlag
 from functools import lru_cache
@@ -56,6 +56,17 @@ class DecodedRows:
     """For each label group its rows."""
     traits: BucketTrait
     rejections: Rejections
+    incomplete: frozenset[int] = frozenset()
+    """Indexes of the label groups that lack a row because its labels could not be read."""
+
+
+@dataclass(slots=True)
+class _TolerantRead:
+    """What reading rows one by one has found."""
+
+    rejections: Rejections
+    rows: list[Any] = field(default_factory=list)
+    incomplete: set[int] = field(default_factory=set)
 
 
 def reader(plan: Plan) -> "RowReader":
@@ -70,6 +81,8 @@ class RowReader:
         self._object = row_object
         self._label_groups = label_groups
         self._measures = {measure.field: measure for measure in _measures(label_groups)}
+        self._dimensions = frozenset(_dimensions(label_groups))
+        self._separate_labels = _separate_labels(label_groups)
         self._exact = sorted(name for name, measure in self._measures.items() if measure.exact)
         self._primary = [measure.field for measure in label_groups[0].measures]
         self._primary_optional = not any(measure.required for measure in label_groups[0].measures)
@@ -93,23 +106,27 @@ class RowReader:
     def read(self, results: msgspec.Raw) -> DecodedRows:
         """Return the rows of each label group.
 
-        A value that is missing or not a number is unknown and counted; a row that is not an object is ignored and
-        counted. Raises WrongObject for a row of another endpoint and InvalidResponse for what is not a list.
+        A value that is missing or not a number is unknown and counted; a row that is not an object, or has a label of
+        an unexpected type, is left out and counted. Raises WrongObject for a row of another endpoint and
+        InvalidResponse for what is not a list.
         """
         rejections = Rejections()
+        incomplete: set[int] = set()
         try:
             rows = decode(self._decoder, results, "a bucket")
         except WrongObject:
             raise
         except InvalidResponse:
-            rows = self._row_by_row(results, rejections)
+            found = self._row_by_row(results, rejections)
+            rows, incomplete = found.rows, found.incomplete
         else:
             self._fill_in(rows, rejections)
         amounts = {path: _quanta_column(_column(rows, path), rejections) for path in self._exact}
         dimensions = {name: _labels(_column(rows, name)) for name in _dimensions(self._label_groups)}
         groups = tuple(_rows_of(group, rows, dimensions, amounts) for group in self._label_groups)
         traits = self._traits(rows)
-        return DecodedRows(groups, traits | BucketTrait.REJECTED if rejections else traits, rejections)
+        traits = traits | BucketTrait.REJECTED if rejections else traits
+        return DecodedRows(groups, traits, rejections, frozenset(incomplete))
 
     def select_blank(self, groups: tuple[Sequence[Row], ...]) -> tuple[Sequence[Row], ...]:
         """Return the rows with those without a selecting value (a currency) counted as selected (US dollars)."""
@@ -138,22 +155,33 @@ class RowReader:
                 if missing:
                     rejections[RejectionReason.MISSING_VALUE] += missing
 
-    def _row_by_row(self, results: msgspec.Raw, rejections: Rejections) -> list[Any]:
+    def _row_by_row(self, results: msgspec.Raw, rejections: Rejections) -> _TolerantRead:
         content = decode_untyped(results)
         if not isinstance(content, list):
             raise InvalidResponse("the results of a bucket are not a list")
-        rows = []
+        read = _TolerantRead(rejections)
         for row in content:
             if not isinstance(row, dict):
                 rejections[RejectionReason.INVALID_ROW] += 1
+                read.incomplete.update(range(len(self._label_groups)))
                 continue
             found = row.get("object")
             if isinstance(found, str) and found != self._object:
                 raise WrongObject(f"a bucket has an unexpected object: {excerpt(found)!r}")
-            rows.append(self._tolerant_row(row, rejections))
-        return rows
+            self._tolerant_row(row, read)
+        return read
 
-    def _tolerant_row(self, row: Mapping[str, object], rejections: Rejections) -> Any:  # noqa: ANN401 -- a struct
+    def _tolerant_row(self, row: Mapping[str, object], read: _TolerantRead) -> None:
+        rejections = read.rejections
+        if not all(_is_label(_raw(row, name)) for name in self._dimensions):
+            rejections[RejectionReason.INVALID_FIELD] += 1
+            read.incomplete.update(range(len(self._label_groups)))
+            return
+        row = dict(row)
+        for index, (label, value) in self._separate_labels.items():
+            if not _is_label(_raw(row, label)):
+                row.pop(value, None)
+                read.incomplete.add(index)
         values: dict[str, Any] = {"object": self._object}
         for whole, parts in self._fields.items():
             content = row.get(whole) if whole else row
@@ -165,12 +193,12 @@ class RowReader:
         made = self._row(**values)
         if self._primary_optional and all(_raw(row, path) is None for path in self._primary):
             rejections[RejectionReason.MISSING_VALUE] += 1
-        return made
+        read.rows.append(made)
 
     def _value(self, path: str, value: object, rejections: Rejections) -> object:
         measure = self._measures.get(path)
         if measure is None:
-            if value is None or isinstance(value, str | bool):
+            if _is_label(value):
                 return value
             rejections[RejectionReason.INVALID_FIELD] += 1
             return None
@@ -310,6 +338,20 @@ def _label(raw: _RawLabel, *, clean: bool, folded: bool) -> str:
         return str(raw).lower()
     text = label_value((raw if clean else redact(raw)) if raw else UNKNOWN)
     return text.lower() if folded else text
+
+
+def _is_label(value: object) -> bool:
+    return value is None or isinstance(value, str | bool)
+
+
+def _separate_labels(label_groups: Sequence[LabelGroup]) -> dict[int, tuple[str, str]]:
+    """Return for each label group with an extra label that selects nothing the fields of the label and the value."""
+    first = (group.measures[0] for group in label_groups)
+    return {
+        index: (measure.extra.field, measure.field)
+        for index, measure in enumerate(first)
+        if measure.extra and not measure.only
+    }
 
 
 def _measures(label_groups: Iterable[LabelGroup]) -> list[Measure]:

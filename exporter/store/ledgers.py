@@ -187,7 +187,7 @@ def _read_buckets(
         cells[int(start)] = Cells.empty(len(mask), store.group.measures)
         cells[int(start)].present = mask
     seen = set()
-    for *_, start, name, amounts, known, base, undetermined in schema.BUCKET_VALUES.select(database, *key):
+    for *_, start, name, amounts, known, base, undetermined, partial in schema.BUCKET_VALUES.select(database, *key):
         seen.add(name)
         if (position := positions.get(name)) is None:
             continue
@@ -199,6 +199,7 @@ def _read_buckets(
             counters[name].base[start] = values if same else unpack_column(base, store.dtype(position), rows)
             if undetermined is not None:
                 counters[name].undetermined[start] = unpack_mask(undetermined, rows)
+                counters[name].partial |= {start} if partial else set()
     return cells, counters, seen
 
 
@@ -248,6 +249,7 @@ def _write_bucket(database: Connection, key: tuple[int, str], store: BucketStore
                 pack_mask(cells.known[position]),
                 None if base is None else pack_column(base),
                 None if undetermined is None else pack_mask(undetermined),
+                int(counter is not None and start in counter.partial),
             )
         )
     schema.BUCKET_VALUES.insert(database, rows)

@@ -94,6 +94,7 @@ MIGRATIONS: Final = (
         known BLOB NOT NULL,
         base BLOB,
         undetermined BLOB,
+        partial INTEGER NOT NULL,
         checksum INTEGER NOT NULL,
         PRIMARY KEY (ledger, label_group, start, measure)
     );
@@ -235,7 +236,8 @@ LABEL_SETS: Final = Table("label_sets", ("ledger", "label_group", "row_index", "
 FOLDED: Final = Table("folded_label_sets", ("ledger", "label_group", "labels"))
 BUCKET_ROWS: Final = Table("bucket_rows", ("ledger", "label_group", "start", "present"))
 BUCKET_VALUES: Final = Table(
-    "bucket_values", ("ledger", "label_group", "start", "measure", "amounts", "known", "base", "undetermined")
+    "bucket_values",
+    ("ledger", "label_group", "start", "measure", "amounts", "known", "base", "undetermined", "partial"),
 )
 COUNTERS: Final = Table(
     "counters",

@@ -147,19 +147,31 @@ def test_a_row_that_is_not_an_object_is_ignored(value: object) -> None:
 
 
 @pytest.mark.parametrize("field", ["project_id", "model"])
-def test_a_dimension_of_an_unexpected_type_is_unknown(field: str) -> None:
-    """Its usage is counted, under `unknown`."""
+@pytest.mark.parametrize("value", [17, 1.5, {"id": 5}, ["a"]])
+def test_a_row_with_a_label_of_an_unexpected_type_counts_nowhere_else(field: str, value: object) -> None:
+    """The label set keeps its last known values, its neighbours count on, and nothing is counted twice afterwards."""
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
         simulator = quiet(clock)
-        simulator.faults.add("odd_field", path="embeddings", field=field, value={"id": 5})
-        async with running_exporter(simulator, clock, only=("embeddings",)) as on:
-            scraped = await on.scrape()
+        async with running_exporter(simulator, clock, only=("embeddings", "costs")) as on:
+            for project in (0, 1):
+                use(simulator, project)
+            on.simulator.faults.add("odd_field", path="embeddings", field=field, value=value)
+            await on.advance_to(NOW + 241)
+            during = await on.scrape()
+            on.simulator.faults.clear()
+            await on.advance_to(NOW + 481)
+            healed = await on.scrape()
 
-            assert 20.0 == scraped.sum("openai_embeddings_requests")
-            assert 10.0 == scraped.sum("openai_embeddings_requests", **{field: "unknown"})
-            assert {("embeddings", "invalid_field"): 1.0} == rejected(scraped)
+            assert [20.0] == list(during.by("project_id", "openai_embeddings_requests").values())
+            assert [30.0, 20.0] == [
+                during.sum("openai_window_embeddings_requests", window="7d") - 20,
+                healed.sum("openai_accrued_embeddings_requests_total"),
+            ]
+            assert [20.0, 20.0] == list(healed.by("project_id", "openai_embeddings_requests").values())
+            assert [("embeddings", "invalid_field")] == list(rejected(during))
+            assert 1.0 == during.value("openai_exporter_up")
 
     run(scenario())
 

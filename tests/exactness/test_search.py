@@ -152,6 +152,18 @@ class Search(RuleBasedStateMachine):
         assert bool(applied.audit.missing) == hole
         self.applied(answer, complete=not hole and answer.start <= self.plan.lookback_start(self.now))
 
+    @rule(age=days_ago, number=st.integers(min_value=0, max_value=3))
+    def poll_with_an_unreadable_row(self, age: int, number: int) -> None:
+        """A poll has a row without readable labels: what its day lacks is unknown."""
+        answer, wanted_full = self.answer(repeated=False)
+        answer = replace(
+            answer, buckets=tuple(_without_a_row(b, number) if b.start == self.day(age) else b for b in answer.buckets)
+        )
+        self.tracked.ledger.apply(answer)
+        self.applied(answer, complete=answer.start <= self.plan.lookback_start(self.now))
+        if wanted_full:
+            self.synced_day = day_of(self.now)
+
     def applied(self, answer: PollResult, *, complete: bool) -> None:
         """Let the models follow what was applied."""
         self.tracked.unsaved = True
@@ -163,9 +175,10 @@ class Search(RuleBasedStateMachine):
                 for position, measure in enumerate(group.measures):
                     sums = reported[measure.name].setdefault(bucket.start, {})
                     for labels, values in bucket.rows[index]:
-                        value, before = values[position], sums.get(labels)
-                        sums[labels] = before if value is None else (before or 0) + int(value)
-            model.apply(reported, horizon, full=complete)
+                        value, before = values[position], sums.get(labels, 0)
+                        sums[labels] = None if value is None or before is None else before + int(value)
+            lacking = {bucket.start for bucket in answer.buckets if index in bucket.incomplete}
+            model.apply(reported, horizon, full=complete, lacking=lacking)
 
     @rule()
     def publish(self) -> None:
@@ -362,6 +375,13 @@ class CostSearch(Search):
         day = self.costs.get(self.day(age), {})
         if before != after and (labels, before) in day:
             self.add(age, (labels, after), day.pop((labels, before)) * 100 // QUANTA)
+
+
+def _without_a_row(bucket: Bucket, number: int) -> Bucket:
+    """Return the bucket without a label set of each label group that has so many."""
+    groups = bucket.rows or ()
+    rows = tuple([*group[:number], *group[number + 1 :]] for group in groups)
+    return replace(bucket, rows=rows, incomplete=frozenset(i for i, group in enumerate(groups) if number < len(group)))
 
 
 search = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

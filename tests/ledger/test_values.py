@@ -1,9 +1,23 @@
 """Odd values: negative, unknown, in other money, and exact to the last digit."""
 
 from itertools import permutations
+from pathlib import Path
 
-from exporter.catalog import DAY, QUANTA
-from tests.support.ledger_harness import NOW, TODAY, YESTERDAY, A, B, LedgerHarness, costs, dollars, plan, with_windows
+from exporter.catalog import DAY, QUANTA, Bucket, PollResult, Row
+from exporter.store import Store
+from tests.support.ledger_harness import (
+    NOW,
+    TODAY,
+    YESTERDAY,
+    A,
+    B,
+    Labels,
+    LedgerHarness,
+    costs,
+    dollars,
+    plan,
+    with_windows,
+)
 
 CACHED = "completions_input_cached_tokens"
 ROW = ("a", "gpt-5, input")
@@ -99,3 +113,73 @@ def test_a_change_of_presence_alone_is_a_change() -> None:
     assert not harness.poll().changed
     harness.report(TODAY, A)
     assert harness.poll().changed
+
+
+def test_a_sum_with_an_unknown_part_is_unknown() -> None:
+    """Rows repeat: while one of them lacks its value, today's gauge is absent, and neither counter nor excess moves."""
+    harness = LedgerHarness(with_windows(costs(), "7d"))
+    poll_rows(harness)
+    poll_rows(harness, (ROW, dollars("1")), (ROW, dollars("2")))
+    before = shown_values(harness)
+    poll_rows(harness, (ROW, dollars("1")), (ROW, None))
+    during = shown_values(harness)
+    poll_rows(harness, (ROW, dollars("1")), (ROW, dollars("2")))
+
+    assert ({ROW: 3.0}, {ROW: 3.0}, {ROW: 3.0}, 0.0) == before == shown_values(harness)
+    assert ({}, {ROW: 3.0}, {ROW: 3.0}, 0.0) == during
+
+
+def test_folded_label_sets_sum_what_is_known() -> None:
+    """One unknown value among thousands of folded label sets does not hide the others."""
+    harness = LedgerHarness(costs(max_series=1))
+    poll_rows(harness, (ROW, dollars("9")), (("b", "x"), dollars("1")), (("c", "x"), None))
+
+    assert {ROW: 9.0, ("other", "other"): 1.0} == harness.shown("today")
+
+
+def test_what_a_bucket_lacks_is_unknown_while_a_row_of_it_cannot_be_attributed() -> None:
+    """The row without readable labels may be any that is missing: no counter counts it twice, and others count on."""
+    harness = LedgerHarness(with_windows(costs(), "7d"))
+    other = ("b", "gpt-5, input")
+    poll_rows(harness)
+    poll_rows(harness, (ROW, dollars("3")), (other, dollars("1")))
+    poll_rows(harness, (other, dollars("2")), incomplete=True)
+    during = shown_values(harness)
+    poll_rows(harness, (ROW, dollars("3")), (other, dollars("2")))
+
+    assert ({other: 2.0}, {ROW: 3.0, other: 2.0}, {ROW: 3.0, other: 2.0}, 0.0) == during
+    assert ({ROW: 3.0, other: 2.0}, {ROW: 3.0, other: 2.0}, {ROW: 3.0, other: 2.0}, 0.0) == shown_values(harness)
+
+
+def test_a_row_that_the_baseline_could_not_attribute_is_history(tmp_path: Path) -> None:
+    """Its bucket's first complete response ends that, also after a restart: what comes later is flow."""
+    harness = LedgerHarness(costs(), Store(tmp_path / "state.db"))
+    other = ("b", "gpt-5, input")
+    poll_rows(harness, (other, dollars("1")), incomplete=True)
+    harness.restart()
+    poll_rows(harness, (ROW, dollars("3")), (other, dollars("1")))
+    harness.restart()
+    poll_rows(harness, (ROW, dollars("4")), (other, dollars("1")), (("c", "x"), dollars("2")))
+
+    assert {ROW: 1.0, other: 0.0, ("c", "x"): 2.0} == harness.shown()
+
+
+def poll_rows(harness: LedgerHarness, *rows: tuple[Labels, int | None], incomplete: bool = False) -> None:
+    """Apply these rows of today, which may repeat or lack one, and show them."""
+    harness.now += 60
+    groups = harness.plan.label_groups
+    empty: list[list[Row]] = [[] for _ in groups]
+    starts = range(harness.plan.lookback_start(harness.now), TODAY, DAY)
+    today: tuple[list[Row], ...] = ([(labels, (amount,)) for labels, amount in rows], *empty[1:])
+    lacking = frozenset(range(len(groups))) if incomplete else frozenset()
+    buckets = [Bucket(start, start + DAY, tuple(empty)) for start in starts]
+    buckets.append(Bucket(TODAY, int(harness.now), today, incomplete=lacking))
+    harness.ledger.apply(PollResult(starts.start, TODAY + DAY, tuple(buckets), harness.now))
+    harness.unsaved = True
+    harness.publish()
+    harness.wait()
+
+
+def shown_values(harness: LedgerHarness) -> tuple[object, ...]:
+    """Return today's gauge, the week, the counters and the excess."""
+    return harness.shown("today"), harness.shown("7d"), harness.shown(), harness.ledger.excess()["cost_usd"]

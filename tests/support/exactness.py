@@ -4,7 +4,7 @@ A counter is the highest that the reported sum ever stood above the sum at the b
 net change of the sum since then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -22,6 +22,8 @@ class MeasureModel:
     """The last value that every bucket had, buckets that have left the look-back included."""
     valueless: set[tuple[int, Labels]] = field(default_factory=set)
     """Buckets and rows that were there at the baseline without a value: their first one belongs to the baseline."""
+    partial: set[int] = field(default_factory=set)
+    """Buckets of the baseline of which no answer had every row yet: all that is new in them belongs to the baseline."""
     at_baseline: dict[Labels, int] = field(default_factory=dict)
     """The sum of each row at the baseline."""
     since: int | None = None
@@ -37,21 +39,25 @@ class MeasureModel:
         total = sum(values.get(labels, 0) for start, values in self.reported.items() if start >= self.since)
         return total - self.at_baseline.get(labels, 0)
 
-    def apply(self, answer: Mapping[int, Values], lookback: int, *, full: bool) -> None:
-        """Take over an answer, except for days that have expired since the baseline."""
+    def apply(self, answer: Mapping[int, Values], lookback: int, *, full: bool, lacking: Collection[int] = ()) -> None:
+        """Take over an answer, except for days that have expired since the baseline.
+
+        In days that lack a row (`lacking`) everything that is not there is unknown.
+        """
         for start, values in answer.items():
             if start >= self.expired:
-                self._replace(start, values)
+                unknown = self.reported.get(start, {}) if start in lacking else ()
+                self._replace(start, dict.fromkeys(unknown) | dict(values))
+        self.partial -= answer.keys() - set(lacking)
         if self.since is not None:
             for values in answer.values():
                 for labels, value in values.items():
                     if value is not None:
                         self.highest.setdefault(labels, 0)
-            for labels in self.highest:
-                self.highest[labels] = max(self.highest[labels], self.net(labels))
+            self.highest = {labels: max(value, self.net(labels)) for labels, value in self.highest.items()}
             self.expired = max(self.expired, lookback)
         elif full or self.waiting:
-            self._begin(answer)
+            self._begin(answer, lacking)
         if self.since is None:
             self.reported = {start: values for start, values in self.reported.items() if start >= lookback}
             self.valueless = {(start, labels) for start, labels in self.valueless if start >= lookback}
@@ -71,13 +77,15 @@ class MeasureModel:
         }
         if self.since is None:
             self.valueless |= {(start, labels) for labels, value in values.items() if value is None}
+        if start in self.partial:
+            self.valueless |= {(start, labels) for labels in values if labels not in before}
         for labels in [labels for at, labels in self.valueless if at == start]:
             if labels not in values or values[labels] is not None:
                 self.valueless.discard((start, labels))
                 if self.since is not None and (value := values.get(labels)) is not None:
                     self.at_baseline[labels] = self.at_baseline.get(labels, 0) + value - before.get(labels, 0)
 
-    def _begin(self, answer: Mapping[int, Values]) -> None:
+    def _begin(self, answer: Mapping[int, Values], lacking: Collection[int]) -> None:
         known = {
             labels
             for start, values in self.reported.items()
@@ -86,6 +94,7 @@ class MeasureModel:
         }
         if known or self.promised or not (self.valueless or any(answer.values())):
             self.since = min(self.reported)
+            self.partial = self.reported.keys() & set(lacking)
             for values in self.reported.values():
                 for labels, value in values.items():
                     self.at_baseline[labels] = self.at_baseline.get(labels, 0) + value
@@ -103,10 +112,17 @@ class Model:
     seen: dict[Labels, int] = field(default_factory=dict)
     shown_since: dict[tuple[str, Labels], float] = field(default_factory=dict)
 
-    def apply(self, answer: Mapping[str, Mapping[int, Values]], lookback: int, *, full: bool) -> None:
-        """Take over an answer: for each measure the days that it covers."""
+    def apply(
+        self,
+        answer: Mapping[str, Mapping[int, Values]],
+        lookback: int,
+        *,
+        full: bool,
+        lacking: Collection[int] = (),
+    ) -> None:
+        """Take over an answer: for each measure the days that it covers, and those that lack a row."""
         for name, buckets in answer.items():
-            self.measures[name].apply(buckets, lookback, full=full)
+            self.measures[name].apply(buckets, lookback, full=full, lacking=lacking)
             for start, values in buckets.items():
                 for labels in values:
                     self.seen[labels] = max(self.seen.get(labels, 0), start)
