@@ -7,6 +7,7 @@ simulated API, the exporter and the clients are on this machine's loopback.
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -194,12 +195,16 @@ def _disturb(simulator: Simulator, random: Random, stop: threading.Event, done: 
 
 
 def _reload(file: Path, pid: int, stop: threading.Event, done: Counter[str]) -> None:
-    """Change the web configuration and have it reloaded, every five seconds."""
-    while not stop.wait(_RELOAD_SECONDS):
-        file.write_text(f"http_server_config:\n  headers:\n    X-Run: '{done['reloads']}'\n")
+    """Change the web configuration and have it reloaded, every five seconds; every fourth is broken and refused."""
+    for number in itertools.count(1):
+        if stop.wait(_RELOAD_SECONDS):
+            return
+        broken = number % 4 == 0
+        header = "X-Unknown" if broken else "Content-Security-Policy"
+        file.write_text(f"http_server_config:\n  headers:\n    {header}: 'default-src none; report-uri /{number}'\n")
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGHUP)
-        done["reloads"] += 1
+        done["broken reloads" if broken else "reloads"] += 1
 
 
 def _scrape(address: str, number: int, stop: threading.Event, done: Counter[str]) -> None:

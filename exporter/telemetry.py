@@ -55,7 +55,9 @@ _MEANINGS: Final = {
     RejectionReason.MISSING_VALUE: "a count or amount is null or absent: that value is unknown",
     RejectionReason.INVALID_VALUE: "a count or amount is not a number: that value is unknown",
     RejectionReason.OUT_OF_RANGE: "a count or amount is too large to be true: that value is unknown",
-    RejectionReason.INVALID_FIELD: "an id, name or time has an unexpected type: the field is unknown; a row of usage or costs is ignored",
+    RejectionReason.INVALID_FIELD: (
+        "an id, name or time has an unexpected type: the field is unknown; a row of usage or costs is ignored"
+    ),
     RejectionReason.INVALID_ROW: "a row is not an object, or lacks its id: the row is ignored",
     RejectionReason.INVALID_BUCKET: "a bucket is unreadable or not of the requested width: the bucket is ignored",
     RejectionReason.FUTURE_BUCKET: "a bucket starts after the open one: the bucket is ignored",

@@ -5,7 +5,7 @@ import ssl
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Final
 
@@ -36,8 +36,20 @@ class Response:
     """Decompressed; only the beginning unless the status is 200."""
 
 
+@dataclass(slots=True)
+class _Connections:
+    """A pool of connections, and how many requests use it."""
+
+    http: httpx.AsyncClient
+    requests: int = 0
+
+
 class Transport:
-    """The connections to one host. Follows no redirect, takes nothing from the environment."""
+    """The connections to one host. Follows no redirect, takes nothing from the environment.
+
+    After a request that was cut short, later requests use a new pool: httpx does not close a connection for which the
+    time is up between its establishment and its first request, and never uses it either.
+    """
 
     def __init__(
         self,
@@ -53,7 +65,8 @@ class Transport:
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._max_body = max_body
-        self._http = httpx.AsyncClient(
+        self._new_client = partial(
+            httpx.AsyncClient,
             headers={
                 "User-Agent": f"openai-usage-exporter/{__version__}",
                 "Accept": "application/json",
@@ -69,27 +82,45 @@ class Transport:
                 max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS, keepalive_expiry=_IDLE_SECONDS
             ),
         )
+        self._connections = _Connections(self._new_client())
 
     async def get(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Response:
         """Return the response with any status. Raises Timeout, NetworkError and InvalidResponse."""
+        connections = self._connections
+        connections.requests += 1
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._get(path, query, headers)
+                return await self._get(connections.http, path, query, headers)
         except TimeoutError:
+            self._renew(connections)
             raise errors.Timeout(f"no complete response within {self._timeout:g} s (api.timeout)") from None
         except httpx.TimeoutException as error:
+            self._renew(connections)
             phase = type(error).__name__.removesuffix("Timeout").lower()
             raise errors.Timeout(f"no complete response within {self._timeout:g} s (api.timeout): {phase}") from None
         except httpx.HTTPError as error:
             raise errors.NetworkError(_describe(error)) from None
+        except asyncio.CancelledError:
+            self._renew(connections)
+            raise
+        finally:
+            connections.requests -= 1
+            if connections is not self._connections and not connections.requests:
+                await connections.http.aclose()
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._connections.http.aclose()
 
-    async def _get(self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Response:
+    def _renew(self, connections: _Connections) -> None:
+        if connections is self._connections:
+            self._connections = _Connections(self._new_client())
+
+    async def _get(
+        self, http: httpx.AsyncClient, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]
+    ) -> Response:
         url = httpx.URL(f"{self._base_url}/{path.lstrip('/')}").copy_merge_params(list(query))
-        async with self._http.stream("GET", url, headers=dict(headers)) as response:
+        async with http.stream("GET", url, headers=dict(headers)) as response:
             answered = {name.lower(): value for name, value in response.headers.items()}
             body = await self._body(response, answered)
         return Response(response.status_code, answered, body)

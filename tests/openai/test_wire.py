@@ -15,6 +15,7 @@ from exporter.openai import errors
 from exporter.openai.client import Client
 from exporter.openai.rate_limiter import Priority
 from exporter.openai.throttle import Throttle
+from exporter.openai.transport import Transport
 from tests.support.clock import ManualClock, run
 from tests.support.scripted_api import KEY, TODAY, Journal, bucket, client, embeddings, encoded, page, plan
 from tests.support.wire import Saying, head, listening, saying
@@ -302,3 +303,36 @@ def test_a_cancelled_request_frees_its_slot() -> None:
         return int(task.cancelled())
 
     assert run(scene()) == 1
+
+
+def test_no_moment_of_a_timeout_leaves_a_connection_open() -> None:
+    """Whether the time is up before, during or after the establishment of a connection, the connection is closed."""
+    sockets: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sockets.add(writer)
+        while await reader.read(1024):
+            pass
+        sockets.discard(writer)
+        writer.close()
+
+    async def scene() -> int:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        transport = Transport(url, timeout=30, max_body=MIB)
+        for round_ in range(300):
+            asked = asyncio.ensure_future(transport.get("v1", [], {}))
+            for _ in range(round_ % 30):
+                await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if not sockets:
+                break
+        left = len(sockets)
+        await transport.aclose()
+        server.close()
+        return left
+
+    assert 0 == run(scene())
