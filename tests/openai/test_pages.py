@@ -191,17 +191,29 @@ def test_a_row_that_is_not_an_object_is_ignored_and_counted(odd: object) -> None
 
     assert [1.0, 2.0] == [values[0] for _, values in (found.buckets[0].rows or ())[0]]
     assert {"invalid_row": 1} == found.rejections
+    assert {0} == found.buckets[0].incomplete
 
 
 @pytest.mark.parametrize("odd", [5, 1.5, [], {"id": "m"}])
-def test_a_dimension_of_an_unexpected_type_is_unknown(odd: object) -> None:
-    """The values of the row count, under `unknown`."""
+def test_a_row_with_a_dimension_of_an_unexpected_type_is_left_out(odd: object) -> None:
+    """It is counted, and the bucket is incomplete."""
     found = _page(encoded(page(bucket(TODAY, embeddings(1, model=odd), embeddings(2, model="m")))), EMBEDDINGS, {})
 
-    assert [(("unknown", "unknown"), (1.0, 1.0)), (("unknown", "m"), (2.0, 1.0))] == list(
-        (found.buckets[0].rows or ())[0]
-    )
+    assert [(("unknown", "m"), (2.0, 1.0))] == list((found.buckets[0].rows or ())[0])
     assert {"invalid_field": 1} == found.rejections
+    assert {0} == found.buckets[0].incomplete
+
+
+def test_a_unit_of_an_unexpected_type_makes_the_quantity_unknown() -> None:
+    """The amount of the row counts; only the quantities of the bucket are incomplete."""
+    odd = cost(2, project_id="a") | {"quantity": 5, "quantity_unit": 17}
+    settings = plan("costs", measures=["cost_usd", "cost_quantity"], group_by=["project_id"])
+    (found,) = _page(encoded(page(bucket(TODAY, odd))), settings, {}).buckets
+    units = next(index for index, group in enumerate(settings.label_groups) if group.key == "unit")
+
+    assert [(("a",), (2 * QUANTA,))] == list((found.rows or ())[0])
+    assert [] == list((found.rows or ())[units])
+    assert {units} == found.incomplete
 
 
 @pytest.mark.parametrize("row_object", [MISSING, None, 5])
