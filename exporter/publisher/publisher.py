@@ -30,6 +30,9 @@ _GAP: Final = 1.0
 _SHARE: Final = 0.25
 """The most of the time that publishing takes where one publish is long: then publishes are further apart."""
 
+_LONGEST_REST: Final = 15.0
+"""Maximum seconds between the end of a publish and the next one while polls end: one slow publish delays no data."""
+
 _CLOCK_CHECK: Final = 60.0
 """Seconds after which the calendar is checked again, in case the clock was set forward."""
 
@@ -83,7 +86,8 @@ class Publisher:
             started = self._clock.monotonic()
             await self.publish()
             ended = self._clock.monotonic()
-            rest = started + max(_GAP, (ended - started) / _SHARE) - ended
+            took = ended - started
+            rest = min(max(_GAP, took / _SHARE) - took, _LONGEST_REST)
             await self._clock.sleep(max(min(rest, self._until_change()), 0.0))
             while not await self._wait():
                 pass
