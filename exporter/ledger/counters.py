@@ -148,7 +148,8 @@ class CounterState:
         """Take over what was saved: see `offset`; `lead` is accrued less flow, `pending` accrued less released."""
         self.flow = offset
         for start, column in buckets.items():
-            self.flow = self.flow + fit(self.contribution(start, column), len(offset))
+            if self.base.get(start) is not column:
+                self.flow = self.flow + fit(self.contribution(start, column), len(offset))
         self.accrued = self.flow + lead
         self.released = self.accrued - pending
         self.committed = self.accrued
@@ -158,7 +159,8 @@ class CounterState:
         """Return what the flow holds beyond the contributions of these buckets: what expired or was folded."""
         offset = self.flow
         for start, column in buckets.items():
-            offset = offset - fit(self.contribution(start, column), len(offset))
+            if self.base.get(start) is not column:
+                offset = offset - fit(self.contribution(start, column), len(offset))
         return offset
 
     def contribution(self, start: int, values: Column) -> Column:

@@ -1,79 +1,107 @@
-"""Columns as blobs: compact, and read back the same to the last digit."""
+"""Content of the state as blobs: compact, and read back the same to the last digit."""
 
 import json
-import struct
-import zlib
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
 import numpy as np
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from exporter.ledger import EXACT, Column, Mask, Times
 
-DAMAGE: Final = (ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error)
+T = TypeVar("T")
+
+DAMAGE: Final[tuple[type[Exception], ...]] = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    msgspec.MsgspecError,
+    IsalError,  # type: ignore[assignment] # its stub says that it is an exception, not a class of them
+)
 """What reading stored content raises when it is damaged."""
 
-_SIZE: Final = struct.Struct("<I")
+_LEVEL: Final = 1
 
 
-def pack_column(column: Column) -> bytes:
+class Sparse(msgspec.Struct, array_like=True):
+    """A column that is nearly all zeros."""
+
+    length: int
+    indexes: bytes
+    """Of the values that are not 0."""
+    amounts: bytes
+
+
+class StoredMask(msgspec.Struct, array_like=True):
+    """Which rows something holds for."""
+
+    length: int
+    bits: bytes
+
+
+def pack(content: object) -> bytes:
+    """Return structs, collections, numbers, texts and bytes as one compressed blob."""
+    blob: bytes = isal_zlib.compress(msgspec.msgpack.encode(content), _LEVEL)
+    return blob
+
+
+def unpack(blob: bytes, kind: type[T]) -> T:
+    """Return the content that was packed. Raises DAMAGE."""
+    return msgspec.msgpack.decode(isal_zlib.decompress(blob), type=kind)
+
+
+def column_bytes(column: Column) -> bytes:
     """Return a column of floats, or of whole numbers of quanta, as bytes."""
-    plain = " ".join(map(str, column.tolist())).encode() if column.dtype == EXACT else column.tobytes()
-    return zlib.compress(plain, 1)
+    return " ".join(map(str, column.tolist())).encode() if column.dtype == EXACT else column.tobytes()
 
 
-def unpack_column(blob: bytes, dtype: np.dtype[Any], rows: int) -> Column:
-    """Return the column that was packed. Raises DAMAGE, also when it is longer than there are rows."""
-    plain = zlib.decompress(blob)
+def read_column(content: bytes, dtype: np.dtype[Any], rows: int) -> Column:
+    """Return the column with these bytes. Raises DAMAGE, also when it is longer than there are rows."""
     if dtype == EXACT:
-        column: Column = np.array([int(number) for number in plain.split()], EXACT)
+        column: Column = np.array([int(number) for number in content.split()], EXACT)
     else:
-        column = np.frombuffer(plain, dtype).copy()
+        column = np.frombuffer(content, dtype).copy()
     if len(column) > rows:
         raise ValueError(f"a column of {len(column)} values for {rows} rows")
     return column
 
 
-def pack_sparse(column: Column) -> bytes:
-    """Return a column that is nearly all zeros as bytes: length, row indexes, values."""
+def sparse(column: Column) -> Sparse:
+    """Return a column that is nearly all zeros by its other values."""
     indexes = np.flatnonzero(column).astype(np.uint32)
-    return _SIZE.pack(len(column)) + _SIZE.pack(len(indexes)) + indexes.tobytes() + pack_column(column[indexes])
+    return Sparse(len(column), indexes.tobytes(), column_bytes(column[indexes]))
 
 
-def unpack_sparse(blob: bytes, dtype: np.dtype[Any], rows: int) -> Column:
-    """Return the column that `pack_sparse` packed. Raises DAMAGE, also when it does not have a value for each row."""
-    (length,), (filled,) = _SIZE.unpack_from(blob), _SIZE.unpack_from(blob, _SIZE.size)
-    if length != rows:
-        raise ValueError(f"a column of {length} values for {rows} rows")
-    indexes = np.frombuffer(blob, np.uint32, filled, 2 * _SIZE.size)
-    column: Column = np.zeros(length, dtype)
-    column[indexes] = unpack_column(blob[2 * _SIZE.size + 4 * filled :], dtype, rows)
+def read_sparse(content: Sparse, dtype: np.dtype[Any], rows: int) -> Column:
+    """Return the whole column. Raises DAMAGE, also when it does not have a value for each row."""
+    if content.length != rows:
+        raise ValueError(f"a column of {content.length} values for {rows} rows")
+    indexes = np.frombuffer(content.indexes, np.uint32)
+    column: Column = np.zeros(rows, dtype)
+    column[indexes] = read_column(content.amounts, dtype, rows)
     return column
 
 
-def pack_times(times: Times) -> bytes:
-    """Return times as bytes."""
-    return zlib.compress(times.tobytes(), 1)
-
-
-def unpack_times(blob: bytes, rows: int) -> Times:
-    """Return the times that were packed. Raises DAMAGE, also when there are not as many as rows."""
-    times = np.frombuffer(zlib.decompress(blob), np.float64).copy()
+def read_times(content: bytes, rows: int) -> Times:
+    """Return times from their bytes. Raises DAMAGE, also when there are not as many as rows."""
+    times = np.frombuffer(content, np.float64).copy()
     if len(times) != rows:
         raise ValueError(f"{len(times)} times for {rows} rows")
     return times
 
 
-def pack_mask(mask: Mask) -> bytes:
-    """Return a mask as bytes: length, bits."""
-    return _SIZE.pack(len(mask)) + np.packbits(mask).tobytes()
+def stored_mask(mask: Mask) -> StoredMask:
+    """Return a mask with a bit for each row."""
+    return StoredMask(len(mask), np.packbits(mask).tobytes())
 
 
-def unpack_mask(blob: bytes, rows: int) -> Mask:
-    """Return the mask that was packed. Raises DAMAGE, also when it is longer than there are rows."""
-    (length,) = _SIZE.unpack_from(blob)
-    if length > rows:
-        raise ValueError(f"a mask of {length} bits for {rows} rows")
-    return np.unpackbits(np.frombuffer(blob, np.uint8, offset=_SIZE.size), count=length).astype(np.bool_)
+def read_mask(content: StoredMask, rows: int) -> Mask:
+    """Return the mask. Raises DAMAGE, also when it is longer than there are rows."""
+    if content.length > rows:
+        raise ValueError(f"a mask of {content.length} bits for {rows} rows")
+    return np.unpackbits(np.frombuffer(content.bits, np.uint8), count=content.length).view(np.bool_)
 
 
 def pack_labels(labels: tuple[str, ...]) -> str:

@@ -1,42 +1,73 @@
 """How one ledger is stored: which rows of which tables, and which of them a save touches."""
 
 import json
-import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from sqlite3 import Connection
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from exporter.catalog import Plan
-from exporter.ledger import (
-    EXACT,
-    Baseline,
-    BucketStore,
-    Cells,
-    Column,
-    CounterState,
-    Identity,
-    Ledger,
-    Mask,
-    PendingRelease,
-)
+from exporter.ledger import EXACT, Baseline, BucketStore, Cells, Column, CounterState, Identity, Ledger, PendingRelease
 from exporter.store import schema
 from exporter.store.codec import (
-    pack_column,
+    DAMAGE,
+    Sparse,
+    StoredMask,
+    column_bytes,
+    pack,
     pack_labels,
-    pack_mask,
-    pack_sparse,
-    pack_times,
-    unpack_column,
+    read_column,
+    read_mask,
+    read_sparse,
+    read_times,
+    sparse,
+    stored_mask,
+    unpack,
     unpack_labels,
-    unpack_mask,
-    unpack_sparse,
-    unpack_times,
 )
 
 _EARLIEST: Final = 1_420_070_400.0
 """2015-01-01, Unix seconds: OpenAI has no data from before."""
+
+
+class _StoredColumn(msgspec.Struct, array_like=True):
+    """One measure in one bucket."""
+
+    amounts: bytes
+    known: StoredMask | None
+    """None where every row of the bucket has a value."""
+    based: bool
+    """Whether the bucket was there at the baseline."""
+    base: bytes | None
+    """What it held then; None where that is `amounts`."""
+    undetermined: StoredMask | None
+    partial: bool
+    """See `CounterState.partial`."""
+
+
+class _StoredBucket(msgspec.Struct, array_like=True):
+    present: StoredMask
+    measures: dict[str, _StoredColumn]
+
+
+class _StoredCounter(msgspec.Struct, array_like=True):
+    created: bytes
+    offset: bytes
+    lead: Sparse
+    """`accrued` less flow."""
+    pending: Sparse
+    """`accrued` less released."""
+
+
+class _StoredBaseline(msgspec.Struct, array_like=True):
+    """One measure in one bucket at the baseline."""
+
+    exact: bool
+    amounts: bytes
+    known: StoredMask
 
 
 class LedgerRow(NamedTuple):
@@ -52,6 +83,8 @@ class LedgerRow(NamedTuple):
     gap_until: int
     last_success: float | None
     last_change: float | None
+    buckets: bytes
+    """By start (Unix seconds) when each bucket was last read, and its digest."""
 
 
 def read_row(database: Connection, organization: str, resource: str) -> LedgerRow | None:
@@ -73,9 +106,9 @@ def read(database: Connection, organization: str, plan: Plan) -> Ledger:
     if row.covered_until and row.covered_until < _EARLIEST:
         raise ValueError(f"covered until {row.covered_until:g}, before there was anything to read")
     complete = [_read_store(database, row.id, store) for store in ledger.stores]
-    for _, start, read_at, digest in schema.BUCKETS.select(database, row.id):
-        ledger.coverage.read[int(start)] = float(read_at)
-        if memoryview(digest):
+    for start, (read_at, digest) in unpack(row.buckets, dict[int, tuple[float, bytes]]).items():
+        ledger.coverage.read[start] = read_at
+        if digest:
             ledger.digests[start] = digest
     ledger.must_redecode = not all(complete)
     ledger.coverage.until, ledger.coverage.gap_until = float(row.covered_until), int(row.gap_until)
@@ -103,6 +136,7 @@ def write(
     if held is None or held[1] != identity:
         for table in schema.LEDGER_TABLES:
             table.delete(database, ledger_id)
+    digests = {} if ledger.must_redecode else ledger.digests
     row = LedgerRow(
         organization,
         resource,
@@ -113,16 +147,9 @@ def write(
         coverage.gap_until,
         ledger.last_success,
         ledger.last_change,
+        pack({start: (time, digests.get(start, b"")) for start, time in coverage.read.items()}),
     )
     schema.LEDGERS.insert(database, [row])
-    schema.BUCKETS.delete(database, ledger_id)
-    schema.BUCKETS.insert(
-        database,
-        (
-            (ledger_id, start, time, b"" if ledger.must_redecode else ledger.digests.get(start, b""))
-            for start, time in coverage.read.items()
-        ),
-    )
     released = {id(release.counter): release.released for release in releases}
     for store in ledger.stores:
         _write_store(database, (ledger_id, store.group.key), store, released)
@@ -130,14 +157,15 @@ def write(
 
 def read_baselines(database: Connection, ledger_id: int) -> Iterator[tuple[str, tuple[str, ...], Baseline]]:
     """Yield the measure, the label names and the baseline of every counter. Raises sqlite3.DatabaseError and DAMAGE."""
-    for _, group, measure, taken_at, names, packed in schema.BASELINES.select(database, ledger_id):
-        label_sets = tuple(tuple(labels) for labels in json.loads(zlib.decompress(packed)))
+    for _, group, measure, taken_at, labels in schema.BASELINES.select(database, ledger_id):
+        names, label_sets = unpack(labels, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]])
         buckets = {}
-        for *_, start, amounts, known in schema.BASELINE_VALUES.select(database, ledger_id, group, measure):
-            exact, column = amounts[:1] == b"x", amounts[1:]
-            values = unpack_column(column, EXACT if exact else np.dtype(np.float64), len(label_sets))
-            buckets[int(start)] = values, unpack_mask(known, len(label_sets))
-        yield measure, tuple(json.loads(names)), Baseline(float(taken_at), label_sets, buckets)
+        for *_, start, content in schema.BASELINE_VALUES.select(database, ledger_id, group):
+            if stored := unpack(content, dict[str, _StoredBaseline]).get(measure):
+                dtype = EXACT if stored.exact else np.dtype(np.float64)
+                values = read_column(stored.amounts, dtype, len(label_sets))
+                buckets[int(start)] = values, read_mask(stored.known, len(label_sets))
+        yield measure, names, Baseline(float(taken_at), label_sets, buckets)
 
 
 def _read_store(database: Connection, ledger_id: int, store: BucketStore) -> bool:
@@ -157,17 +185,18 @@ def _read_store(database: Connection, ledger_id: int, store: BucketStore) -> boo
     cells, counters, seen = _read_buckets(database, key, store)
     positions = {measure.name: position for position, measure in enumerate(store.group.measures)}
     restored: dict[str, CounterState] = {}
-    for _, _, name, oldest, baseline_at, created, offset, lead, pending in schema.COUNTERS.select(database, *key):
+    for _, _, name, oldest, baseline_at, content in schema.COUNTERS.select(database, *key):
         if name not in store.counters:
             continue
+        stored = unpack(content, _StoredCounter)
         counter, dtype = counters[name], store.dtype(positions[name])
         counter.oldest_bucket, counter.baseline_at = int(oldest), float(baseline_at)
-        counter.created = unpack_times(created, rows)
+        counter.created = read_times(stored.created, rows)
         counter.restore(
             {start: bucket.values[positions[name]] for start, bucket in cells.items()},
-            unpack_column(offset, dtype, rows),
-            unpack_sparse(lead, dtype, rows),
-            unpack_sparse(pending, dtype, rows),
+            read_column(stored.offset, dtype, rows),
+            read_sparse(stored.lead, dtype, rows),
+            read_sparse(stored.pending, dtype, rows),
         )
         restored[name] = counter
     store.restore(cells, restored, last_seen, complete=not seen - positions.keys())
@@ -182,24 +211,25 @@ def _read_buckets(
     positions = {measure.name: position for position, measure in enumerate(store.group.measures)}
     counters = {name: CounterState(store.dtype(positions[name])) for name in store.counters}
     cells: dict[int, Cells] = {}
-    for *_, start, present in schema.BUCKET_ROWS.select(database, *key):
-        mask = unpack_mask(present, rows)
-        cells[int(start)] = Cells.empty(len(mask), store.group.measures)
-        cells[int(start)].present = mask
-    seen = set()
-    for *_, start, name, amounts, known, base, undetermined, partial in schema.BUCKET_VALUES.select(database, *key):
-        seen.add(name)
-        if (position := positions.get(name)) is None:
-            continue
-        cells[start].values[position] = unpack_column(amounts, store.dtype(position), rows)
-        cells[start].known[position] = unpack_mask(known, rows)
-        if base is not None and name in counters:
-            values = cells[start].values[position]
-            same = base == amounts  # then one column serves both, as it does before a restart
-            counters[name].base[start] = values if same else unpack_column(base, store.dtype(position), rows)
-            if undetermined is not None:
-                counters[name].undetermined[start] = unpack_mask(undetermined, rows)
-                counters[name].partial |= {start} if partial else set()
+    seen: set[str] = set()
+    for *_, start, content in schema.BUCKET_VALUES.select(database, *key):
+        bucket = unpack(content, _StoredBucket)
+        present = read_mask(bucket.present, rows)
+        cells[start] = Cells.empty(len(present), store.group.measures)
+        cells[start].present = present
+        seen |= bucket.measures.keys()
+        for name, stored in bucket.measures.items():
+            if (position := positions.get(name)) is None:
+                continue
+            dtype = store.dtype(position)
+            values = cells[start].values[position] = read_column(stored.amounts, dtype, rows)
+            cells[start].known[position] = present if stored.known is None else read_mask(stored.known, rows)
+            if stored.based and name in counters:
+                # one column serves both while they are the same, as it does before a restart
+                counters[name].base[start] = values if stored.base is None else read_column(stored.base, dtype, rows)
+                if stored.undetermined is not None:
+                    counters[name].undetermined[start] = read_mask(stored.undetermined, rows)
+                    counters[name].partial |= {start} if stored.partial else set()
     return cells, counters, seen
 
 
@@ -213,79 +243,83 @@ def _write_store(database: Connection, key: tuple[int, str], store: BucketStore,
         database, ((*key, first + row, pack_labels(labels)) for row, labels in enumerate(store.rows.sets[first:]))
     )
     for start in changes.expired:
-        for table in (schema.BUCKET_ROWS, schema.BUCKET_VALUES):
-            table.delete(database, *key, start)
-    for start in store.cells if changes.everything else changes.starts & store.cells.keys():
-        _write_bucket(database, key, store, start)
+        schema.BUCKET_VALUES.delete(database, *key, start)
+    changed = store.cells if changes.everything else changes.starts & store.cells.keys()
+    schema.BUCKET_VALUES.insert(database, ((*key, start, pack(_stored_bucket(store, start))) for start in changed))
     totals = changes.everything or changes.totals
     if totals:
         last_seen = store.last_seen.tobytes()
         schema.LABEL_GROUPS.insert(database, [(*key, last_seen, store.rows.folded_unremembered)])
         schema.FOLDED.delete(database, *key)
         schema.FOLDED.insert(database, ((*key, pack_labels(labels)) for labels in store.rows.folded))
+    _write_counters(database, key, store, released, everything=totals)
+
+
+def _write_counters(
+    database: Connection, key: tuple[int, str], store: BucketStore, released: dict[int, Column], *, everything: bool
+) -> None:
+    baselines: dict[str, Baseline] = {}
     for position, measure in enumerate(store.group.measures):
         counter = store.counters.get(measure.name)
-        if counter and counter.oldest_bucket is not None and (totals or id(counter) in released):
+        if counter and counter.oldest_bucket is not None and (everything or id(counter) in released):
             columns = {start: cells.values[position] for start, cells in store.cells.items()}
-            shown = released.get(id(counter), counter.released)
-            _write_counter(database, (*key, measure.name), counter, columns, shown)
+            content = pack(_stored_counter(counter, columns, released.get(id(counter), counter.released)))
+            row = (*key, measure.name, counter.oldest_bucket, counter.baseline_at, content)
+            schema.COUNTERS.insert(database, [row])
             if counter.unsaved_baseline:
-                _write_baseline(database, (*key, measure.name), store.rows.names, counter.unsaved_baseline)
+                baselines[measure.name] = counter.unsaved_baseline
+    if baselines:
+        _write_baselines(database, key, store.rows.names, baselines)
 
 
-def _write_bucket(database: Connection, key: tuple[int, str], store: BucketStore, start: int) -> None:
+def _stored_bucket(store: BucketStore, start: int) -> _StoredBucket:
     cells = store.cells[start]
-    schema.BUCKET_ROWS.insert(database, [(*key, start, pack_mask(cells.present))])
-    rows = []
+    measures = {}
     for position, measure in enumerate(store.group.measures):
         counter = store.counters.get(measure.name)
         base, undetermined = (counter.base.get(start), counter.undetermined.get(start)) if counter else (None, None)
-        rows.append(
-            (
-                *key,
-                start,
-                measure.name,
-                pack_column(cells.values[position]),
-                pack_mask(cells.known[position]),
-                None if base is None else pack_column(base),
-                None if undetermined is None else pack_mask(undetermined),
-                int(counter is not None and start in counter.partial),
-            )
+        values, known = cells.values[position], cells.known[position]
+        measures[measure.name] = _StoredColumn(
+            column_bytes(values),
+            None if known is cells.present else stored_mask(known),
+            base is not None,
+            None if base is None or base is values else column_bytes(base),
+            None if undetermined is None else stored_mask(undetermined),
+            counter is not None and start in counter.partial,
         )
-    schema.BUCKET_VALUES.insert(database, rows)
+    return _StoredBucket(stored_mask(cells.present), measures)
 
 
-def _write_counter(
-    database: Connection,
-    key: tuple[int, str, str],
-    counter: CounterState,
-    buckets: dict[int, Column],
-    released: Column,
-) -> None:
-    row = (
-        *key,
-        counter.oldest_bucket,
-        counter.baseline_at,
-        pack_times(counter.created),
-        pack_column(counter.offset(buckets)),
-        pack_sparse(counter.accrued - counter.flow),
-        pack_sparse(counter.accrued - released),
+def _stored_counter(counter: CounterState, buckets: dict[int, Column], released: Column) -> _StoredCounter:
+    return _StoredCounter(
+        counter.created.tobytes(),
+        column_bytes(counter.offset(buckets)),
+        sparse(counter.accrued - counter.flow),
+        sparse(counter.accrued - released),
     )
-    schema.COUNTERS.insert(database, [row])
 
 
-def _write_baseline(
-    database: Connection, key: tuple[int, str, str], names: tuple[str, ...], baseline: Baseline
+def _write_baselines(
+    database: Connection, key: tuple[int, str], names: tuple[str, ...], baselines: dict[str, Baseline]
 ) -> None:
-    label_sets = zlib.compress(json.dumps(baseline.label_sets, ensure_ascii=False).encode(), 1)
-    schema.BASELINES.insert(database, [(*key, baseline.taken_at, json.dumps(names), label_sets)])
-    schema.BASELINE_VALUES.delete(database, *key)
-
-    def row(start: int, values: Column, known: Mask) -> tuple[Any, ...]:
-        kind = b"x" if values.dtype == EXACT else b"f"
-        return (*key, start, kind + pack_column(values), pack_mask(known))
-
-    schema.BASELINE_VALUES.insert(database, (row(start, *bucket) for start, bucket in baseline.buckets.items()))
+    """Write the baselines of some measures; those of the others stay."""
+    buckets: dict[int, dict[str, _StoredBaseline]] = {}
+    with suppress(*DAMAGE):  # what cannot be read is replaced
+        for *_, start, content in schema.BASELINE_VALUES.select(database, *key):
+            others = unpack(content, dict[str, _StoredBaseline])
+            buckets[start] = {measure: others[measure] for measure in others.keys() - baselines.keys()}
+    for measure, baseline in baselines.items():
+        for start, (values, known) in baseline.buckets.items():
+            stored = _StoredBaseline(values.dtype == EXACT, column_bytes(values), stored_mask(known))
+            buckets.setdefault(start, {})[measure] = stored
+    schema.BASELINES.insert(
+        database,
+        (
+            (*key, measure, baseline.taken_at, pack((names, baseline.label_sets)))
+            for measure, baseline in baselines.items()
+        ),
+    )
+    schema.BASELINE_VALUES.insert(database, ((*key, start, pack(content)) for start, content in buckets.items()))
 
 
 def _identity(identity: Identity) -> str:

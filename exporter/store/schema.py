@@ -9,6 +9,8 @@ from sqlite3 import Connection, connect
 from types import NoneType
 from typing import Any, Final
 
+import msgspec
+
 APPLICATION_ID: Final = 0x6F756578
 """`ouex`: distinguishes the exporter's files from any other SQLite database."""
 
@@ -43,17 +45,10 @@ MIGRATIONS: Final = (
         gap_until INTEGER NOT NULL,
         last_success REAL,
         last_change REAL,
+        buckets BLOB NOT NULL,
         checksum INTEGER NOT NULL,
         UNIQUE (organization, resource)
     );
-    CREATE TABLE buckets (
-        ledger INTEGER NOT NULL,
-        start INTEGER NOT NULL,
-        read_at REAL NOT NULL,
-        digest BLOB NOT NULL,
-        checksum INTEGER NOT NULL,
-        PRIMARY KEY (ledger, start)
-    ) WITHOUT ROWID;
     CREATE TABLE label_groups (
         ledger INTEGER NOT NULL,
         label_group TEXT NOT NULL,
@@ -77,26 +72,13 @@ MIGRATIONS: Final = (
         checksum INTEGER NOT NULL,
         PRIMARY KEY (ledger, label_group, labels)
     ) WITHOUT ROWID;
-    CREATE TABLE bucket_rows (
-        ledger INTEGER NOT NULL,
-        label_group TEXT NOT NULL,
-        start INTEGER NOT NULL,
-        present BLOB NOT NULL,
-        checksum INTEGER NOT NULL,
-        PRIMARY KEY (ledger, label_group, start)
-    );
     CREATE TABLE bucket_values (
         ledger INTEGER NOT NULL,
         label_group TEXT NOT NULL,
         start INTEGER NOT NULL,
-        measure TEXT NOT NULL,
-        amounts BLOB NOT NULL,
-        known BLOB NOT NULL,
-        base BLOB,
-        undetermined BLOB,
-        partial INTEGER NOT NULL,
+        content BLOB NOT NULL,
         checksum INTEGER NOT NULL,
-        PRIMARY KEY (ledger, label_group, start, measure)
+        PRIMARY KEY (ledger, label_group, start)
     );
     CREATE TABLE counters (
         ledger INTEGER NOT NULL,
@@ -104,10 +86,7 @@ MIGRATIONS: Final = (
         measure TEXT NOT NULL,
         oldest_bucket INTEGER NOT NULL,
         baseline_at REAL NOT NULL,
-        created BLOB NOT NULL,
-        flow_offset BLOB NOT NULL,
-        lead BLOB NOT NULL,
-        pending BLOB NOT NULL,
+        content BLOB NOT NULL,
         checksum INTEGER NOT NULL,
         PRIMARY KEY (ledger, label_group, measure)
     );
@@ -116,20 +95,17 @@ MIGRATIONS: Final = (
         label_group TEXT NOT NULL,
         measure TEXT NOT NULL,
         taken_at REAL NOT NULL,
-        label_names TEXT NOT NULL,
-        label_sets BLOB NOT NULL,
+        labels BLOB NOT NULL,
         checksum INTEGER NOT NULL,
         PRIMARY KEY (ledger, label_group, measure)
     );
     CREATE TABLE baseline_values (
         ledger INTEGER NOT NULL,
         label_group TEXT NOT NULL,
-        measure TEXT NOT NULL,
         start INTEGER NOT NULL,
-        amounts BLOB NOT NULL,
-        known BLOB NOT NULL,
+        content BLOB NOT NULL,
         checksum INTEGER NOT NULL,
-        PRIMARY KEY (ledger, label_group, measure, start)
+        PRIMARY KEY (ledger, label_group, start)
     );
     """,
 )
@@ -181,16 +157,9 @@ class Table:
         return all(isinstance(value, types[name]) for name, value in zip(self.columns, values, strict=True))
 
     def _checksum(self, values: Iterable[Any]) -> int:
-        crc = zlib.crc32(self.name.encode())
-        for value in values:
-            if isinstance(value, bytes):
-                content = value
-            elif isinstance(value, int | float):
-                content = repr(float(value)).encode()
-            else:
-                content = repr(value).encode()
-            crc = zlib.crc32(content, zlib.crc32(b"\n%d\n" % len(content), crc))
-        return crc
+        # SQLite returns a whole number as a float from a REAL column
+        row = [float(value) if isinstance(value, int) else value for value in values]
+        return zlib.crc32(msgspec.msgpack.encode((self.name, row)))
 
 
 _PYTHON_TYPES: Final = {"INTEGER": int, "REAL": float, "TEXT": str, "BLOB": bytes}
@@ -228,38 +197,21 @@ LEDGERS: Final = Table(
         "gap_until",
         "last_success",
         "last_change",
+        "buckets",
     ),
 )
-BUCKETS: Final = Table("buckets", ("ledger", "start", "read_at", "digest"))
 LABEL_GROUPS: Final = Table("label_groups", ("ledger", "label_group", "last_seen", "folded_unremembered"))
 LABEL_SETS: Final = Table("label_sets", ("ledger", "label_group", "row_index", "labels"))
 FOLDED: Final = Table("folded_label_sets", ("ledger", "label_group", "labels"))
-BUCKET_ROWS: Final = Table("bucket_rows", ("ledger", "label_group", "start", "present"))
-BUCKET_VALUES: Final = Table(
-    "bucket_values",
-    ("ledger", "label_group", "start", "measure", "amounts", "known", "base", "undetermined", "partial"),
-)
-COUNTERS: Final = Table(
-    "counters",
-    (
-        "ledger",
-        "label_group",
-        "measure",
-        "oldest_bucket",
-        "baseline_at",
-        "created",
-        "flow_offset",
-        "lead",
-        "pending",
-    ),
-)
-BASELINES: Final = Table("baselines", ("ledger", "label_group", "measure", "taken_at", "label_names", "label_sets"))
-BASELINE_VALUES: Final = Table("baseline_values", ("ledger", "label_group", "measure", "start", "amounts", "known"))
+BUCKET_VALUES: Final = Table("bucket_values", ("ledger", "label_group", "start", "content"))
+COUNTERS: Final = Table("counters", ("ledger", "label_group", "measure", "oldest_bucket", "baseline_at", "content"))
+BASELINES: Final = Table("baselines", ("ledger", "label_group", "measure", "taken_at", "labels"))
+BASELINE_VALUES: Final = Table("baseline_values", ("ledger", "label_group", "start", "content"))
 
-REWRITTEN: Final = (LABEL_GROUPS, LABEL_SETS, FOLDED, BUCKET_ROWS, BUCKET_VALUES, COUNTERS)
+REWRITTEN: Final = (LABEL_GROUPS, LABEL_SETS, FOLDED, BUCKET_VALUES, COUNTERS)
 """What a label group is rewritten in when its rows have new indexes."""
 
-LEDGER_TABLES: Final = (BUCKETS, *REWRITTEN, BASELINES, BASELINE_VALUES)
+LEDGER_TABLES: Final = (*REWRITTEN, BASELINES, BASELINE_VALUES)
 """What belongs to one ledger, by its id."""
 
 TABLES: Final = (STATE, ORGANIZATIONS, NAMES, LEDGERS, *LEDGER_TABLES)

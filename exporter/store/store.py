@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -27,7 +28,7 @@ from exporter.store.schema import LEDGERS, NAMES, ORGANIZATIONS, STATE
 
 _log = structlog.get_logger("state")
 
-_DAMAGE = (sqlite3.DatabaseError, *DAMAGE)
+_DAMAGE: Final[tuple[type[Exception], ...]] = (sqlite3.DatabaseError, *DAMAGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from tests.support.states import play
 
 CONTENT = {
     "state": ("value",),
-    "ledgers": ("refused", "refused_at", "covered_until", "gap_until", "last_success", "last_change"),
-    "buckets": ("read_at", "digest"),
+    "ledgers": ("refused", "refused_at", "covered_until", "gap_until", "last_success", "last_change", "buckets"),
     "label_groups": ("last_seen", "folded_unremembered"),
     "label_sets": ("labels",),
     "folded_label_sets": ("labels",),
-    "bucket_rows": ("start", "present"),
-    "bucket_values": ("start", "amounts", "known", "base", "undetermined"),
-    "counters": ("oldest_bucket", "baseline_at", "created", "flow_offset", "lead", "pending"),
+    "bucket_values": ("start", "content"),
+    "baselines": ("taken_at", "labels"),
+    "baseline_values": ("start", "content"),
+    "counters": ("oldest_bucket", "baseline_at", "content"),
     "names": ("facts",),
     "organizations": ("openai_id",),
 }

@@ -100,7 +100,8 @@ def test_data_loaded_before_the_damage_is_in_the_new_file(tmp_path: Path) -> Non
     money.wait()
     store.close()
     database = sqlite3.connect(path, isolation_level=None)
-    database.execute("UPDATE bucket_values SET amounts = x'00' WHERE measure = 'completions_input_tokens'")
+    chosen = "SELECT id FROM ledgers WHERE resource = 'completions'"
+    database.execute(f"UPDATE bucket_values SET content = x'00' WHERE ledger = ({chosen})")  # noqa: S608 # our own names
     database.close()
     with capture_logs() as logs:
         for _ in range(2):
