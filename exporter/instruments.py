@@ -1,13 +1,76 @@
-"""Names and values of prometheus_client's instruments, which the library keeps in private attributes."""
+"""Instruments of which there can be a hundred thousand series, and the values of those that prometheus_client keeps."""
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Final
 
-from prometheus_client import Histogram
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
-Cell: TypeAlias = Any
-"""The library's object that holds one value."""
+_FAMILIES: Final = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
+
+
+class Cell:
+    """The value of one series; only one thread increments it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def set(self, value: float) -> None:
+        """Replace the value."""
+        self.value = float(value)
+
+    def inc(self, amount: float = 1.0) -> None:
+        """Add to the value."""
+        self.value += amount
+
+
+class Vector(Collector):
+    """A gauge or counter with labels. A series of prometheus_client's is an instrument in itself, of a kilobyte."""
+
+    def __init__(
+        self, type_: str, name: str, documentation: str, label_names: Iterable[str], registry: CollectorRegistry
+    ) -> None:
+        """`type_` is `gauge` or `counter`; the name of a counter is without `_total`."""
+        self.type = type_
+        self.name, self.documentation, self.label_names = name, documentation, tuple(label_names)
+        self.cells: dict[tuple[str, ...], Cell] = {}
+        """By label values, in the order in which they were made."""
+        registry.register(self)
+
+    @property
+    def sample_name(self) -> str:
+        """The name of each sample."""
+        return f"{self.name}_total" if self.type == "counter" else self.name
+
+    def labels(self, *values: str) -> Cell:
+        """Return the cell of a series, which is exported as 0 from its first use on."""
+        cell = self.cells.get(values)
+        if cell is None:
+            cell = self.cells[tuple(map(str, values))] = Cell()
+        return cell
+
+    def describe(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
+        """Return the family without samples."""
+        return [_FAMILIES[self.type](self.name, self.documentation, labels=self.label_names)]
+
+    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
+        """Return the family with a sample for each series."""
+        (family,) = self.describe()
+        family.samples = [
+            Sample(self.sample_name, dict(zip(self.label_names, values, strict=True)), cell.value)
+            for values, cell in self.cells.items()
+        ]
+        return [family]
+
+
+def label_names(instrument: MetricWrapperBase | Vector) -> tuple[str, ...]:
+    """Return the names of the instrument's labels."""
+    return instrument.label_names if isinstance(instrument, Vector) else tuple(instrument._labelnames)  # noqa: SLF001
 
 
 def metric_name(instrument: MetricWrapperBase) -> str:
@@ -16,31 +79,10 @@ def metric_name(instrument: MetricWrapperBase) -> str:
     return name
 
 
-def label_names(instrument: MetricWrapperBase) -> tuple[str, ...]:
-    """Return the names of the instrument's labels."""
-    return tuple(instrument._labelnames)  # noqa: SLF001
-
-
-def children(instrument: MetricWrapperBase) -> Mapping[tuple[str, ...], Any]:
-    """Return the series of an instrument that has labels, by label values, in the order in which they were made."""
-    series: Any = instrument._metrics  # noqa: SLF001
-    return series  # type: ignore[no-any-return]
-
-
-def cell_of(child: Any) -> Cell:  # noqa: ANN401 -- the library types a series only by its class
-    """Return what holds the value of one counter or gauge."""
-    return child._value  # noqa: SLF001
-
-
-def read(cells: list[Cell]) -> list[float]:
-    """Return the values of cells. `get` would take a lock, which a single read does not need."""
-    return [cell._value for cell in cells]  # noqa: SLF001
-
-
 def values(instrument: MetricWrapperBase) -> list[float]:
-    """Return every value of an instrument, without an object for each sample."""
-    series = children(instrument).values() if label_names(instrument) else (instrument,)
-    cells: list[Cell] = []
+    """Return every value of an instrument, without an object for each sample and without its lock."""
+    series: Any = instrument._metrics.values() if label_names(instrument) else (instrument,)  # noqa: SLF001
+    cells: list[Any] = []
     for child in series:
-        cells += (*child._buckets, child._sum) if isinstance(child, Histogram) else (cell_of(child),)  # noqa: SLF001
-    return read(cells)
+        cells += (*child._buckets, child._sum) if isinstance(child, Histogram) else (child._value,)  # noqa: SLF001
+    return [cell._value for cell in cells]  # noqa: SLF001

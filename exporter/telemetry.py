@@ -7,7 +7,6 @@ from typing import Final, TypeAlias
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     Histogram,
     PlatformCollector,
@@ -18,7 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 import exporter
-from exporter.instruments import label_names
+from exporter.instruments import Vector
 
 ERROR_REASONS: Final = (
     "auth",
@@ -66,7 +65,7 @@ _MEANINGS: Final = {
 _REQUEST_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _POLL_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
-Instrument: TypeAlias = Counter | Gauge
+Instrument: TypeAlias = MetricWrapperBase | Vector
 
 
 class Telemetry:
@@ -78,16 +77,19 @@ class Telemetry:
         self._machine = ProcessCollector(registry=self.registry), PlatformCollector(registry=self.registry)
         organization, resource = ("organization",), ("organization", "resource")
 
-        def gauge(name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
+        def single(name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
             return Gauge(f"openai_exporter_{name}", text, labels, registry=self.registry)
 
-        def counter(name: str, text: str, labels: Iterable[str]) -> Counter:
-            return Counter(f"openai_exporter_{name}", text, labels, registry=self.registry)
+        def gauge(name: str, text: str, labels: Iterable[str]) -> Vector:
+            return Vector("gauge", f"openai_exporter_{name}", text, labels, self.registry)
+
+        def counter(name: str, text: str, labels: Iterable[str]) -> Vector:
+            return Vector("counter", f"openai_exporter_{name}", text, labels, self.registry)
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"openai_exporter_{name}", text, organization, registry=self.registry, buckets=buckets)
 
-        self.build_info = gauge("build_info", "1, labelled with what is running.", ("version", "pythonversion"))
+        self.build_info = single("build_info", "1, labelled with what is running.", ("version", "pythonversion"))
         self.build_info.labels(exporter.__version__, platform.python_version()).set(1)
         self.up = gauge(
             "up", "1 if the last poll of every enabled, supported endpoint with buckets succeeded.", organization
@@ -131,15 +133,15 @@ class Telemetry:
             "Seconds by which this machine's clock is ahead of the last response's Date header; negative if behind.",
             organization,
         )
-        self.state_size_bytes = gauge("state_size_bytes", "Bytes of the state file and its write-ahead log.")
-        self.state_writable = gauge("state_writable", "1 if the last commit of the state succeeded.")
-        self.config_last_reload_successful = gauge(
+        self.state_size_bytes = single("state_size_bytes", "Bytes of the state file and its write-ahead log.")
+        self.state_writable = single("state_writable", "1 if the last commit of the state succeeded.")
+        self.config_last_reload_successful = single(
             "config_last_reload_successful", "1 if the last reload of settings, keys and web configuration succeeded."
         )
-        self.config_last_reload_success_timestamp_seconds = gauge(
+        self.config_last_reload_success_timestamp_seconds = single(
             "config_last_reload_success_timestamp_seconds", "Unix time of the last successful reload, or of the start."
         )
-        self.publish_duration_seconds = gauge("publish_duration_seconds", "Seconds that the last publish took.")
+        self.publish_duration_seconds = single("publish_duration_seconds", "Seconds that the last publish took.")
         self.api_requests = counter("api_requests", "Requests to the Admin API, retries included.", resource)
         self.api_errors = counter("api_errors", "Requests to the Admin API that failed.", (*resource, "reason"))
         self.rows_rejected = counter(
@@ -173,21 +175,16 @@ class Telemetry:
                 self.revisions.labels(organization, resource, direction)
 
     @property
-    def families(self) -> tuple[MetricWrapperBase, ...]:
+    def families(self) -> tuple[Instrument, ...]:
         """Every instrument, in the order in which it is documented."""
-        return tuple(value for value in vars(self).values() if isinstance(value, MetricWrapperBase))
+        return tuple(value for value in vars(self).values() if isinstance(value, MetricWrapperBase | Vector))
 
     @property
-    def labelled(self) -> tuple[Instrument, ...]:
+    def vectors(self) -> tuple[Vector, ...]:
         """Instruments with a series for every organization, at least."""
-        return tuple(
-            family
-            for family in self.families
-            if isinstance(family, Counter | Gauge) and family is not self.build_info and label_names(family)
-        )
+        return tuple(family for family in self.families if isinstance(family, Vector))
 
     @property
-    def unlabelled(self) -> tuple[Collector, ...]:
+    def others(self) -> tuple[Collector, ...]:
         """Every other collector of the registry: process, platform, histograms and metrics of the whole exporter."""
-        labelled = set(self.labelled)
-        return (*self._machine, *(family for family in self.families if family not in labelled))
+        return (*self._machine, *(family for family in self.families if not isinstance(family, Vector)))

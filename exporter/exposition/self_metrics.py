@@ -1,12 +1,13 @@
 """The exporter's own metrics, at the end of every exposition."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Final
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -16,9 +17,9 @@ from exporter.exposition import protobuf
 from exporter.exposition.encoder import Encoder
 from exporter.exposition.families import Column, Family, Type
 from exporter.exposition.snapshot import Body, Format
-from exporter.instruments import Cell, cell_of, children, label_names, metric_name, read, values
+from exporter.instruments import Cell, Vector, metric_name, values
 from exporter.ledger import LabelSets
-from exporter.telemetry import Instrument, Telemetry
+from exporter.telemetry import Telemetry
 
 _ENDS: Final = {Format.TEXT: b"", Format.OPENMETRICS: b"# EOF\n", Format.PROTOBUF: b""}
 
@@ -43,11 +44,11 @@ class SelfMetrics:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._text_encoder, self._protobuf_encoder = Encoder(), Encoder()
-        self._sources = [_Source(instrument) for instrument in telemetry.labelled]
+        self._sources = [_Source(vector) for vector in telemetry.vectors]
         self._families: list[Family] = []
         self._extended: dict[Format, tuple[Body, Body]] = {}
         """The last body of each format, without and with these families; empty when a value has changed."""
-        self._collectors = telemetry.unlabelled
+        self._collectors = telemetry.others
         self._rendered: dict[tuple[str, Format], tuple[list[float], bytes]] = {}
         """Values and text of each other family, as of the last scrape."""
 
@@ -86,31 +87,26 @@ class SelfMetrics:
 
 
 class _Source:
-    """Reads one instrument's values from the library's cells: its `collect` makes an object of each sample."""
+    """Makes a family of one vector whenever a value has changed."""
 
-    def __init__(self, instrument: Instrument) -> None:
-        (metric,) = instrument.describe()
-        counter = isinstance(instrument, Counter)
-        self._instrument = instrument
-        self._name = f"{metric.name}_total" if counter else metric.name
-        self._help = metric.documentation
-        self._type = Type.COUNTER if counter else Type.GAUGE
+    def __init__(self, vector: Vector) -> None:
+        self._vector = vector
         self._cells: list[Cell] = []
         self._values: list[float] = []
-        self._label_sets = LabelSets(label_names(instrument), 0)
-        self.family = Family(self._name, self._help, self._type)
+        self._label_sets = LabelSets(vector.label_names, 0)
+        self.family = Family(vector.sample_name, vector.documentation, Type(vector.type))
 
     def update(self) -> bool:
         """Read every value, and return whether any has changed."""
-        series = children(self._instrument)
+        series = self._vector.cells
         if len(series) > len(self._cells):
-            for labels, child in list(series.items())[len(self._cells) :]:
+            for labels, cell in list(series.items())[len(self._cells) :]:
                 self._label_sets.add(labels)
-                self._cells.append(cell_of(child))
-        current = read(self._cells)
+                self._cells.append(cell)
+        current = [cell.value for cell in self._cells]
         if current == self._values:
             return False
         self._values = current
         column = Column(self._label_sets, np.array(current, np.float64), np.ones(len(current), np.bool_))
-        self.family = Family(self._name, self._help, self._type, (column,))
+        self.family = replace(self.family, columns=(column,))
         return True

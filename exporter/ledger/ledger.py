@@ -53,6 +53,8 @@ class Ledger:
     """Time of the last complete response, Unix seconds."""
     last_change: float | None = None
     """Time of the last response that changed any value, Unix seconds."""
+    revision: int = field(default=0, repr=False, compare=False)
+    """Incremented by every response that is taken over."""
     gauges: Gauges = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +101,7 @@ class Ledger:
 
     def apply(self, result: PollResult) -> ApplyResult:
         """Take over what was polled. Buckets that it lacks stay as they were, and are listed in the audit."""
+        self.revision += 1
         audit = self.coverage.audit(self.plan, result)
         lookback = self.plan.lookback_start(result.received)
         full = result.start <= lookback and not audit.missing

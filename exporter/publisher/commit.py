@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice
+from typing import Final, Protocol
 
 import structlog
 
@@ -11,6 +12,12 @@ from exporter.ledger import Ledger, View
 from exporter.store import Entry, Name, Refusal, StateUnwritableError, Store
 
 _log = structlog.get_logger("publish")
+
+_LEDGERS_PER_COMMIT: Final = 256
+"""The most that one commit writes, so that no publish is long; the others wait for the next."""
+
+Key = tuple[str, str]
+"""Organization and resource."""
 
 
 class TrackedLedger(Protocol):
@@ -29,6 +36,8 @@ class _CachedView:
     """The last views of a ledger: valid until a poll or the time changes them."""
 
     ledger: Ledger
+    revision: int
+    """Of the ledger."""
     views: list[View]
     made: float
     """Unix seconds."""
@@ -37,8 +46,9 @@ class _CachedView:
     release: float
     """Monotonic seconds at which a counter's hold ends."""
 
-    def valid(self, at: Moment) -> bool:
-        return self.made <= at.now < self.until and at.monotonic < self.release
+    def valid(self, ledger: Ledger, at: Moment) -> bool:
+        same = self.ledger is ledger and self.revision == ledger.revision
+        return same and self.made <= at.now < self.until and at.monotonic < self.release
 
 
 class CommitCoordinator:
@@ -48,15 +58,22 @@ class CommitCoordinator:
         """`hold`: seconds for which a counter that was not shown before stays where it was committed."""
         self._store = store
         self._hold = hold
-        self._cache: dict[tuple[str, str], _CachedView] = {}
+        self._cache: dict[Key, _CachedView] = {}
+        self._waiting: dict[Key, None] = {}
+        """Ledgers that the last commit left to the next one, in their order."""
         self.writable = store is not None and not store.problem
         """Whether the last commit succeeded."""
         self._behind = False
         """Whether values wait for a commit that failed."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether ledgers wait for the next commit: their counters are exported as they were committed."""
+        return bool(self._waiting)
+
     def until_change(self, at: Moment) -> float:
         """Return the seconds until time alone changes an exported value."""
-        cached = self._cache.values()
+        cached = [view for key, view in self._cache.items() if key not in self._waiting]
         return min((min(view.until - at.now, view.release - at.monotonic) for view in cached), default=float("inf"))
 
     def commit(
@@ -68,7 +85,7 @@ class CommitCoordinator:
     ) -> bool:
         """Save changes and release counter increases; `openai_ids` are those of the organizations.
 
-        Where the state cannot be written the counters stay as they were committed. Returns whether all is saved.
+        Where the state cannot be written the counters stay as they were committed. Returns whether the names are saved.
         """
         entries = list(self._entries(tracked_ledgers, at))
         names = list(names)
@@ -94,6 +111,7 @@ class CommitCoordinator:
         release = tracked.ledger.next_release(at.monotonic, self._hold)
         cached = _CachedView(
             tracked.ledger,
+            tracked.ledger.revision,
             tracked.ledger.views(at.now),
             at.now,
             tracked.ledger.next_change(at.now),
@@ -121,13 +139,18 @@ class CommitCoordinator:
 
     def _cached(self, tracked: TrackedLedger, at: Moment) -> _CachedView | None:
         cached = self._cache.get((tracked.organization, tracked.name))
-        usable = cached and cached.ledger is tracked.ledger and cached.valid(at) and not tracked.unsaved
-        return cached if usable else None
+        return cached if cached and cached.valid(tracked.ledger, at) else None
 
     def _entries(self, tracked_ledgers: Sequence[TrackedLedger], at: Moment) -> Iterator[tuple[TrackedLedger, Entry]]:
-        for tracked in tracked_ledgers:
-            if self._cached(tracked, at) and not self._behind:
-                continue
+        due = {
+            (tracked.organization, tracked.name): tracked
+            for tracked in tracked_ledgers
+            if self._behind or tracked.unsaved or not self._cached(tracked, at)
+        }
+        self._waiting = dict.fromkeys((*filter(due.__contains__, self._waiting), *due))
+        for key in list(islice(self._waiting, None if self._behind else _LEDGERS_PER_COMMIT)):
+            del self._waiting[key]
+            tracked = due[key]
             releases = tracked.ledger.propose(at.monotonic, self._hold)
             if tracked.unsaved or releases or self._behind:
                 yield tracked, Entry(tracked.organization, tracked.ledger, tracked.refusal, releases)

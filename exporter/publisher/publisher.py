@@ -99,6 +99,8 @@ class Publisher:
         reports = [organization.report() for organization in self._organizations]
         ready = all(organization.ready for organization in self._organizations)
         self.snapshot = await self._worker.run(lambda: self._make(moment(self._clock), reports, ready=ready))
+        if self._coordinator.pending:
+            self._wake.set()
         for names, excess in self._excess.items():
             for measure, value in excess.items():
                 self._telemetry.accrued_excess.labels(*names, measure).set(value)
@@ -163,7 +165,7 @@ class Publisher:
             complete,
             state_writable=self._store is None or self._coordinator.writable,
             published=at.now,
-            ready=ready,
+            ready=self.snapshot.ready or (ready and not self._coordinator.pending),
         )
 
     def _columns_of(self, tracked: TrackedLedger, at: Moment) -> tuple[list[tuple[str, Column]], bool]:

@@ -114,5 +114,5 @@ def test_every_instrument_is_rendered_once() -> None:
     """Each is either encoded incrementally or rendered by the library."""
     telemetry = Telemetry()
 
-    assert set(telemetry.families) <= {*telemetry.labelled, *telemetry.unlabelled}
-    assert not {*telemetry.labelled} & {*telemetry.unlabelled}
+    assert set(telemetry.families) <= {*telemetry.vectors, *telemetry.others}
+    assert not {*telemetry.vectors} & {*telemetry.others}

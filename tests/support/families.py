@@ -7,6 +7,7 @@ from exporter.catalog import CATALOG, Kind, accrued_name, today_name, window_nam
 from exporter.collector import ALL as DESCRIBED
 from exporter.collector import MetricDesc
 from exporter.estimate import METRICS
+from exporter.instruments import label_names
 from exporter.telemetry import Telemetry
 
 TARGET_LABELS: Final = frozenset({"job", "instance", "pod"})
@@ -58,7 +59,7 @@ def _own() -> Mapping[str, frozenset[str]]:
     telemetry = Telemetry()
     found: dict[str, frozenset[str]] = {}
     ours = {
-        family.name: frozenset(instrument._labelnames)
+        family.name: frozenset(label_names(instrument))
         for instrument in telemetry.families
         for family in instrument.describe()
     }
