@@ -1,7 +1,8 @@
 """Decodes pages of buckets: the envelope first, and of the rows only those that changed since the last poll."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -11,7 +12,7 @@ from exporter.catalog import Bucket, Plan
 from exporter.openai import errors
 from exporter.openai.error_responses import excerpt
 from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped
-from exporter.openai.rows import BucketTrait, RowReader, reader
+from exporter.openai.rows import BucketTrait, DecodedRows, LabelCache, reader
 from exporter.telemetry import RejectionReason
 
 _HASH_BYTES: Final = 16
@@ -64,7 +65,7 @@ def read_page(body: bytes, plan: Plan, known: Mapping[int, bytes], *, open_end: 
     """
     rejections = Rejections()
     envelope = _envelope(body, plan, rejections)
-    rows = reader(plan)
+    read_rows = partial(reader(plan).read, cache=LabelCache())
     buckets = []
     for index, raw in enumerate(envelope.data):
         start = _boundary(raw, plan, clipped=first and index == 0)
@@ -72,7 +73,7 @@ def read_page(body: bytes, plan: Plan, known: Mapping[int, bytes], *, open_end: 
             rejections[RejectionReason.FUTURE_BUCKET] += 1
         elif start is None:
             rejections[RejectionReason.INVALID_BUCKET] += 1
-        elif (bucket := _decoded(raw, start, rows, known.get(start, b""), rejections)) is not None:
+        elif (bucket := _decoded(raw, start, read_rows, known.get(start, b""), rejections)) is not None:
             buckets.append(bucket)
     return Page(tuple(buckets), envelope.has_more, envelope.next_page, rejections)
 
@@ -117,12 +118,14 @@ def _value(members: Mapping[str, msgspec.Raw], name: str) -> Any:  # noqa: ANN40
     return decode_untyped(members[name]) if name in members else None
 
 
-def _decoded(raw: _Bucket, start: int, rows: RowReader, known: bytes, rejections: Rejections) -> Bucket | None:
+def _decoded(
+    raw: _Bucket, start: int, read_rows: Callable[[msgspec.Raw], DecodedRows], known: bytes, rejections: Rejections
+) -> Bucket | None:
     digest = xxhash.xxh3_128_digest(raw.results)
     if known[:_HASH_BYTES] == digest and not known[-1] & (BucketTrait.BLANK | BucketTrait.REJECTED):
         return Bucket(start, raw.end_time, None, known)
     try:
-        decoded = rows.read(raw.results)
+        decoded = read_rows(raw.results)
     except errors.WrongObject:
         raise
     except errors.InvalidResponse:

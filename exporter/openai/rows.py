@@ -69,6 +69,29 @@ class _TolerantRead:
     incomplete: set[int] = field(default_factory=set)
 
 
+class LabelCache:
+    """Label values by what the API has for them, so that each is cleaned once for a response.
+
+    It must not outlive the response: a secret that is registered later has to be redacted as well.
+    """
+
+    def __init__(self) -> None:
+        self._exact: dict[_RawLabel, str] = {}
+        self._folded: dict[_RawLabel, str] = {}
+
+    def column(self, raw: Sequence[_RawLabel], *, folded: bool = False) -> list[str]:
+        """Return label values: redacted, cut, and with a word for what is null or empty; `folded`: in lower case."""
+        known = self._folded if folded else self._exact
+        try:
+            return list(map(known.__getitem__, raw))
+        except KeyError:
+            new = set(raw) - known.keys()
+            joined = "\n".join(text for text in new if isinstance(text, str))
+            clean = redact(joined) == joined
+            known |= {each: _label(each, clean=clean, folded=folded) for each in new}
+            return list(map(known.__getitem__, raw))
+
+
 def reader(plan: Plan) -> "RowReader":
     """Return the reader of a plan's rows."""
     return _reader(plan.resource.object, plan.label_groups)
@@ -103,8 +126,8 @@ class RowReader:
         self._row = _struct({"object": Literal[row_object], **flat})
         self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[self._row])  # type: ignore[name-defined]
 
-    def read(self, results: msgspec.Raw) -> DecodedRows:
-        """Return the rows of each label group.
+    def read(self, results: msgspec.Raw, cache: LabelCache | None = None) -> DecodedRows:
+        """Return the rows of each label group; a `cache` can be shared by the buckets of a response.
 
         A value that is missing or not a number is unknown and counted; a row that is not an object, or has a label of
         an unexpected type, is left out and counted. Raises WrongObject for a row of another endpoint and
@@ -121,9 +144,10 @@ class RowReader:
             rows, incomplete = found.rows, found.incomplete
         else:
             self._fill_in(rows, rejections)
+        cache = cache or LabelCache()
         amounts = {path: _quanta_column(_column(rows, path), rejections) for path in self._exact}
-        dimensions = {name: _labels(_column(rows, name)) for name in _dimensions(self._label_groups)}
-        groups = tuple(_rows_of(group, rows, dimensions, amounts) for group in self._label_groups)
+        dimensions = {name: cache.column(_column(rows, name)) for name in _dimensions(self._label_groups)}
+        groups = tuple(_rows_of(group, rows, dimensions, amounts, cache) for group in self._label_groups)
         traits = self._traits(rows)
         traits = traits | BucketTrait.REJECTED if rejections else traits
         return DecodedRows(groups, traits, rejections, frozenset(incomplete))
@@ -259,7 +283,11 @@ def _quanta_or_none(amount: Decimal | None, rejections: Rejections) -> int | Non
 
 
 def _rows_of(
-    group: LabelGroup, rows: list[Any], dimensions: dict[str, list[str]], amounts: dict[str, list[int | None]]
+    group: LabelGroup,
+    rows: list[Any],
+    dimensions: dict[str, list[str]],
+    amounts: dict[str, list[int | None]],
+    cache: LabelCache,
 ) -> BucketRows:
     names = [dimensions[label] for label in group.labels if label in dimensions]
     extra = group.measures[0].extra
@@ -271,7 +299,7 @@ def _rows_of(
     columns = [amounts[measure.field] if measure.exact else _column(rows, measure.field) for measure in group.measures]
     if extra:
         folded = any(measure.only and measure.only.field == extra.field for measure in group.measures)
-        names.append(_labels(_column(rows, extra.field), folded=folded))
+        names.append(cache.column(_column(rows, extra.field), folded=folded))
     counted = [_counted(measure, rows, column) for measure, column in zip(group.measures, columns, strict=True)]
     masked = [
         [value if yes else None for value, yes in zip(column, admitted, strict=True)]
@@ -322,15 +350,6 @@ def _raw(row: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 -- decoded J
     whole, _, part = path.rpartition(".")
     content = row.get(whole) if whole else row
     return content.get(part) if isinstance(content, dict) else content
-
-
-def _labels(raw: list[_RawLabel], *, folded: bool = False) -> list[str]:
-    """Return label values: redacted, cut, and with a word for what is null or empty."""
-    distinct = set(raw)
-    joined = "\n".join(text for text in distinct if isinstance(text, str))
-    clean = redact(joined) == joined
-    labels = {each: _label(each, clean=clean, folded=folded) for each in distinct}
-    return list(map(labels.__getitem__, raw))
 
 
 def _label(raw: _RawLabel, *, clean: bool, folded: bool) -> str:
