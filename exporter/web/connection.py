@@ -2,93 +2,198 @@
 
 import asyncio
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from itertools import islice
 from ssl import SSLContext
-from typing import Any, cast
+from typing import Any, Final, TypeAlias, cast
 
 import h11
-from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
-from uvicorn.server import ServerState
+import structlog
 
 from exporter.web.connection_limits import ConnectionLimiter, Phase, Slot, cut_off
 from exporter.web.gzip_body import PIECE
+from exporter.web.http import Answer, Headers, Request, RequestReader, Response, plain_text
+
+_TURN: Final = 1 << 20
+"""Bytes that one response may send before others get their turn."""
+
+Application: TypeAlias = Callable[[Request, str], Answer]
+"""Answers the request of a peer."""
+
+_UNREADABLE: Final = Request("", "", "", (), keep_alive=False)
+
+_log = structlog.get_logger()
 
 
-class Connection(H11Protocol):
-    """HTTP on one socket."""
+class Connection(asyncio.Protocol):
+    """HTTP on one socket: one request after the other, each response sent no faster than the client reads."""
 
-    limiter: ConnectionLimiter
-    """Set after construction: uvicorn fixes the constructor's arguments."""
-    admits: Callable[[Any], bool] | None = None
-    """Whether a client with this certificate, as returned by `getpeercert`, may connect."""
+    def __init__(
+        self,
+        app: Application,
+        limiter: ConnectionLimiter,
+        open_connections: set["Connection"],
+        headers: Callable[[], Headers],
+        admits: Callable[[Any], bool] | None = None,
+    ) -> None:
+        """`headers` are those of every response; `admits`: whether a client with this certificate may connect."""
+        self.loop = asyncio.get_running_loop()
+        self.limiter = limiter
+        self.closed: asyncio.Future[None] = self.loop.create_future()
+        """Done once the connection is."""
+        self._app = app
+        self._open = open_connections
+        self._headers = headers
+        self._admits = admits
+        self._reader = RequestReader()
+        self._request: Request | None = None
+        """The one being answered."""
+        self._making: asyncio.Task[Response] | None = None
+        """Makes the response, where that takes time."""
+        self._unsent: Iterator[bytes | memoryview] | None = None
+        """Of the response, once it is made."""
+        self._keep_alive = True
+        self._writing_paused = False
+        self._slot: Slot | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport
 
-    _slot: Slot | None = None
-    _deadline: asyncio.TimerHandle | None = None
-    _cycle: object = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register the connection and start the first deadline."""
-        super().connection_made(transport)
-        transport.set_write_buffer_limits(high=PIECE)
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=1)
+        self._open.add(self)
         if self._slot is None:
             self._slot = self.limiter.admit(transport, self.loop.time())
-        if self.admits and not self.admits(transport.get_extra_info("peercert")):
-            cut_off(transport)
+        if self._admits and not self._admits(transport.get_extra_info("peercert")):
+            cut_off(self._transport)
         self._enter(Phase.REQUEST)
 
     def take_over(self, slot: Slot) -> None:
         """Use the slot that the TLS handshake was given."""
         self._slot = slot
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the deadline and release the slot."""
-        super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's
+        """Stop what is under way and release the slot."""
         self._cancel_deadline()
+        self._unsent = None
+        if self._making:
+            self._making.cancel()
+        self._open.discard(self)
+        self.closed.set_result(None)
         if self._slot:
             self.limiter.release(self._slot.transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
-        super().data_received(data)
-        self._update_phase()
+        """Take bytes of the next request; those that arrive before the last one is answered have to wait."""
+        self._reader.receive(data)
+        if self._request:
+            self._transport.pause_reading()
+        self._answer_next()
 
-    def on_response_complete(self) -> None:
-        """Wait for the next request, or for the rest of this one."""
-        super().on_response_complete()
-        self._update_phase()
+    def eof_received(self) -> bool:
+        """Close, but finish sending to a client that only has nothing more to say."""
+        self._keep_alive = False
+        return self._unsent is not None and self._transport.get_extra_info("sslcontext") is None
+
+    def pause_writing(self) -> None:
+        """Stop sending: the client has not read what was sent."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Send on."""
+        self._writing_paused = False
+        self._send()
 
     def shutdown(self) -> None:
         """Close now, or once the response under way is sent."""
-        if self._answering():
-            self.cycle.keep_alive = False
-        else:
-            self.transport.close()
+        self._keep_alive = False
+        if self._request is None:
+            self._transport.close()
 
-    def _update_phase(self) -> None:
-        """Restart the deadline when the phase, or the request it belongs to, has changed."""
-        if self.transport.is_closing():
+    def _answer_next(self) -> None:
+        """Answer the next request, if it is complete and no other is being answered."""
+        if self._request or self._transport.is_closing():
             return
-        phase, cycle = self._phase(), self.cycle
-        if self._slot and (phase is not self._slot.phase or cycle is not self._cycle):
-            self._cycle = cycle
-            self._enter(phase)
+        try:
+            self._request = request = self._reader.next()
+        except h11.RemoteProtocolError as error:
+            self._request = _UNREADABLE
+            self._respond(plain_text(HTTPStatus(error.error_status_hint), "Invalid HTTP request received.\n"))
+            return
+        if request is None:
+            if interim := self._reader.interim_response():
+                self._transport.write(interim)
+            if self._slot and self._slot.phase is not Phase.REQUEST:
+                self._enter(Phase.REQUEST)
+            return
+        self._enter(Phase.ANSWER)
+        try:
+            answer = self._app(request, self._slot.peer if self._slot else "")
+        except Exception as error:  # noqa: BLE001 - logged with its traceback
+            self._fail(error)
+            return
+        if isinstance(answer, Response):
+            self._respond(answer)
+        else:
+            self._making = self.loop.create_task(answer, name="response")
+            self._making.add_done_callback(self._made)
 
-    def _phase(self) -> Phase:
-        state = self.conn.their_state
-        if state == h11.SEND_BODY or (state == h11.IDLE and self.conn.trailing_data[0]):
-            return Phase.REQUEST
-        return Phase.ANSWER if state == h11.DONE or self._answering() else Phase.IDLE
+    def _made(self, making: asyncio.Task[Response]) -> None:
+        self._making = None
+        if making.cancelled():
+            return
+        if error := making.exception():
+            self._fail(error)
+        else:
+            self._respond(making.result())
 
-    def _answering(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
+    def _fail(self, error: BaseException) -> None:
+        _log.error("request_failed", path=self._request and self._request.path, exc_info=error)
+        self._respond(plain_text(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error\n"))
+
+    def _respond(self, response: Response) -> None:
+        """Begin to send a response. One that refuses the request closes the connection."""
+        request = self._request
+        if request is None or self._transport.is_closing():
+            return
+        self._keep_alive = self._keep_alive and request.keep_alive and response.status < HTTPStatus.BAD_REQUEST
+        head = response.head(self._headers(), keep_alive=self._keep_alive)
+        self._unsent = iter(response.content.pieces if request.method != "HEAD" else ())
+        self._transport.writelines((head, *islice(self._unsent, 1)))
+        self._send()
+
+    def _send(self) -> None:
+        sent = 0
+        while self._unsent is not None and not self._writing_paused and not self._transport.is_closing():
+            piece = next(self._unsent, None)
+            if piece is None:
+                self._finish()
+                return
+            self._transport.write(piece)
+            sent += len(piece)
+            if sent >= _TURN:
+                self.loop.call_soon(self._send)
+                return
+
+    def _finish(self) -> None:
+        """Close, or wait for the next request, which may have arrived already."""
+        self._unsent = self._request = None
+        if not self._keep_alive:
+            self._transport.close()
+        elif self._reader.within_message:
+            self._enter(Phase.REQUEST)
+            self._transport.resume_reading()
+            self.loop.call_soon(self._answer_next)
+        else:
+            self._enter(Phase.IDLE)
 
     def _enter(self, phase: Phase) -> None:
         self._cancel_deadline()
         limits = self.limiter.limits
         seconds = {Phase.REQUEST: limits.request, Phase.ANSWER: limits.answer, Phase.IDLE: limits.idle}[phase]
-        self._deadline = self.loop.call_later(seconds, cut_off, self.transport)
+        self._deadline = self.loop.call_later(seconds, cut_off, self._transport)
         if self._slot:
             self._slot.phase = phase
             self._slot.since = self.loop.time()
@@ -132,24 +237,3 @@ class Handshake(SSLProtocol):
         if self._socket_transport:
             self._connection.limiter.release(self._socket_transport)
         super().connection_lost(exc)
-
-
-def connection_factory(
-    limiter: ConnectionLimiter, context: Callable[[], SSLContext | None], admits: Callable[[Any], bool] | None
-) -> type[asyncio.Protocol]:
-    """Return what uvicorn makes a protocol with: HTTP, or TLS with HTTP above it."""
-
-    def make(
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> asyncio.BaseProtocol:
-        connection = Connection(config, server_state, app_state, _loop or asyncio.get_running_loop())
-        connection.limiter = limiter
-        if (current := context()) is None:
-            return connection
-        connection.admits = admits
-        return Handshake(connection, current)
-
-    return cast("type[asyncio.Protocol]", make)

@@ -1,6 +1,6 @@
 """Response bodies: the snapshot's families and the tail as one gzip member, or as plain bytes."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +10,9 @@ from exporter.exposition import Body
 
 PIECE: Final = 256 * 1024
 """Bytes of a body that are handed to a connection at once, at most."""
+
+_SMALL: Final = 64 * 1024
+"""Copying fewer bytes costs less than sending them separately."""
 
 _HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """RFC 1952: deflate, no flags, no time, unknown system."""
@@ -24,31 +27,24 @@ class Content:
 
     length: int
     """Bytes in total."""
-    pieces: Iterable[bytes]
+    pieces: Iterable[bytes | memoryview]
     """Each at most `PIECE` bytes; can be iterated once."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Joined:
-    body: Body
-    pieces: tuple[bytes, ...]
-    length: int
 
 
 @dataclass(frozen=True, slots=True)
 class GzipMembers:
     """Makes gzip members; keeps the compressed pieces of the last body of each kind, joined, for the next response."""
 
-    _last: dict[Hashable, _Joined] = field(default_factory=dict)
+    _last: dict[Hashable, tuple[Body, bytes]] = field(default_factory=dict)
 
     def member(self, kind: Hashable, body: Body, tail: bytes) -> Content:
         """Return the body and the tail as one gzip member: clients stop reading after the first member."""
-        joined = self._last.get(kind)
-        if joined is None or joined.body is not body:
-            pieces = tuple(_joined((_HEADER, *(piece.deflated for piece in body.pieces))))
-            joined = self._last[kind] = _Joined(body, pieces, sum(map(len, pieces)))
+        last, joined = self._last.get(kind, (None, b""))
+        if last is not body:
+            joined = b"".join((_HEADER, *(piece.deflated for piece in body.pieces)))
+            self._last[kind] = body, joined
         ending = _ending(body, tail)
-        return Content(joined.length + len(ending), (*joined.pieces, *_sliced(ending)))
+        return Content(len(joined) + len(ending), _portions((joined, ending)))
 
 
 def gzip_member(body: Body, tail: bytes) -> Content:
@@ -58,7 +54,7 @@ def gzip_member(body: Body, tail: bytes) -> Content:
 
 def plain(body: Body, tail: bytes) -> Content:
     """Return the body and the tail as they are."""
-    return Content(body.length + len(tail), _joined((*(text for piece in body.pieces for text in piece.texts), tail)))
+    return Content(body.length + len(tail), _portions((*(text for piece in body.pieces for text in piece.texts), tail)))
 
 
 def _ending(body: Body, tail: bytes) -> bytes:
@@ -68,23 +64,21 @@ def _ending(body: Body, tail: bytes) -> bytes:
     return deflater.compress(tail) + deflater.flush() + checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
 
 
-def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join what is small and slice what is large, so that there are few pieces and none is larger than `PIECE`."""
-    pending: list[bytes] = []
+def _portions(chunks: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+    """Join small chunks and slice large ones, so that there are few portions, none too large, and little is copied."""
+    pending: list[memoryview] = []
     size = 0
     for chunk in chunks:
-        if pending and size + len(chunk) > PIECE:
-            yield b"".join(pending)
-            pending, size = [], 0
-        if len(chunk) > PIECE:
-            yield from _sliced(chunk)
-        else:
-            pending.append(chunk)
-            size += len(chunk)
+        view = memoryview(chunk)
+        for part in (view[start : start + PIECE] for start in range(0, len(view), PIECE)):
+            if pending and (len(part) >= _SMALL or size + len(part) > PIECE):
+                yield _one(pending)
+                pending, size = [], 0
+            pending.append(part)
+            size += len(part)
     if pending:
-        yield b"".join(pending)
+        yield _one(pending)
 
 
-def _sliced(chunk: bytes) -> Iterator[bytes]:
-    for start in range(0, len(chunk), PIECE):
-        yield chunk[start : start + PIECE]
+def _one(parts: Sequence[memoryview]) -> bytes | memoryview:
+    return parts[0] if len(parts) == 1 else b"".join(parts)

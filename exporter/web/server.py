@@ -1,26 +1,20 @@
-"""The HTTP server: uvicorn inside a running loop, with deadlines, bounded connections and TLS that reloads."""
+"""The HTTP server inside a running loop: listeners, their connections, and the end of both."""
 
 import asyncio
-import contextlib
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from socket import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import Final, Self
 
 import structlog
-import uvicorn
 
-from exporter.web.app import Application
-from exporter.web.connection import connection_factory
+from exporter.web.connection import Connection, Handshake
 from exporter.web.connection_limits import ConnectionLimiter, Limits
+from exporter.web.http import Answer, Request
 from exporter.web.listeners import Address, accept_connections, address_of, bind
 from exporter.web.middleware import AuthMiddleware
 from exporter.web.security import Security
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
 
 _EXHAUSTED_SECONDS: Final = 60.0
 """Between two log lines about file descriptors."""
@@ -37,7 +31,7 @@ class Server:
 
     def __init__(
         self,
-        app: Application,
+        app: Callable[[Request], Answer],
         addresses: Sequence[tuple[str, int]] = (),
         security: Security | None = None,
         *,
@@ -45,12 +39,14 @@ class Server:
         limits: Limits | None = None,
     ) -> None:
         self._security = security or Security()
+        self._app = AuthMiddleware(app, self._security)
         self._wanted = tuple(Address(*address) for address in addresses)
         self._sockets = list(sockets)
         self._limits = (limits or Limits()).within_descriptors()
         self._limiter = ConnectionLimiter(self._limits)
-        self._uvicorn = _Uvicorn(self._configuration(app), self._limiter)
-        self._serving: asyncio.Task[None] | None = None
+        self._last_exhausted = float("-inf")
+        self._acceptors: list[asyncio.Task[None]] = []
+        self._connections: set[Connection] = set()
         self.addresses: tuple[Address, ...] = ()
         """Where the server listens, with the real port for 0: known once started."""
 
@@ -65,27 +61,34 @@ class Server:
         return "https" if self._security.tls_context() else "http"
 
     async def start(self) -> None:
-        """Listen; return once connections are accepted."""
-        sockets = self._sockets or bind(self._wanted)
-        self.addresses = tuple(map(address_of, sockets))
-        self._serving = asyncio.create_task(self._uvicorn.serve(sockets), name="http server")
-        accepting = asyncio.create_task(self._uvicorn.accepting.wait())
-        await asyncio.wait((self._serving, accepting), return_when=asyncio.FIRST_COMPLETED)
-        if not accepting.done():
-            accepting.cancel()
-            await self._serving
+        """Listen; connections are accepted from now on."""
+        self._sockets = self._sockets or bind(self._wanted)
+        self.addresses = tuple(map(address_of, self._sockets))
+        self._acceptors = [
+            asyncio.create_task(accept_connections(each, self._connection, self._exhausted), name="accept")
+            for each in self._sockets
+        ]
 
     async def stop(self) -> None:
         """Stop listening, give responses under way a moment to end, cut off what hangs."""
-        if self._serving is None:
+        if not self._acceptors:
             return
-        self._uvicorn.should_exit = True
-        await asyncio.wait((self._serving,), timeout=self._limits.grace)
+        for acceptor in self._acceptors:
+            acceptor.cancel()
+        await asyncio.wait(self._acceptors)
+        self._acceptors = []
+        for each in self._sockets:
+            each.close()
+        for connection in tuple(self._connections):
+            connection.shutdown()
+        await self._closed(self._limits.grace)
         self._limiter.close_all()
         self._security.close()
-        await self._serving
-        await asyncio.sleep(0)
-        self._serving = None
+        await self._closed(self._limits.grace)
+
+    async def _closed(self, timeout: float) -> None:  # noqa: ASYNC109 - connections that hang are cut off afterwards
+        if self._connections:
+            await asyncio.wait([connection.closed for connection in self._connections], timeout=timeout)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -96,60 +99,17 @@ class Server:
     ) -> None:
         await self.stop()
 
-    def _configuration(self, app: Application) -> uvicorn.Config:
-        return uvicorn.Config(
-            cast("ASGI3Application", AuthMiddleware(app, self._security)),
-            interface="asgi3",
-            http=connection_factory(self._limiter, self._security.tls_context, self._security.admits),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level=logging.ERROR,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            headers=[("server", "openai-usage-exporter")],
-            timeout_graceful_shutdown=int(self._limits.grace) + 1,
-            timeout_keep_alive=int(self._limits.idle) + 1,
+    def _connection(self) -> asyncio.BaseProtocol:
+        """Return the protocol of a new connection: HTTP, or TLS with HTTP above it."""
+        context = self._security.tls_context()
+        connection = Connection(
+            self._app,
+            self._limiter,
+            self._connections,
+            self._security.headers,
+            self._security.admits if context else None,
         )
-
-
-class _Uvicorn(uvicorn.Server):
-    """Accepts connections one at a time, says when it begins to, and leaves signals alone.
-
-    Asyncio's own server accepts as many as are waiting in one go: more than there may be file descriptors.
-    """
-
-    def __init__(self, config: uvicorn.Config, limiter: ConnectionLimiter) -> None:
-        super().__init__(config)
-        self.accepting = asyncio.Event()
-        self.servers = []
-        self._limiter = limiter
-        self._acceptors: list[asyncio.Task[None]] = []
-        self._last_exhausted = float("-inf")
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await self.lifespan.startup()
-        self._acceptors = [
-            asyncio.create_task(accept_connections(each, self._protocol, self._exhausted), name="accept")
-            for each in sockets or ()
-        ]
-        self.started = True
-        self.accepting.set()
-
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        for acceptor in self._acceptors:
-            acceptor.cancel()
-        await asyncio.gather(*self._acceptors, return_exceptions=True)
-        await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def _protocol(self) -> asyncio.BaseProtocol:
-        make = cast("Callable[..., asyncio.BaseProtocol]", self.config.http_protocol_class)
-        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return Handshake(connection, context) if context else connection
 
     def _exhausted(self) -> None:
         self._limiter.close_idle(asyncio.get_running_loop().time())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.exposition.snapshot import Body, Format, Piece, Snapshot
-from exporter.web.app import App, Application
+from exporter.web.app import App
 from exporter.web.connection_limits import Limits
 from exporter.web.security import Security
 from exporter.web.server import Server
@@ -72,7 +72,7 @@ def serving(
     *,
     web_config: Path | None = None,
     limits: Limits | None = None,
-    app: Application | None = None,
+    app: App | None = None,
 ) -> Iterator[Site]:
     """Serve until the block ends."""
     site = site or Site()
