@@ -15,18 +15,23 @@ _FAMILIES: Final = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
 class Cell:
     """The value of one series; only one thread increments it."""
 
-    __slots__ = ("value",)
+    __slots__ = ("_vector", "value")
 
-    def __init__(self) -> None:
+    def __init__(self, vector: "Vector") -> None:
+        self._vector = vector
         self.value = 0.0
 
     def set(self, value: float) -> None:
         """Replace the value."""
-        self.value = float(value)
+        if value != self.value:
+            self.value = float(value)
+            self._vector.changed = True
 
     def inc(self, amount: float = 1.0) -> None:
         """Add to the value."""
-        self.value += amount
+        if amount:
+            self.value += amount
+            self._vector.changed = True
 
 
 class Vector(Collector):
@@ -40,6 +45,8 @@ class Vector(Collector):
         self.name, self.documentation, self.label_names = name, documentation, tuple(label_names)
         self.cells: dict[tuple[str, ...], Cell] = {}
         """By label values, in the order in which they were made."""
+        self.changed = False
+        """Set when a value changes or a series is new; whoever exports the series resets it, then reads them."""
         registry.register(self)
 
     @property
@@ -51,7 +58,8 @@ class Vector(Collector):
         """Return the cell of a series, which is exported as 0 from its first use on."""
         cell = self.cells.get(values)
         if cell is None:
-            cell = self.cells[tuple(map(str, values))] = Cell()
+            cell = self.cells[tuple(map(str, values))] = Cell(self)
+            self.changed = True
         return cell
 
     def describe(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:

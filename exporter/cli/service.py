@@ -74,9 +74,9 @@ class Service:
         )
         self._app = App(
             snapshot=lambda: self.publisher.snapshot,
-            own=self._own,
+            labelled=self._labelled_metrics,
             want=self.publisher.want,
-            tail=self._self_metrics.render_rest,
+            tail=self._self_metrics.rest,
             version=__version__,
             now=self._clock.now,
             telemetry_path=settings.web.telemetry_path,
@@ -135,10 +135,10 @@ class Service:
         store = self._store or NoStore()
         return Estimator(organization.name, partial(_ledgers_of, organization), store.load, funds)
 
-    def _own(self, body: Body, format_: Format) -> Body:
+    def _labelled_metrics(self, format_: Format) -> Body:
         for organization in self.organizations:
             organization.refresh()
-        return self._self_metrics.append_labelled(body, format_)
+        return self._self_metrics.labelled(format_)
 
     def _organization(self, settings: OrganizationSettings) -> Organization:
         client_metrics = ClientMetrics(settings.name, self.telemetry)

@@ -38,18 +38,9 @@ class Encoder:
 
     def encode(self, families: Sequence[Family], formats: Iterable[Format] = TEXT_FORMATS) -> dict[Format, Body]:
         """Return the bodies of the formats."""
-        return self._bodies(families, dict.fromkeys(formats, Body()))
-
-    def extend(self, body: Body, families: Sequence[Family], format_: Format) -> Body:
-        """Return a body of one format with further families appended."""
-        return self._bodies(families, {format_: body})[format_]
-
-    def _bodies(self, families: Sequence[Family], before: Mapping[Format, Body]) -> dict[Format, Body]:
         kept, self._lines = self._lines, {}
         pieces: dict[tuple[int, ...], Piece] = {}
-        bodies = {
-            format_: self._body(pieces, self._parts(families, format_, kept), body) for format_, body in before.items()
-        }
+        bodies = {format_: self._body(pieces, self._parts(families, format_, kept)) for format_ in formats}
         self._pieces = pieces
         return bodies
 
@@ -95,9 +86,9 @@ class Encoder:
         self._lines[key] = lines
         return lines.update(column, labels)
 
-    def _body(self, pieces: dict[tuple[int, ...], Piece], parts: Iterable[bytes], before: Body) -> Body:
-        body = list(before.pieces)
-        length, crc = before.length, before.crc
+    def _body(self, pieces: dict[tuple[int, ...], Piece], parts: Iterable[bytes]) -> Body:
+        body: list[Piece] = []
+        length = crc = 0
         for group in _groups(parts):
             key = tuple(map(id, group))
             piece = pieces.get(key) or self._pieces.get(key) or _compress(group)

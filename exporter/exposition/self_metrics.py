@@ -1,5 +1,6 @@
 """The exporter's own metrics, at the end of every exposition."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,6 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector
 
 from exporter.exposition import protobuf
 from exporter.exposition.encoder import Encoder
@@ -20,6 +20,9 @@ from exporter.exposition.snapshot import Body, Format
 from exporter.instruments import Cell, Vector, metric_name, values
 from exporter.ledger import LabelSets
 from exporter.telemetry import Telemetry
+
+_SYSTEM_SECONDS: Final = 1.0
+"""Until process and platform are read again."""
 
 _ENDS: Final = {Format.TEXT: b"", Format.OPENMETRICS: b"# EOF\n", Format.PROTOBUF: b""}
 
@@ -38,44 +41,58 @@ class SelfMetrics:
     """The exporter's own metrics at the time of a scrape.
 
     Instruments with a series for every resource of every organization, of which there can be a hundred thousand, go
-    through an encoder; the library renders the few others. A family that has not changed since the last scrape is not
-    rendered again.
+    through an encoder; the library renders the few others. Nothing is rendered again that has not changed, and what the
+    operating system knows of the process is read at most once a second.
     """
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`monotonic` gives seconds."""
         self._text_encoder, self._protobuf_encoder = Encoder(), Encoder()
         self._sources = [_Source(vector) for vector in telemetry.vectors]
-        self._families: list[Family] = []
-        self._extended: dict[Format, tuple[Body, Body]] = {}
-        """The last body of each format, without and with these families; empty when a value has changed."""
-        self._collectors = telemetry.others
+        self._bodies: dict[Format, Body] = {}
+        """Of the vectors; empty when a value has changed."""
+        self._instruments = [each for each in telemetry.others if isinstance(each, MetricWrapperBase)]
+        self._values: list[list[float]] = []
+        """Of each of these instruments."""
+        self._system = [each for each in telemetry.others if not isinstance(each, MetricWrapperBase)]
+        self._system_metrics: list[Metric] = []
+        self._system_read = float("-inf")
+        self._monotonic = monotonic
+        self._rests: dict[Format, bytes] = {}
+        """Of everything but the vectors; empty when a value has changed."""
         self._rendered: dict[tuple[str, Format], tuple[list[float], bytes]] = {}
-        """Values and text of each other family, as of the last scrape."""
+        """Values and text of each of those families."""
 
-    def append_labelled(self, body: Body, format_: Format) -> Body:
-        """Return the body followed by the families with a series for every organization."""
-        changed = [source.update() for source in self._sources]
-        if any(changed):
-            self._families = [source.family for source in self._sources]
-            self._extended.clear()
-        last = self._extended.get(format_)
-        if last is None or last[0] is not body:
+    def labelled(self, format_: Format) -> Body:
+        """Return the families with a series for every organization."""
+        if any([source.update() for source in self._sources]):
+            self._bodies.clear()
+        if (body := self._bodies.get(format_)) is None:
             encoder = self._protobuf_encoder if format_ is Format.PROTOBUF else self._text_encoder
-            last = self._extended[format_] = body, encoder.extend(body, self._families, format_)
-        return last[1]
+            body = encoder.encode([source.family for source in self._sources], (format_,))[format_]
+            self._bodies[format_] = body
+        return body
 
-    def render_rest(self, format_: Format) -> bytes:
+    def rest(self, format_: Format) -> bytes:
         """Return the other families and the end marker of the format."""
-        texts = [text for collector in self._collectors for text in self._texts(collector, format_)]
-        return b"".join((*texts, _ENDS[format_]))
+        current = [values(instrument) for instrument in self._instruments]
+        if current != self._values:
+            self._values = current
+            self._rests.clear()
+        if (now := self._monotonic()) - self._system_read >= _SYSTEM_SECONDS:
+            self._system_metrics = [metric for each in self._system for metric in each.collect()]
+            self._system_read = now
+            self._rests.clear()
+        if (text := self._rests.get(format_)) is None:
+            text = self._rests[format_] = b"".join((*self._texts(format_), _ENDS[format_]))
+        return text
 
-    def _texts(self, collector: Collector, format_: Format) -> Iterator[bytes]:
-        if isinstance(collector, MetricWrapperBase):
-            yield self._text(metric_name(collector), values(collector), collector.collect, format_)
-        else:
-            for metric in collector.collect():
-                samples = [sample.value for sample in metric.samples]
-                yield self._text(metric.name, samples, partial(tuple, (metric,)), format_)
+    def _texts(self, format_: Format) -> Iterator[bytes]:
+        for metric in self._system_metrics:
+            samples = [sample.value for sample in metric.samples]
+            yield self._text(metric.name, samples, partial(tuple, (metric,)), format_)
+        for instrument, current in zip(self._instruments, self._values, strict=True):
+            yield self._text(metric_name(instrument), current, instrument.collect, format_)
 
     def _text(self, name: str, current: list[float], collect: Callable[[], Iterable[Metric]], format_: Format) -> bytes:
         last = self._rendered.get((name, format_))
@@ -91,22 +108,19 @@ class _Source:
 
     def __init__(self, vector: Vector) -> None:
         self._vector = vector
-        self._cells: list[Cell] = []
-        self._values: list[float] = []
         self._label_sets = LabelSets(vector.label_names, 0)
+        self._cells: list[Cell] = []
         self.family = Family(vector.sample_name, vector.documentation, Type(vector.type))
 
     def update(self) -> bool:
-        """Read every value, and return whether any has changed."""
-        series = self._vector.cells
-        if len(series) > len(self._cells):
-            for labels, cell in list(series.items())[len(self._cells) :]:
+        """Read every value if any has changed, and return whether that is so."""
+        if not self._vector.changed:
+            return False
+        self._vector.changed = False
+        if len(self._vector.cells) > len(self._cells):
+            for labels, cell in list(self._vector.cells.items())[len(self._cells) :]:
                 self._label_sets.add(labels)
                 self._cells.append(cell)
-        current = [cell.value for cell in self._cells]
-        if current == self._values:
-            return False
-        self._values = current
-        column = Column(self._label_sets, np.array(current, np.float64), np.ones(len(current), np.bool_))
-        self.family = replace(self.family, columns=(column,))
+        values_ = np.fromiter((cell.value for cell in self._cells), np.float64, len(self._cells))
+        self.family = replace(self.family, columns=(Column(self._label_sets, values_, np.ones(len(values_), np.bool_)),))
         return True

@@ -54,12 +54,12 @@ class App:
 
     snapshot: Callable[[], Snapshot]
     tail: Callable[[Format], bytes]
-    """Renders the end of the exposition: the exporter's own metrics, and `# EOF` in OpenMetrics."""
+    """Renders the end of the exposition: the rest of the exporter's own metrics, and `# EOF` in OpenMetrics."""
     version: str
     now: Callable[[], float]
     """Unix seconds."""
-    own: Callable[[Body, Format], Body] = lambda body, _: body
-    """Appends those of the exporter's own metrics that are encoded like the snapshot's families."""
+    labelled: Callable[[Format], Body] = lambda _: _EMPTY
+    """Those of the exporter's own metrics that are encoded like the snapshot's families."""
     want: Callable[[Format], None] = lambda _: None
     """Says which format a scraper prefers: one that is not in the snapshot yet will be in the next."""
     telemetry_path: str = "/metrics"
@@ -111,13 +111,13 @@ class App:
     def _metrics(self, request: Request) -> Response:
         bodies, accept = self.snapshot().bodies, request.header(b"accept")
         self.want(exposition_format(accept))
-        format_ = exposition_format(accept, bodies or tuple(Format))
-        body = self.own(bodies.get(format_, _EMPTY), format_)
+        format_ = exposition_format(accept, tuple(bodies or Format))
+        body, own = bodies.get(format_, _EMPTY), self.labelled(format_)
         content_type, tail, headers = format_.value, self.tail(format_), (("Vary", "Accept, Accept-Encoding"),)
         if accepts_gzip(request.header(b"accept-encoding")):
-            content = self._members.member(content_type, body, tail)
+            content = self._members.member(content_type, tail, body, own)
             return Response(HTTPStatus.OK, content_type, content, (("Content-Encoding", "gzip"), *headers))
-        return Response(HTTPStatus.OK, content_type, plain(body, tail), headers)
+        return Response(HTTPStatus.OK, content_type, plain(tail, body, own), headers)
 
     async def _page(
         self, render: Callable[[Snapshot, float], str], content_type: str, headers: Headers, request: Request
@@ -139,7 +139,7 @@ class App:
         varied = (("Vary", "Accept-Encoding"), *headers)
         if compressed is not None and accepts_gzip(request.header(b"accept-encoding")):
             return Response(HTTPStatus.OK, content_type, compressed, (("Content-Encoding", "gzip"), *varied))
-        return Response(HTTPStatus.OK, content_type, plain(_EMPTY, text), varied)
+        return Response(HTTPStatus.OK, content_type, plain(text), varied)
 
     def _status(self, snapshot: Snapshot, now: float) -> str:
         single = len(snapshot.organizations) < len(self.snapshot().organizations)
@@ -161,4 +161,4 @@ def _narrowed(snapshot: Snapshot, organization: str) -> Snapshot:
 
 def _rendered(render: Callable[[Snapshot, float], str], snapshot: Snapshot, now: float) -> tuple[bytes, Content]:
     text = render(snapshot, now).encode("utf-8", "replace")
-    return text, gzip_member(_EMPTY, text)
+    return text, gzip_member(text)

@@ -4,7 +4,7 @@ import asyncio
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from itertools import islice
+from itertools import chain
 from ssl import SSLContext
 from typing import Any, Final, TypeAlias, cast
 
@@ -17,6 +17,9 @@ from exporter.web.http import Answer, Headers, Request, RequestReader, Response,
 
 _TURN: Final = 1 << 20
 """Bytes that one response may send before others get their turn."""
+
+_WITH_HEAD: Final = 16 * 1024
+"""Bytes of a body that are sent together with the head: few to copy, and enough to keep a client busy."""
 
 Application: TypeAlias = Callable[[Request, str], Answer]
 """Answers the request of a peer."""
@@ -56,6 +59,8 @@ class Connection(asyncio.Protocol):
         self._keep_alive = True
         self._writing_paused = False
         self._slot: Slot | None = None
+        self._expires = 0.0
+        """When the phase ends, in seconds of the loop's clock."""
         self._deadline: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
 
@@ -76,7 +81,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's
         """Stop what is under way and release the slot."""
-        self._cancel_deadline()
+        if self._deadline:
+            self._deadline.cancel()
         self._unsent = None
         if self._making:
             self._making.cancel()
@@ -160,8 +166,10 @@ class Connection(asyncio.Protocol):
             return
         self._keep_alive = self._keep_alive and request.keep_alive and response.status < HTTPStatus.BAD_REQUEST
         head = response.head(self._headers(), keep_alive=self._keep_alive)
-        self._unsent = iter(response.content.pieces if request.method != "HEAD" else ())
-        self._transport.writelines((head, *islice(self._unsent, 1)))
+        pieces = iter(response.content.pieces if request.method != "HEAD" else ())
+        first = memoryview(next(pieces, b""))
+        self._unsent = chain((first[_WITH_HEAD:],), pieces)
+        self._transport.write(b"".join((head, first[:_WITH_HEAD])))
         self._send()
 
     def _send(self) -> None:
@@ -171,7 +179,8 @@ class Connection(asyncio.Protocol):
             if piece is None:
                 self._finish()
                 return
-            self._transport.write(piece)
+            if piece:
+                self._transport.write(piece)
             sent += len(piece)
             if sent >= _TURN:
                 self.loop.call_soon(self._send)
@@ -190,17 +199,24 @@ class Connection(asyncio.Protocol):
             self._enter(Phase.IDLE)
 
     def _enter(self, phase: Phase) -> None:
-        self._cancel_deadline()
-        limits = self.limiter.limits
-        seconds = {Phase.REQUEST: limits.request, Phase.ANSWER: limits.answer, Phase.IDLE: limits.idle}[phase]
-        self._deadline = self.loop.call_later(seconds, cut_off, self._transport)
+        now = self.loop.time()
+        self._expires = now + self.limiter.limits.seconds(phase)
         if self._slot:
-            self._slot.phase = phase
-            self._slot.since = self.loop.time()
+            self._slot.phase, self._slot.since = phase, now
+        if self._deadline is None or self._deadline.when() > self._expires:
+            self._check_deadline()
 
-    def _cancel_deadline(self) -> None:
+    def _check_deadline(self) -> None:
+        """Cut the connection off if its phase has taken too long, else look again when it will have.
+
+        A later deadline leaves the timer as it is: one scrape after the other needs no other timer.
+        """
         if self._deadline:
             self._deadline.cancel()
+        if self.loop.time() >= self._expires:
+            cut_off(self._transport)
+        else:
+            self._deadline = self.loop.call_at(self._expires, self._check_deadline)
 
 
 class Handshake(SSLProtocol):

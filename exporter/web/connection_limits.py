@@ -40,6 +40,12 @@ class Limits:
     grace: float = 3.0
     """For responses under way when the server stops."""
 
+    def seconds(self, phase: "Phase") -> float:
+        """Return how long a phase may take."""
+        if phase is Phase.REQUEST:
+            return self.request
+        return self.answer if phase is Phase.ANSWER else self.idle
+
     def within_descriptors(self) -> "Limits":
         """Return the limits with as many connections as the process has file descriptors for."""
         available, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

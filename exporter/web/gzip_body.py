@@ -1,7 +1,7 @@
-"""Response bodies: the snapshot's families and the tail as one gzip member, or as plain bytes."""
+"""Response bodies: the snapshot's families, the exporter's own and a tail as one gzip member, or as plain bytes."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from isal import isal_zlib
@@ -14,6 +14,7 @@ PIECE: Final = 256 * 1024
 _SMALL: Final = 64 * 1024
 """Copying fewer bytes costs less than sending them separately."""
 
+_EMPTY: Final = Body()
 _HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """RFC 1952: deflate, no flags, no time, unknown system."""
 
@@ -32,36 +33,51 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class _Member:
+    """What a gzip member was made of, and its bytes: the first body's, and all that follows them."""
+
+    first: Body
+    second: Body
+    tail: bytes
+    start: bytes
+    end: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class GzipMembers:
-    """Makes gzip members; keeps the compressed pieces of the last body of each kind, joined, for the next response."""
+    """Makes gzip members; what the last one of each kind has in common with the next is kept."""
 
-    _last: dict[Hashable, tuple[Body, bytes]] = field(default_factory=dict)
+    _last: dict[Hashable, _Member] = field(default_factory=dict)
 
-    def member(self, kind: Hashable, body: Body, tail: bytes) -> Content:
-        """Return the body and the tail as one gzip member: clients stop reading after the first member."""
-        last, joined = self._last.get(kind, (None, b""))
-        if last is not body:
-            joined = b"".join((_HEADER, *(piece.deflated for piece in body.pieces)))
-            self._last[kind] = body, joined
-        ending = _ending(body, tail)
-        return Content(len(joined) + len(ending), _portions((joined, ending)))
+    def member(self, kind: Hashable, tail: bytes, first: Body, second: Body) -> Content:
+        """Return both bodies and the tail as one gzip member: clients stop reading after the first member."""
+        last = self._last.get(kind)
+        if last is None or last.first is not first:
+            start = b"".join((_HEADER, *(piece.deflated for piece in first.pieces)))
+            last = self._last[kind] = _Member(first, second, tail, start, _ending(tail, first, second))
+        elif last.second is not second or last.tail is not tail:
+            last = self._last[kind] = replace(last, second=second, tail=tail, end=_ending(tail, first, second))
+        return Content(len(last.start) + len(last.end), _portions((last.start, last.end)))
 
 
-def gzip_member(body: Body, tail: bytes) -> Content:
+def gzip_member(tail: bytes, first: Body = _EMPTY, second: Body = _EMPTY) -> Content:
     """Return a gzip member of which nothing is kept."""
-    return GzipMembers().member(None, body, tail)
+    return GzipMembers().member(None, tail, first, second)
 
 
-def plain(body: Body, tail: bytes) -> Content:
-    """Return the body and the tail as they are."""
-    return Content(body.length + len(tail), _portions((*(text for piece in body.pieces for text in piece.texts), tail)))
+def plain(tail: bytes, first: Body = _EMPTY, second: Body = _EMPTY) -> Content:
+    """Return both bodies and the tail as they are."""
+    texts = (text for piece in (*first.pieces, *second.pieces) for text in piece.texts)
+    return Content(first.length + second.length + len(tail), _portions((*texts, tail)))
 
 
-def _ending(body: Body, tail: bytes) -> bytes:
+def _ending(tail: bytes, first: Body, second: Body) -> bytes:
+    """Return what follows the first body."""
     deflater = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
-    checksum = isal_zlib.crc32(tail, body.crc)
-    length = (body.length + len(tail)) % _WRAP
-    return deflater.compress(tail) + deflater.flush() + checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
+    checksum = isal_zlib.crc32(tail, isal_zlib.crc32_combine(first.crc, second.crc, second.length))
+    length = (first.length + second.length + len(tail)) % _WRAP
+    deflated = (*(piece.deflated for piece in second.pieces), deflater.compress(tail), deflater.flush())
+    return b"".join((*deflated, checksum.to_bytes(4, "little"), length.to_bytes(4, "little")))
 
 
 def _portions(chunks: Iterable[bytes]) -> Iterator[bytes | memoryview]:

@@ -4,18 +4,17 @@ import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
 import h11
 
-from exporter.exposition import Body
 from exporter.web.gzip_body import Content, plain
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
-_EMPTY: Final = Body()
 _TEXT: Final = "text/plain; charset=utf-8"
 _LONGEST_REPEATED: Final = 4096
 """Bytes of a request that is remembered, at most."""
@@ -52,7 +51,7 @@ class Response:
     def head(self, configured: Headers, *, keep_alive: bool) -> bytes:
         """Return the status line and the headers; configured ones replace those of the same name."""
         fields = {
-            "date": formatdate(time.time(), usegmt=True),
+            "date": _date(int(time.time())),
             "server": "openai-usage-exporter",
             "content-type": self.content_type,
             "content-length": str(self.content.length),
@@ -69,9 +68,14 @@ Answer: TypeAlias = Response | Coroutine[Any, Any, Response]
 """A response, or what has to be awaited for one."""
 
 
+@lru_cache(maxsize=1)
+def _date(now: int) -> str:
+    return formatdate(now, usegmt=True)
+
+
 def plain_text(status: HTTPStatus, text: str, headers: Headers = ()) -> Response:
     """Return a response in plain text."""
-    return Response(status, _TEXT, plain(_EMPTY, text.encode()), headers)
+    return Response(status, _TEXT, plain(text.encode()), headers)
 
 
 class RequestReader:

@@ -1,8 +1,9 @@
 """Content negotiation: format and encoding by the headers Accept and Accept-Encoding."""
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
@@ -21,6 +22,9 @@ _PARAMETERS: Final = {
 """What a client that names a parameter must name."""
 _PREFERENCE: Final = (Format.TEXT, Format.OPENMETRICS, Format.PROTOBUF)
 """Where a client likes formats equally well, the first of them."""
+_REMEMBERED: Final = 16
+"""Headers: scrapers send the same ones every time."""
+
 _QUALITY: Final = re.compile(r"\d?(\.\d+)?|\d\.")
 
 
@@ -34,7 +38,8 @@ class _Choice:
     position: int
 
 
-def exposition_format(accept: str, available: Container[Format] = tuple(Format)) -> Format:
+@lru_cache(maxsize=_REMEMBERED)
+def exposition_format(accept: str, available: tuple[Format, ...] = tuple(Format)) -> Format:
     """Return the available format that the client prefers.
 
     That is the text format where none is acceptable: a scraper that accepts only something else is better served with
@@ -49,6 +54,7 @@ def exposition_format(accept: str, available: Container[Format] = tuple(Format))
     return max(ranked, key=itemgetter(0, 1))[2] if ranked else Format.TEXT
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def accepts_gzip(accept_encoding: str) -> bool:
     """Return whether the client accepts gzip, and prefers plain bytes no more than it where it names both."""
     qualities = {choice.name: choice.quality for choice in _choices(accept_encoding)}

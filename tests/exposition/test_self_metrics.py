@@ -1,7 +1,9 @@
 """The exporter's own metrics against what the library makes of the same registry."""
 
-import zlib
+import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.exposition import TEXT_FORMATS, Body, Encoder, Format, SelfMetrics, of_samples, render
+from exporter.exposition import TEXT_FORMATS, Format, SelfMetrics, render
 from exporter.telemetry import Telemetry
 from tests.support.bodies import inflate
 from tests.support.client_model import COUNTER, HISTOGRAM, families
@@ -19,7 +21,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
 def lines_of(self_metrics: SelfMetrics, format_: Format) -> list[str]:
     """Return all lines except those about the process and the machine."""
-    return list(_steady(inflate(self_metrics.append_labelled(Body(), format_)) + self_metrics.render_rest(format_)))
+    return list(_steady(inflate(self_metrics.labelled(format_)) + self_metrics.rest(format_)))
 
 
 def expected(telemetry: Telemetry, format_: Format) -> list[str]:
@@ -64,10 +66,8 @@ def test_protobuf_and_text_hold_the_same_self_metrics() -> None:
     telemetry.api_requests.labels("acme", "costs").inc(3)
     for seconds in (0.01, 0.7, 1e6):
         telemetry.poll_duration_seconds.labels("acme").observe(seconds)
-    found = families(
-        inflate(self_metrics.append_labelled(Body(), Format.PROTOBUF)) + self_metrics.render_rest(Format.PROTOBUF)
-    )
-    text = inflate(self_metrics.append_labelled(Body(), Format.TEXT)) + self_metrics.render_rest(Format.TEXT)
+    found = families(inflate(self_metrics.labelled(Format.PROTOBUF)) + self_metrics.rest(Format.PROTOBUF))
+    text = inflate(self_metrics.labelled(Format.TEXT)) + self_metrics.rest(Format.TEXT)
 
     def samples(family: Any) -> Iterator[tuple[str, dict[str, str], float]]:  # noqa: ANN401 -- the library's class
         for metric in family.metric:
@@ -96,18 +96,32 @@ def test_protobuf_and_text_hold_the_same_self_metrics() -> None:
     ]
 
 
-def test_self_metrics_follow_the_snapshot() -> None:
-    """Together they are one stream with one length and checksum; the snapshot's body stays unchanged."""
-    telemetry = Telemetry()
-    telemetry.begin("acme", "costs", buckets=True)
-    body = Encoder().encode([of_samples("openai_x", "1.", [({"a": "b"}, 1.0)])])[Format.TEXT]
-    self_metrics = SelfMetrics(telemetry)
-    whole = self_metrics.append_labelled(body, Format.TEXT)
-    text = inflate(whole)
+def test_the_process_is_read_once_a_second() -> None:
+    """A second after it was read, and no earlier, what the system knows of the process is read again."""
+    seconds = [100.0]
+    self_metrics = SelfMetrics(Telemetry(), lambda: seconds[0])
 
-    assert text.startswith(inflate(body) + b"# HELP openai_exporter_resource_up")
-    assert (len(text), zlib.crc32(text)) == (whole.length, whole.crc)
-    assert body.pieces == whole.pieces[: len(body.pieces)]
+    def open_files() -> float:
+        (line,) = re.findall(rb"^process_open_fds (\S+)$", self_metrics.rest(Format.TEXT), re.MULTILINE)
+        return float(line)
+
+    before = open_files()
+    with Path(os.devnull).open(), Path(os.devnull).open():
+        seconds[0] += 0.9
+        soon = open_files()
+        seconds[0] += 0.2
+        later = open_files()
+
+    assert (before, before + 2) == (soon, later)
+
+
+def test_what_has_not_changed_is_the_same_object() -> None:
+    """Without a change neither part is made again, which the end of a gzip member relies on."""
+    self_metrics = SelfMetrics(telemetry := Telemetry(), lambda: 0.0)
+    telemetry.begin("acme", "costs", buckets=True)
+
+    assert self_metrics.labelled(Format.TEXT) is self_metrics.labelled(Format.TEXT)
+    assert self_metrics.rest(Format.TEXT) is self_metrics.rest(Format.TEXT)
 
 
 def test_every_instrument_is_rendered_once() -> None:

@@ -110,8 +110,8 @@ def only(*names: str) -> dict[str, Any]:
 
 def _samples(service: Service) -> Iterator[str]:
     target = ",".join(f'{name}="{value}"' for name, value in TARGET_LABELS.items())
-    whole = service._own(service.publisher.snapshot.bodies[Format.TEXT], Format.TEXT)
-    body = inflate(whole) + service._self_metrics.render_rest(Format.TEXT)
+    published, own = service.publisher.snapshot.bodies[Format.TEXT], service._labelled_metrics(Format.TEXT)
+    body = inflate(published) + inflate(own) + service._self_metrics.rest(Format.TEXT)
     for line in body.decode().splitlines():
         if not line.startswith("#"):
             name, labels, value = _SAMPLE.findall(line)[0]
