@@ -13,11 +13,12 @@ from exporter.catalog import DAY
 _PAGE_BYTES: Final = 24 * 2**20
 _ROW_BYTES: Final = 420
 _EMPTY: Final = json.dumps({"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False})
+_EMPTY_PAGE: Final = json.dumps({"object": "page", "data": [], "has_more": False, "next_page": None})
 _SPEND_LIMIT: Final = json.dumps({"threshold_amount": 100, "currency": "USD", "enforcement": {"status": "inactive"}})
 
 
 class Api:
-    """Responds to `usage/completions` with the rows, to `spend_limit` with a limit, otherwise with an empty list."""
+    """Responds to `usage/completions` with the rows, to `spend_limit` with a limit, otherwise with nothing."""
 
     def __init__(self, samples: int) -> None:
         self._organization = Organization(samples)
@@ -30,7 +31,8 @@ class Api:
         if url.path.endswith("/spend_limit"):
             return _SPEND_LIMIT.encode()
         if not url.path.endswith("/usage/completions"):
-            return _EMPTY.encode()
+            buckets = "/usage/" in url.path or url.path.endswith("/costs")
+            return (_EMPTY_PAGE if buckets else _EMPTY).encode()
         query, now = parse_qs(url.query), time.time()
         if int(now // 60) != self._minute:
             self._minute = int(now // 60)

@@ -24,7 +24,10 @@ _INSTALLED: Final = (
     "import sys; sys.modules.update(rich=None, pygments=None, attr=None);"
     "from exporter.cli import main; sys.exit(main(['run']))"
 )
-"""Runs the exporter as it is installed: only development has these packages, which structlog and httpx would import."""
+"""Runs the exporter as it is installed: only development has these packages, which structlog and httpx would import.
+
+Modules are compiled by the first start, as pip does it.
+"""
 
 
 @contextmanager
@@ -38,6 +41,10 @@ def dense_exporter(samples: int) -> Iterator[Child]:
                 port, Path(folder), base_url, "sk-admin-bench", MAX_SERIES=str(samples), LOG__LEVEL="warning"
             )
             child.command = [sys.executable, "-c", _INSTALLED]
+            child.environment = {
+                **{name: value for name, value in child.environment.items() if name != "PYTHONDONTWRITEBYTECODE"},
+                "PYTHONPYCACHEPREFIX": f"{folder}/compiled",
+            }
             try:
                 yield child
             finally:

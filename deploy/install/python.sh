@@ -29,3 +29,5 @@ echo "installing $requirements"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$requirements"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/build.txt
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# Packages are compiled by pip, but not what is installed as editable: a start would take half a second longer.
+"$venv/bin/python" -m compileall -q exporter

@@ -65,7 +65,8 @@ class SelfMetrics:
 
     def labelled(self, format_: Format) -> Body:
         """Return the families with a series for every organization."""
-        if any([source.update() for source in self._sources]):
+        changed = [source.update() for source in self._sources]
+        if any(changed):
             self._bodies.clear()
         if (body := self._bodies.get(format_)) is None:
             encoder = self._protobuf_encoder if format_ is Format.PROTOBUF else self._text_encoder
@@ -121,6 +122,7 @@ class _Source:
             for labels, cell in list(self._vector.cells.items())[len(self._cells) :]:
                 self._label_sets.add(labels)
                 self._cells.append(cell)
-        values_ = np.fromiter((cell.value for cell in self._cells), np.float64, len(self._cells))
-        self.family = replace(self.family, columns=(Column(self._label_sets, values_, np.ones(len(values_), np.bool_)),))
+        current = np.fromiter((cell.value for cell in self._cells), np.float64, len(self._cells))
+        column = Column(self._label_sets, current, np.ones(len(current), np.bool_))
+        self.family = replace(self.family, columns=(column,))
         return True

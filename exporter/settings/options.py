@@ -1,8 +1,13 @@
 """The settings of a command as a flat list: path, flag, variable, default and description of each."""
 
+import ast
+import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
@@ -62,6 +67,7 @@ def options(
     model: type[BaseModel], defaults: BaseModel | None = None, prefix: tuple[str, ...] = ()
 ) -> Iterator[Option]:
     """Yield the settings of a model; sections are replaced by their members."""
+    described = _descriptions(model)
     for name, field in model.model_fields.items():
         default = getattr(defaults, name) if defaults else field.get_default(call_default_factory=True)
         type_ = _without_none(field.annotation)
@@ -70,7 +76,36 @@ def options(
             yield from options(type_, default, path)
         else:
             text = "" if field.is_required() else _default_text(default, field)
-            yield Option(path, _shape(type_), text, field.is_required(), field.description or "", _source(field))
+            description = field.description or described.get(name, "")
+            yield Option(path, _shape(type_), text, field.is_required(), description, _source(field))
+
+
+def _descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstrings of a model's attributes, which only the source has.
+
+    Pydantic's `use_attribute_docstrings` would read them at every start.
+    """
+    found: dict[str, str] = {}
+    for class_ in reversed(model.__mro__):
+        if class_.__module__.startswith(__package__):
+            found |= _docstrings(class_.__module__).get(class_.__name__, {})
+    return found
+
+
+@cache
+def _docstrings(module: str) -> dict[str, dict[str, str]]:
+    """Return the docstrings of attributes, by class."""
+    classes = (
+        node for node in ast.parse(inspect.getsource(sys.modules[module])).body if isinstance(node, ast.ClassDef)
+    )
+    return {class_.name: dict(_documented(class_.body)) for class_ in classes}
+
+
+def _documented(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for attribute, following in pairwise(body):
+        match attribute, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 _SHAPES: Final[Mapping[object, Shape]] = {bool: Shape.BOOL, tuple: Shape.LIST, dict: Shape.MAP}
