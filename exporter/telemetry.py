@@ -22,6 +22,7 @@ from exporter.instruments import Vector
 ERROR_REASONS: Final = (
     "auth",
     "forbidden",
+    "gateway",
     "rate_limited",
     "server",
     "timeout",

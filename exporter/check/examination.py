@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from exporter.catalog import ApiFamily, MetadataResource, Plan, PollResult, Scope
@@ -21,6 +21,7 @@ from exporter.openai import (
     Observer,
     Priority,
     RateLimited,
+    ServerError,
     SilentObserver,
     Timeout,
     Unauthorized,
@@ -31,20 +32,27 @@ from exporter.openai import (
 T = TypeVar("T")
 
 
+_FAILING: Final = 3
+"""After how many endpoints in a row that the host cannot serve the rest is not requested."""
+
+
 class PatientObserver(SilentObserver):
     """Observes the client: keeps its errors, and ends a request that would take longer than the patience."""
 
-    def __init__(self, patience: float) -> None:
-        """Take the seconds that one endpoint may take, retries included."""
+    def __init__(self, patience: float, on_retry: Callable[[str, UpstreamError], None]) -> None:
+        """Take the seconds that one endpoint may take, retries included, and what is called at each failed attempt."""
         self._patience = patience
+        self._on_retry = on_retry
         self._errors: list[UpstreamError] = []
         self._too_late = asyncio.Event()
         self.answered = False
         """Whether any endpoint has answered, even with a refusal."""
 
-    def error(self, resource: str, error: UpstreamError) -> None:  # noqa: ARG002 # one is asked at a time
+    def error(self, resource: str, error: UpstreamError) -> None:
         """Keep it; a pause that is longer than the patience ends the request."""
         self._errors.append(error)
+        if error.retryable:
+            self._on_retry(resource, error)
         self.answered = self.answered or error.status is not None
         if (error.retry_after or 0) > self._patience:
             self._too_late.set()
@@ -93,10 +101,17 @@ class CheckResult:
 
 
 async def examine(
-    target: CheckTarget, connect: Callable[[Observer], Client], clock: Clock, on_finding: Callable[[Finding], None]
+    target: CheckTarget,
+    connect: Callable[[Observer], Client],
+    clock: Clock,
+    on_finding: Callable[[Finding], None],
+    on_retry: Callable[[str, UpstreamError], None] = lambda _resource, _error: None,
 ) -> CheckResult:
-    """Request every endpoint once; `on_finding` is called with each finding at once, `connect` makes the client."""
-    examination = _Examination(target, connect, clock, on_finding)
+    """Request every endpoint once; `connect` makes the client.
+
+    `on_finding` is called with each finding at once, `on_retry` with each attempt that failed and may be repeated.
+    """
+    examination = _Examination(target, connect, clock, on_finding, on_retry)
     try:
         await examination.run()
     finally:
@@ -110,6 +125,7 @@ class _Examination:
     connect: Callable[[Observer], Client]
     clock: Clock
     on_finding: Callable[[Finding], None]
+    on_retry: Callable[[str, UpstreamError], None]
     client: Client = field(init=False)
     findings: list[Finding] = field(default_factory=list)
     _observer: PatientObserver = field(init=False)
@@ -118,9 +134,11 @@ class _Examination:
     """The project, and the group, that is asked about."""
     _over: bool = False
     """Whether every other endpoint would fail in the same way."""
+    _failing: int = 0
+    """How many endpoints in a row the host could not serve."""
 
     def __post_init__(self) -> None:
-        self._observer = PatientObserver(self.target.patience)
+        self._observer = PatientObserver(self.target.patience, self.on_retry)
         self.client = self.connect(self._observer)
         if self.target.project_ids:
             self._parents[Scope.PROJECT] = self.target.project_ids[0]
@@ -139,6 +157,7 @@ class _Examination:
             self._found(finding)
 
     def _found(self, finding: Finding) -> None:
+        self._failing = 0 if finding.grade is Grade.OK else self._failing
         self.findings.append(finding)
         self.on_finding(finding)
 
@@ -212,7 +231,8 @@ class _Examination:
         refused = isinstance(error, Unauthorized) and (
             self.target.key_kind in REFUSED_KEYS or not isinstance(error, MissingScopes)
         )
-        self._over = unanswered or refused or isinstance(error, RateLimited)
+        self._failing += isinstance(error, NetworkError | Timeout | ServerError) or error.from_gateway
+        self._over = unanswered or refused or isinstance(error, RateLimited) or self._failing >= _FAILING
         self._found(Finding(grade, topic, f"{message}{consequence}", advice))
 
     def _leave_out(self, plans: list[Plan]) -> None:

@@ -1,16 +1,17 @@
 """`check`: requests each endpoint once, and says what is wrong and what to do."""
 
 import asyncio
+import sys
 from typing import Final
 
 from exporter.check import CheckResult, CheckTarget, Finding, Grade, examine, lookups
 from exporter.cli.service import connect
 from exporter.clock import SystemClock
-from exporter.openai import Client, Observer
+from exporter.openai import Client, Observer, UpstreamError
 from exporter.redaction import print_redacted
 from exporter.settings import Api, OrganizationSettings, Settings
 
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 2
 """How many responses, each as slow as `api.timeout` allows, one endpoint may take."""
 
 _INDENT: Final = 2
@@ -36,8 +37,12 @@ async def _examine(settings: Settings) -> list[CheckResult]:
             return connect(organization, settings, clock, observer)
 
         print_redacted(f"{target.name}: {target.base_url}, key from {target.key_origin}")
-        results.append(await examine(target, connected, clock, Printer()))
+        results.append(await examine(target, connected, clock, Printer(), _print_retry))
     return results
+
+
+def _print_retry(resource: str, error: UpstreamError) -> None:
+    print_redacted(f"{'':{_INDENT}}{'...':<{_GRADES}}  {resource}: {error}", file=sys.stderr)
 
 
 class Printer:

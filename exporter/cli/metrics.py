@@ -80,6 +80,8 @@ Join names by ID; each ID that any metric shows has exactly one `_info` series:
 _OWN: Final = f"""\
 A `resource` is one of the endpoints above, or a kind of names or limits.
 `reason` of `openai_exporter_api_errors_total` is one of {", ".join(f"`{reason}`" for reason in ERROR_REASONS)}.
+`auth` and `forbidden` are refusals by OpenAI; `gateway` is a 401 or 403 without an error of the API, as a proxy or
+firewall gives it.
 
 Unusable parts of a response do not affect the rest; `openai_exporter_rows_rejected_total` counts them, with one of
 these values of `reason`:

@@ -50,7 +50,7 @@ class Ledger:
     must_redecode: bool = False
     """Whether a measure is new, so that every bucket has to be decoded even if its digest is unchanged."""
     last_success: float | None = None
-    """Time of the last complete response, Unix seconds."""
+    """Time of the last response that lacked no bucket, or closed ones only: these keep their values. Unix seconds."""
     last_change: float | None = None
     """Time of the last response that changed any value, Unix seconds."""
     revision: int = field(default=0, repr=False, compare=False)
@@ -124,7 +124,8 @@ class Ledger:
         if changed or self.last_change is None:
             self.last_change = result.received
         self._expire(min(lookback, int(self.coverage.until)), full=full)
-        if not audit.missing:
+        newest = max((bucket.start for bucket in result.buckets), default=0)
+        if not audit.missing or newest >= result.end - self.plan.width_seconds:
             self.last_success = result.received
         return ApplyResult(changed, audit, revision, tuple(baseline))
 

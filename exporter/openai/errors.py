@@ -2,10 +2,10 @@
 """The failures of requests to the Admin API, as one tree of exceptions.
 
     UpstreamError
-    ├── Unauthorized            auth              the key is not accepted
+    ├── Unauthorized            auth, gateway     the key is not accepted
     │   └── MissingScopes       auth              the key lacks the scope
     │       └── LegacyClosed    auth              ... and the legacy billing endpoints give nothing
-    ├── Forbidden               forbidden         any other 403
+    ├── Forbidden               forbidden, gateway any other 403
     │   └── BrowserOnly         forbidden         a legacy billing endpoint that answers no key
     ├── RateLimited             rate_limited      429: too many requests
     ├── BillingLimit            rate_limited      429: the account's money or limits, not the rate
@@ -40,11 +40,17 @@ from typing import ClassVar, Final
 _CURSOR: Final = re.compile(r"\b(?:page|cursor)\b", re.IGNORECASE)
 
 
+_GATEWAY_ADVICE: Final = (
+    "The refusal is not OpenAI's: it has no error of the API. Find the proxy, firewall or gateway that gave it; "
+    "the key may be right."
+)
+
+
 class UpstreamError(Exception):
     """The base of the tree."""
 
-    reason: ClassVar[str]
-    """One of the telemetry's `ERROR_REASONS`."""
+    reason: str
+    """One of the telemetry's `ERROR_REASONS`; 401 and 403 without an error object of the API have `gateway`."""
     retryable: bool = False
     """Whether the same request can succeed a moment later."""
     needs_human: bool = False
@@ -69,11 +75,13 @@ class UpstreamError(Exception):
     @property
     def advice(self) -> str:
         """What an operator should do."""
-        return self.advice_text
+        return _GATEWAY_ADVICE if self.reason == "gateway" else self.advice_text
 
     def mark_from_gateway(self) -> None:
         """Mark a 4xx without an error object of the API: it is retried like a 502."""
         self.from_gateway, self.retryable, self.needs_human = True, True, False
+        if isinstance(self, Unauthorized | Forbidden):
+            self.reason = "gateway"
 
     @property
     def pauses_organization(self) -> bool:

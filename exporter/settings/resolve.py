@@ -246,12 +246,18 @@ def _configured_key(
             key.read()
             return key
         if variable and not file:
-            return GivenKey(environ.get(variable, ""), f"the variable {variable}")
+            return _key_in_variable(variable, environ)
     except KeyUnavailableError as error:
         problems.append(Problem(f"{where}.{'admin_key_file' if file else 'admin_key_env'}", str(error)))
     else:
         problems.append(Problem(where, "needs an admin key: set either admin_key_file or admin_key_env"))
     return None
+
+
+def _key_in_variable(variable: str, environ: Mapping[str, str]) -> GivenKey:
+    if variable not in environ:
+        raise KeyUnavailableError(f"the variable {variable} is not set: put the key there")
+    return GivenKey(environ[variable], f"the variable {variable}")
 
 
 def _organization(

@@ -1,5 +1,6 @@
 """Opening the state file: one exporter at a time, no lost commit unnoticed, nothing ever deleted."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -21,6 +22,11 @@ _log = structlog.get_logger("state")
 _SIDECARS: Final = ("-wal", "-shm")
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 _RECORD_BYTES: Final = 64
+_PRIVATE: Final = 0o600
+"""Mode of the state and its companion files: SQLite creates these with the mode of the state."""
+
+_LOCKED_SECONDS: Final = 1.0
+"""How long a commit waits for another program that has locked the state; no ledger is updated meanwhile."""
 
 
 class StateInUseError(Exception):
@@ -100,14 +106,14 @@ class Lock:
 def open_database(path: Path, recorded: Commit | None) -> sqlite3.Connection:
     """Open the state file; it is created or brought up to date as needed.
 
-    A file that is damaged, is not a state of this exporter, or ends before the `recorded` commit is set aside under
+    A file that is damaged, is not a state of this exporter, or ends before the `recorded` commit is quarantined under
     another name. Raises StateUnwritableError for one that cannot be written, or that a newer version has made.
     """
     try:
         try:
             return _open(path, recorded)
         except _UnfitError as error:
-            set_aside(path, str(error))
+            quarantine(path, str(error))
             return _open(path, None)
     except (sqlite3.Error, OSError) as error:
         raise StateUnwritableError(f"{path}: {error}") from error
@@ -153,9 +159,9 @@ def restore_file(path: Path, database: sqlite3.Connection) -> sqlite3.Connection
     return open_database(path, None)
 
 
-def set_aside(path: Path, reason: str) -> None:
+def quarantine(path: Path, reason: str) -> None:
     """Rename the state file, so that it is kept and a new one can replace it."""
-    kept = path.with_name(f"{path.name}.set-aside-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    kept = path.with_name(f"{path.name}.quarantined-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     while kept.exists():
         kept = kept.with_name(kept.name + "x")
     for suffix in ("", *_SIDECARS):
@@ -163,7 +169,7 @@ def set_aside(path: Path, reason: str) -> None:
         if part.exists():
             part.rename(f"{kept}{suffix}")
     _log.error(
-        "state_set_aside", path=str(path), kept_as=str(kept), reason=reason, detail="counters start at a new baseline"
+        "state_quarantined", path=str(path), kept_as=str(kept), reason=reason, detail="counters start at a new baseline"
     )
 
 
@@ -175,7 +181,7 @@ def last_commit(database: sqlite3.Connection) -> Commit:
 
 def _open_lock(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE)
     except OSError:
         return os.open(path, os.O_RDONLY)
 
@@ -183,8 +189,12 @@ def _open_lock(path: Path) -> int:
 def _open(path: Path, recorded: Commit | None) -> sqlite3.Connection:
     new = not path.exists() or path.stat().st_size == 0
     if new and (recorded or any(Path(f"{path}{suffix}").exists() for suffix in _SIDECARS)):
-        set_aside(path, "the state file is missing or empty, although commits were made")
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        quarantine(path, "the state file is missing or empty, although commits were made")
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE))
+    for suffix in ("", *_SIDECARS):
+        with contextlib.suppress(OSError):
+            Path(f"{path}{suffix}").chmod(_PRIVATE)
+    connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         if new:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -194,7 +204,6 @@ def _open(path: Path, recorded: Commit | None) -> sqlite3.Connection:
         _migrate(connection)
         _compare(connection, recorded)
         connection.executescript("BEGIN; UPDATE state SET value = value; ROLLBACK;")
-        path.chmod(0o600)
     except UnicodeDecodeError as error:
         connection.close()
         raise _UnfitError(f"it is damaged: {error}") from error

@@ -21,8 +21,8 @@ from exporter.store.file import (
     copy_database,
     last_commit,
     open_database,
+    quarantine,
     restore_file,
-    set_aside,
 )
 from exporter.store.schema import LEDGERS, NAMES, ORGANIZATIONS, STATE
 
@@ -131,7 +131,7 @@ class Store:
     def load(self, organization: str, plan: Plan) -> Ledger:
         """Return the saved ledger, or a new one where none was saved under the plan's identity.
 
-        A file whose content cannot be read is set aside; what had been loaded from it goes into the new one.
+        A file whose content cannot be read is quarantined; what had been loaded from it goes into the new one.
         """
         try:
             ledger = ledgers.read(self._database, organization, plan) if self._database else Ledger(plan)
@@ -220,7 +220,7 @@ class Store:
         commit = last_commit(database)
         if self._database is None and commit.sequence:
             database.close()
-            set_aside(self._path, "it could not be read when the exporter started, and its counters have gone on")
+            quarantine(self._path, "it could not be read when the exporter started, and its counters have gone on")
             database = open_database(self._path, None)
         elif self._database is not None and commit != (held := last_commit(self._database)):
             if commit.state_id == held.state_id:
@@ -248,7 +248,7 @@ class Store:
             self.volatile = True
             _log.error("state_damaged", path=str(self._path), reason=reason, detail="counters start at a new baseline")
             return
-        set_aside(self._path, reason)
+        quarantine(self._path, reason)
         self._database = open_database(self._path, None)
 
     def _release(self) -> None:

@@ -298,6 +298,17 @@ def test_server_error(small: Checkup) -> None:
     assert Grade.OK is small.finding("costs").grade
 
 
+def test_a_host_that_fails_everywhere(small: Checkup) -> None:
+    """After three endpoints in a row the rest is not requested: the check ends soon."""
+    fault(small, "bad_gateway")
+    small.plans = PLANS
+    verdict = small.run()
+
+    assert not verdict.readable
+    assert 3 == len(set(asked(small)))
+    assert [Grade.NOT_ASKED] == [grade for topic, grade in small.grades().items() if "," in topic]
+
+
 def test_silence(small: Checkup) -> None:
     """A host that never answers is given up after the patience, and the rest is not asked."""
     fault(small, "never")

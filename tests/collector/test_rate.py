@@ -142,22 +142,18 @@ def test_the_limit_of_the_server_is_respected() -> None:
 
 
 def test_a_limit_that_the_server_does_not_repeat_expires() -> None:
-    """One response with a limit of one request per minute slows the exporter for ten minutes, not forever."""
+    """One response with a limit of one request per minute slows the exporter for a minute or two, not forever."""
 
     async def scenario() -> None:
         async with running_exporter() as on:
             on.simulator.faults.add("headers", count=1, headers={"x-ratelimit-limit-requests": "1"})
-            await on.advance_to(NOW + 60 + 540)
-            limited = (await on.scrape()).value("openai_exporter_throttle_requests_per_minute")
-            slow = len(on.asked(since=NOW + 120))
-            await on.advance_to(NOW + 60 + 660)
+            await on.advance_to(NOW + 300)
             began = on.clock.now()
-            await on.advance(600)
+            await on.advance(300)
             scraped = await on.scrape()
 
-            assert (1.0, 60.0) == (limited, scraped.value("openai_exporter_throttle_requests_per_minute"))
-            assert slow <= 9
-            assert 9 <= len(on.asked("usage/completions", since=began)) <= 11
+            assert 60.0 == scraped.value("openai_exporter_throttle_requests_per_minute")
+            assert 4 <= len(on.asked("usage/completions", since=began)) <= 6
 
     run(scenario())
 

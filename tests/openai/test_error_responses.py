@@ -113,12 +113,14 @@ def test_a_pause_is_kept_where_asking_again_helps(status: int, pause: float | No
 @pytest.mark.parametrize("body", [b"", b"<html><title>Denied</title></html>", b'{"detail": "no"}', b'{"error": null}'])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 421])
 def test_a_4xx_without_an_error_of_the_api_is_retried_like_a_502(status: int, body: bytes) -> None:
-    """An error of a gateway or a firewall is temporary; its reason is that of the status."""
+    """An error of a gateway or a firewall is temporary, and says nothing about the key."""
     error = classify(status, {"retry-after": "7"}, body)
     explained = classify(status, {"retry-after": "7"}, encoded({"error": "no"}))
+    reason = "gateway" if status in {401, 403} else explained.reason
 
     assert (True, True, False, 7.0) == (error.from_gateway, error.retryable, error.needs_human, error.retry_after)
-    assert (False, explained.reason) == (explained.retryable, error.reason)
+    assert (False, reason) == (explained.retryable, error.reason)
+    assert ("not OpenAI's" in error.advice) == (status in {401, 403})
 
 
 def test_a_billing_limit_is_not_retried() -> None:
@@ -140,7 +142,7 @@ def test_every_error_has_a_reason_and_advice(kind: Callable[..., UpstreamError])
 
 def test_every_reason_is_used() -> None:
     """Every value of the label `reason` is used."""
-    assert set(ERROR_REASONS) == {kind.reason for kind in _tree(UpstreamError)[1:]}
+    assert set(ERROR_REASONS) == {kind.reason for kind in _tree(UpstreamError)[1:]} | {classify(403, {}, b"").reason}
 
 
 @pytest.mark.parametrize(

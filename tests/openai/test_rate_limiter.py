@@ -216,6 +216,17 @@ def test_a_limit_of_the_server_expires() -> None:
     assert 0.0 < (limiter.wait(Priority.COSTS, 900.0) or 0.0) <= 1.0
 
 
+@pytest.mark.parametrize(("others", "left"), [(["costs"], 60.0), (["images"] * 2, 1.0), (["images"] * 3, 60.0)])
+def test_a_limit_that_answers_do_not_repeat_is_over(others: list[str], left: float) -> None:
+    """One answer of the same endpoint without it, or three of others, end it."""
+    limiter = _limiter()
+    limiter.answered(limiter.start(Priority.COSTS, 0.0), "costs", 0.0, RateLimitHeaders(limit=1))
+    for resource in others:
+        limiter.answered(limiter.start(Priority.USAGE, 1.0), resource, 1.0, RateLimitHeaders())
+
+    assert left == limiter.per_minute(1.0)
+
+
 def test_a_refusal_that_gives_the_rate_does_not_halve_it() -> None:
     """With `x-ratelimit-limit-requests` in the 429 the rate is known."""
     limiter = _limiter()

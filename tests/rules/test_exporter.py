@@ -97,6 +97,49 @@ def _shown(name: str, metric: str, value: float, **labels: str) -> Callable[[], 
     return build
 
 
+def _clock(name: str, *, skew: float, recorded: float, unreachable: tuple[Span, ...] = ()) -> History:
+    history = _history(name, unreachable=unreachable)
+    history.put("openai_exporter_clock_skew_seconds", _labels(history), skew)
+    success = 0.0
+    times = []
+    for at in history.times:
+        success = success if any(a * DAY <= at < b * DAY for a, b in unreachable) else at
+        times.append(success + recorded)
+    for resource in history.resources:
+        history.put("openai_exporter_last_success_timestamp_seconds", _labels(history, resource=resource), times)
+    return history
+
+
+def _refused_by_a_gateway() -> History:
+    history = _history("gateway", unreachable=((0.4, 0.6),))
+    _errors(history, "gateway", "costs", [max(0, (at - 0.4 * DAY) // HOUR) for at in history.times])
+    return history
+
+
+def _rejecting(name: str, reason: str) -> History:
+    history = _history(name)
+    labels = _labels(history, resource="costs", reason=reason)
+    history.put("openai_exporter_rows_rejected_total", labels, [at // 60 for at in history.times])
+    return history
+
+
+def _missing_bucket() -> History:
+    history = _history("missing-bucket")
+    history.put("openai_exporter_resource_up", _labels(history, resource="costs"), 0)
+    _errors(history, "invalid_response", "costs", [at // 300 for at in history.times])
+    return history
+
+
+def _changed_organization() -> History:
+    history = _history("changed")
+    for resource in history.resources:
+        labels = _labels(history, resource=resource)
+        history.put("openai_exporter_resource_up", labels, 0)
+        history.put("openai_exporter_resource_degraded", {**labels, "reason": "organization_changed"}, 1)
+        _errors(history, "forbidden", resource, [at // 600 for at in history.times])
+    return history
+
+
 def _gap() -> History:
     history = _history("gap")
     labels = _labels(history, resource="costs", reason="gap")
@@ -169,9 +212,42 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
         _shown("behind", "openai_exporter_clock_skew_seconds", -90),
         {("OpenAIExporterClockSkew", "warning")},
     ),
+    "a clock that is an hour behind": (
+        lambda: _clock("hour-behind", skew=-HOUR, recorded=-HOUR),
+        {("OpenAIExporterClockSkew", "warning")},
+    ),
+    "a response date that is an hour behind": (
+        lambda: _clock("late-date", skew=HOUR, recorded=0),
+        {("OpenAIExporterClockSkew", "warning")},
+    ),
+    "a clock that is an hour ahead, and no data": (
+        lambda: _clock("ahead-unreachable", skew=HOUR, recorded=HOUR, unreachable=((0.4, 0.46),)),
+        {
+            ("OpenAIExporterClockSkew", "warning"),
+            ("OpenAIExporterDataStale", "critical", "costs"),
+            ("OpenAIExporterDataStale", "critical", "completions"),
+        },
+    ),
+    "a gateway that refuses": (
+        _refused_by_a_gateway,
+        {
+            ("OpenAIExporterDataStale", "critical", "costs"),
+            ("OpenAIExporterDataStale", "critical", "completions"),
+        },
+    ),
+    "a reload that fails": (
+        _shown("reload", "openai_exporter_config_last_reload_successful", 0),
+        {("OpenAIExporterReloadFailed", "warning")},
+    ),
+    "rows that cannot be used": (
+        lambda: _rejecting("rejecting", "invalid_field"),
+        {("OpenAIExporterResponsesIncomplete", "warning", "costs")},
+    ),
+    "amounts that are not there": (lambda: _rejecting("no-amounts", "missing_value"), set()),
+    "a bucket that is missing": (_missing_bucket, {("OpenAIExporterResponsesIncomplete", "warning", "costs")}),
     "a clock that is nearly right": (_shown("nearly", "openai_exporter_clock_skew_seconds", 45), set()),
     "another organization's key": (
-        _shown("changed", "openai_exporter_resource_degraded", 1, resource="costs", reason="organization_changed"),
+        _changed_organization,
         {("OpenAIExporterOrganizationChanged", "critical")},
     ),
     "a refused grouping": (

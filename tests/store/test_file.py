@@ -16,9 +16,9 @@ from tests.support.ledger_harness import TODAY, YESTERDAY, A, LedgerHarness, cos
 from tests.support.processes import without_privileges
 
 
-def set_aside_files(path: Path) -> list[Path]:
+def quarantined_files(path: Path) -> list[Path]:
     """Return the renamed files."""
-    return sorted(path.parent.glob(f"{path.name}.set-aside-*"))
+    return sorted(path.parent.glob(f"{path.name}.quarantined-*"))
 
 
 def test_a_file_of_another_program_is_renamed(tmp_path: Path) -> None:
@@ -31,8 +31,8 @@ def test_a_file_of_another_program_is_renamed(tmp_path: Path) -> None:
     with capture_logs() as logs:
         Store(path).close()
 
-    assert [content] == [renamed.read_bytes() for renamed in set_aside_files(path)]
-    assert [("error", "state_set_aside", "it is a database of another program")] == [
+    assert [content] == [renamed.read_bytes() for renamed in quarantined_files(path)]
+    assert [("error", "state_quarantined", "it is a database of another program")] == [
         (line["log_level"], line["event"], line["reason"]) for line in logs
     ]
 
@@ -49,8 +49,8 @@ def test_a_file_that_is_no_database_is_renamed(tmp_path: Path, content: bytes) -
     harness.poll()
     store.close()
 
-    assert [content] == [renamed.read_bytes() for renamed in set_aside_files(path)]
-    assert ["state_set_aside"] == [line["event"] for line in logs]
+    assert [content] == [renamed.read_bytes() for renamed in quarantined_files(path)]
+    assert ["state_quarantined"] == [line["event"] for line in logs]
     assert harness.coordinator.writable
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_page_is_found_when_the_file_is_opened(tmp_path: Path) -> None
     with capture_logs() as logs:
         Store(path).close()
 
-    assert 1 == len(set_aside_files(path))
+    assert 1 == len(quarantined_files(path))
     assert logs[0]["reason"].startswith("it is damaged: ") or "malformed" in logs[0]["reason"]
 
 
@@ -83,7 +83,7 @@ def test_files_renamed_in_the_same_second_have_different_names(tmp_path: Path) -
         path.write_bytes(content)
         Store(path).close()
 
-    assert sorted(contents) == sorted(renamed.read_bytes() for renamed in set_aside_files(path))
+    assert sorted(contents) == sorted(renamed.read_bytes() for renamed in quarantined_files(path))
 
 
 def test_data_loaded_before_the_damage_is_in_the_new_file(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_state_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
     assert store.volatile
 
     assert content == path.read_bytes()
-    assert [] == set_aside_files(path)
+    assert [] == quarantined_files(path)
 
 
 def test_one_exporter_at_a_time(tmp_path: Path) -> None:
@@ -194,16 +194,22 @@ def test_a_read_only_file_is_left_alone(tmp_path: Path, kind: str) -> None:
     folder.chmod(0o755)
 
     assert ("state_not_writable" if kind == "file" else "state_unavailable") in run.stdout
-    assert [] == set_aside_files(path)
+    assert [] == quarantined_files(path)
     assert content == path.read_bytes() if kind == "file" else not path.exists()
 
 
-def test_the_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    """It contains the spend of an organization."""
+def test_the_files_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    """They contain the spend of an organization, also where an earlier one was readable by others."""
     path = tmp_path / "state.db"
-    Store(path).close()
+    for _ in range(2):
+        store = Store(path)
+        modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+        for each in tmp_path.iterdir():
+            each.chmod(0o644)
+        store.close()
 
-    assert 0o600 == path.stat().st_mode & 0o777
+        assert {"state.db", "state.db-wal", "state.db-shm", "state.db.lock"} == modes.keys()
+        assert {0o600} == {mode for name, mode in modes.items() if not name.endswith(".lock")}
 
 
 def test_the_file_says_whose_it_is(tmp_path: Path) -> None:

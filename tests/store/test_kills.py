@@ -66,7 +66,7 @@ def test_a_state_that_cannot_be_written_at_start_is_read(child: Child, obstacle:
     assert after.sum(ACCRUED) - before.sum(ACCRUED) <= after.sum(TOKENS) - before.sum(TOKENS) + 0.5
     assert "state_not_writable" in events(child)
     assert "state_writable_again" in events(child)
-    assert "state_set_aside" not in events(child)
+    assert "state_quarantined" not in events(child)
 
 
 def lose(*suffixes: str) -> Callable[[Path, Random], None]:
@@ -190,7 +190,7 @@ def test_damage_after_a_kill_is_never_silent(killed: Path, tmp_path: Path, damag
     assert sum(expected.values()) > 0
     if found != expected:
         (line,) = logs
-        assert ("error", "state_set_aside", {}) == (line["log_level"], line["event"], found)
-        assert list(tmp_path.glob("state.db.set-aside-*"))
+        assert ("error", "state_quarantined", {}) == (line["log_level"], line["event"], found)
+        assert list(tmp_path.glob("state.db.quarantined-*"))
     else:
         assert not logs

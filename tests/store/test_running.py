@@ -7,13 +7,15 @@ import shutil
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes import Child, until
-from tests.support.state_process import ACCRUED, TOKENS, metrics, path_of
+from tests.support.state_process import ACCRUED, TOKENS, WRITABLE, metrics, path_of
 
 pytestmark = pytest.mark.slow
 
@@ -50,8 +52,8 @@ def read_only(path: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "event", "writable"),
     [
-        (corrupt, "state_set_aside", 1.0),
-        (foreign, "state_set_aside", 1.0),
+        (corrupt, "state_quarantined", 1.0),
+        (foreign, "state_quarantined", 1.0),
     ],
 )
 def test_an_exporter_runs_with_any_state_file(
@@ -69,7 +71,7 @@ def test_an_exporter_runs_with_any_state_file(
     (line,) = lines(child, event)
     assert "error" == line["level"]
     assert str(path) in json.dumps(line)
-    assert writable == metrics(child).value("openai_exporter_state_writable")
+    assert writable == metrics(child).value(WRITABLE)
     kept = [each.read_bytes() for each in path.parent.iterdir() if ".lock" not in each.name and each.stat().st_size]
     assert not found or found in kept
 
@@ -88,26 +90,47 @@ def test_an_exporter_does_not_start_without_its_configured_state(child: Child, p
     assert found == (path.read_bytes() if path.exists() else b"")
 
 
-def test_a_disk_that_fills_up_holds_counters_and_not_gauges(child: Child) -> None:
+@contextmanager
+def full_disk(child: Child) -> Iterator[None]:
+    """Let the process write no file that is longer than a page."""
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    yield
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def foreign_lock(child: Child) -> Iterator[None]:
+    """Hold the write lock of the state, as a program does that changes or compacts it."""
+    with closing(sqlite3.connect(path_of(child), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def gauges_exceed(child: Child, tokens: float) -> bool:
+    """Return whether today's tokens have grown beyond that."""
+    return metrics(child).sum(TOKENS) > tokens
+
+
+def test_a_full_disk_or_a_lock_holds_counters_and_not_gauges(child: Child) -> None:
     """While nothing can be committed counters stand still; when it can, they have lost nothing."""
     child.start()
     child.wait_until_serving()
     until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
-    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-    until(lambda: metrics(child).value("openai_exporter_state_writable") == 0, "a commit that fails")
-    held = metrics(child)
-    until(lambda: metrics(child).sum(TOKENS) > held.sum(TOKENS), "gauges that go on")
-    still = metrics(child)
-    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    until(lambda: metrics(child).value("openai_exporter_state_writable") == 1, "a commit that succeeds")
-    after = metrics(child)
+    for number, obstacle in enumerate((full_disk, foreign_lock), 1):
+        with obstacle(child):
+            until(lambda: metrics(child).value(WRITABLE) == 0, "a commit that fails")
+            held = metrics(child)
+            until(partial(gauges_exceed, child, held.sum(TOKENS)), "gauges that go on")
+            still = metrics(child)
+        until(lambda: metrics(child).value(WRITABLE) == 1, "a commit that succeeds")
+        after = metrics(child)
 
-    assert held.series(ACCRUED) == still.series(ACCRUED)
-    grown = after.sum(TOKENS) - held.sum(TOKENS)
-    assert grown > 0
-    assert after.sum(ACCRUED) - held.sum(ACCRUED) >= grown
-    assert 1 == len(lines(child, "state_not_writable"))
-    assert 1 == len(lines(child, "state_writable_again"))
+        assert held.series(ACCRUED) == still.series(ACCRUED)
+        grown = after.sum(TOKENS) - held.sum(TOKENS)
+        assert grown > 0
+        assert after.sum(ACCRUED) - held.sum(ACCRUED) >= grown
+        assert number == len(lines(child, "state_not_writable"))
+        assert number == len(lines(child, "state_writable_again"))
 
 
 def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
@@ -116,7 +139,7 @@ def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
     child.wait_until_serving()
     until(lambda: metrics(child).sum(ACCRUED) > 0, "counters that rise")
     resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-    until(lambda: metrics(child).value("openai_exporter_state_writable") == 0, "a commit that fails")
+    until(lambda: metrics(child).value(WRITABLE) == 0, "a commit that fails")
     before = metrics(child)
     child.kill()
     child.start()
@@ -126,7 +149,7 @@ def test_counters_survive_a_disk_that_was_full_and_a_kill(child: Child) -> None:
     after = metrics(child)
 
     assert all(after.series(ACCRUED)[labels] >= value for labels, value in before.series(ACCRUED).items())
-    assert [] == lines(child, "state_set_aside")
+    assert [] == lines(child, "state_quarantined")
 
 
 def test_counters_survive_a_state_that_is_removed_in_use(child: Child) -> None:
@@ -147,9 +170,9 @@ def test_counters_survive_a_state_that_is_removed_in_use(child: Child) -> None:
     after = metrics(child)
 
     assert all(after.series(ACCRUED)[labels] >= value for labels, value in held.series(ACCRUED).items())
-    assert after.value("openai_exporter_state_writable") == 1
+    assert after.value(WRITABLE) == 1
     assert 1 == len(lines(child, "state_file_restored"))
-    assert [] == lines(child, "state_set_aside")
+    assert [] == lines(child, "state_quarantined")
 
 
 def test_a_second_exporter_on_the_same_file_refuses(child: Child) -> None:
