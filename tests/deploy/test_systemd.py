@@ -1,8 +1,10 @@
 """deploy/systemd: the unit is one that systemd takes, and what it names exists."""
 
+import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,20 +13,24 @@ import pytest
 
 from tests.support.deployment import COMMAND, DEPLOY, ROOT, settings_of
 from tests.support.processes import Child, free_port
+from tests.support.site import everything
 
 UNIT = DEPLOY / "systemd" / f"{COMMAND}.service"
+SOCKET = UNIT.with_suffix(".socket")
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 
 
-def values(name: str) -> list[str]:
+def values(name: str, unit: Path = UNIT) -> list[str]:
     """Return the values of a directive, in order."""
-    return re.findall(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)
+    return re.findall(rf"^{name}=(.*)$", unit.read_text(), re.MULTILINE)
 
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """Give the unit with the program where one is on this machine."""
+    """Give the unit, its socket next to it, with the program where one is on this machine."""
+    listener = re.sub(r"^Documentation=.*\n", "", SOCKET.read_text(), flags=re.MULTILINE)
+    (tmp_path / SOCKET.name).write_text(listener)
     unit = tmp_path / UNIT.name
     text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text(), flags=re.MULTILINE)
     unit.write_text(re.sub(r"^Documentation=.*\n", "", text, flags=re.MULTILINE))
@@ -59,9 +65,10 @@ def test_documented() -> None:
 
 @needs_systemd
 def test_verified(installed: Path) -> None:
-    """`systemd-analyze verify` finds nothing to complain about."""
+    """`systemd-analyze verify` finds nothing to complain about in either unit."""
+    units = [str(installed), str(installed.with_suffix(".socket"))]
     finished = subprocess.run(
-        ["systemd-analyze", "verify", str(installed)], capture_output=True, text=True, timeout=60, check=False
+        ["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert (0, "", "") == (finished.returncode, finished.stdout, finished.stderr)
@@ -100,6 +107,39 @@ def test_no_writable_code(tmp_path: Path) -> None:
             raise
         finally:
             child.stop()
+
+
+_ACTIVATED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "exporter", "demo"])
+"""
+
+
+def test_socket(tmp_path: Path) -> None:
+    """With the documented variable the exporter serves on the passed socket, also who connected before it started."""
+    (variable,) = re.findall(r"line (\S+=true) into", SOCKET.read_text())
+    key = tmp_path / "key"
+    key.write_text("sk-admin-x")
+    settings = settings_of(["run"], {"OPENAI_ADMIN_KEY_FILE": "x"}, key)
+    assert values("ListenStream", SOCKET) == [str(address.port) for address in settings.web.listen_address]
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as early:
+        early.settimeout(60)
+        early.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        started = subprocess.Popen(
+            [sys.executable, "-c", _ACTIVATED, str(listener.fileno())],
+            env=os.environ | dict([variable.split("=")]),
+            pass_fds=(listener.fileno(),),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert everything(early).startswith(b"HTTP/1.1 200 OK\r\n")
+        finally:
+            started.terminate()
+            started.wait(60)
 
 
 def test_start_time_stays_visible() -> None:
