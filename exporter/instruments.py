@@ -1,6 +1,6 @@
 """Instruments of which there can be a hundred thousand series, and the values of those that prometheus_client keeps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -87,10 +87,33 @@ def metric_name(instrument: MetricWrapperBase) -> str:
     return name
 
 
+class Values:
+    """The values of several of the library's instruments, read without an object for each sample and without locks."""
+
+    def __init__(self, instruments: Iterable[MetricWrapperBase]) -> None:
+        self._instruments = tuple(instruments)
+        self._series: list[Any] = [each._metrics for each in self._instruments if label_names(each)]  # noqa: SLF001
+        self._lengths: list[int] = []
+        self._cells: list[Any] = []
+        self._values: list[float] = []
+
+    def update(self) -> bool:
+        """Read every value, and return whether any has changed or is new."""
+        lengths = list(map(len, self._series))
+        if lengths != self._lengths or not self._cells:
+            self._lengths = lengths
+            self._cells = [cell for each in self._instruments for cell in _cells(each)]
+        last, self._values = self._values, [cell._value for cell in self._cells]  # noqa: SLF001
+        return last != self._values
+
+
 def values(instrument: MetricWrapperBase) -> list[float]:
-    """Return every value of an instrument, without an object for each sample and without its lock."""
+    """Return every value of an instrument."""
+    return [cell._value for cell in _cells(instrument)]  # noqa: SLF001
+
+
+def _cells(instrument: MetricWrapperBase) -> Iterator[Any]:
+    """Yield what holds each value."""
     series: Any = instrument._metrics.values() if label_names(instrument) else (instrument,)  # noqa: SLF001
-    cells: list[Any] = []
     for child in series:
-        cells += (*child._buckets, child._sum) if isinstance(child, Histogram) else (child._value,)  # noqa: SLF001
-    return [cell._value for cell in cells]  # noqa: SLF001
+        yield from (*child._buckets, child._sum) if isinstance(child, Histogram) else (child._value,)  # noqa: SLF001

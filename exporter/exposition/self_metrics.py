@@ -17,7 +17,7 @@ from exporter.exposition import protobuf
 from exporter.exposition.encoder import Encoder
 from exporter.exposition.families import Column, Family, Type
 from exporter.exposition.snapshot import Body, Format
-from exporter.instruments import Cell, Vector, metric_name, values
+from exporter.instruments import Cell, Values, Vector, metric_name, values
 from exporter.ledger import LabelSets
 from exporter.telemetry import Telemetry
 
@@ -52,8 +52,7 @@ class SelfMetrics:
         self._bodies: dict[Format, Body] = {}
         """Of the vectors; empty when a value has changed."""
         self._instruments = [each for each in telemetry.others if isinstance(each, MetricWrapperBase)]
-        self._values: list[list[float]] = []
-        """Of each of these instruments."""
+        self._values = Values(self._instruments)
         self._system = [each for each in telemetry.others if not isinstance(each, MetricWrapperBase)]
         self._system_metrics: list[Metric] = []
         self._system_read = float("-inf")
@@ -76,9 +75,7 @@ class SelfMetrics:
 
     def rest(self, format_: Format) -> bytes:
         """Return the other families and the end marker of the format."""
-        current = [values(instrument) for instrument in self._instruments]
-        if current != self._values:
-            self._values = current
+        if self._values.update():
             self._rests.clear()
         if (now := self._monotonic()) - self._system_read >= _SYSTEM_SECONDS:
             self._system_metrics = [metric for each in self._system for metric in each.collect()]
@@ -92,8 +89,8 @@ class SelfMetrics:
         for metric in self._system_metrics:
             samples = [sample.value for sample in metric.samples]
             yield self._text(metric.name, samples, partial(tuple, (metric,)), format_)
-        for instrument, current in zip(self._instruments, self._values, strict=True):
-            yield self._text(metric_name(instrument), current, instrument.collect, format_)
+        for instrument in self._instruments:
+            yield self._text(metric_name(instrument), values(instrument), instrument.collect, format_)
 
     def _text(self, name: str, current: list[float], collect: Callable[[], Iterable[Metric]], format_: Format) -> bytes:
         last = self._rendered.get((name, format_))

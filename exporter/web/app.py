@@ -65,14 +65,29 @@ class App:
     telemetry_path: str = "/metrics"
     reload: Callable[[], Awaitable[str]] | None = None
     """Reads settings and files again and returns what is wrong with them; None where /-/reload is not enabled."""
+    _routes: dict[str, Callable[[Request], Answer]] = field(default_factory=dict, init=False)
     _rendering: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _pages: dict[str, _Page] = field(default_factory=dict, init=False)
     """The last rendered page of each content type."""
     _members: GzipMembers = field(default_factory=GzipMembers, init=False)
 
+    def __post_init__(self) -> None:
+        """Build the routes; a configured path replaces the one that it is equal to."""
+        self._routes.update(
+            {
+                "/": partial(self._page, self._status, _HTML, _PAGE_HEADERS),
+                STATUS: partial(self._page, self._status_json, _JSON, (_NO_STORE,)),
+                COSTS: partial(self._page, self._costs_csv, _CSV, _CSV_HEADERS),
+                HEALTHY: self._health,
+                READY: self._readiness,
+                RELOAD: self._reload,
+                self.telemetry_path: self._metrics,
+            }
+        )
+
     def __call__(self, request: Request) -> Answer:
         """Answer one request."""
-        route = self._routes().get(request.path)
+        route = self._routes.get(request.path)
         if route is None:
             text = f"Not found. Try {self.telemetry_path}, /, {HEALTHY} or {READY}.\n"
             return plain_text(HTTPStatus.NOT_FOUND, text)
@@ -81,17 +96,6 @@ class App:
             allowed = ", ".join(methods)
             return plain_text(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {allowed}.\n", (("Allow", allowed),))
         return route(request)
-
-    def _routes(self) -> dict[str, Callable[[Request], Answer]]:
-        return {
-            "/": partial(self._page, self._status, _HTML, _PAGE_HEADERS),
-            STATUS: partial(self._page, self._status_json, _JSON, (_NO_STORE,)),
-            COSTS: partial(self._page, self._costs_csv, _CSV, _CSV_HEADERS),
-            HEALTHY: self._health,
-            READY: self._readiness,
-            RELOAD: self._reload,
-            self.telemetry_path: self._metrics,
-        }
 
     def _health(self, _request: Request) -> Response:
         return plain_text(HTTPStatus.OK, "Healthy.\n")
