@@ -14,6 +14,7 @@ from tests.support.processes import until
 from tests.support.prometheus import risen
 
 DAYS = 10
+SPAN = (f"--since={DAYS}d", "--dense-days=3")
 TOKENS = "openai_accrued_embeddings_input_tokens_total"
 DOLLARS = "openai_accrued_cost_usd_total"
 STORAGE = "Vector storage"
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def simulator() -> Simulator:
     """Give a small organization."""
-    return Simulator(7, shape=Shape(activity=0.1))
+    return Simulator(7, shape=Shape(projects=1, activity=0.1))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def installation(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory)
     """Give an exporter whose backfill was killed after its first part and run again, and that has counted since."""
     folder = tmp_path_factory.mktemp("seam")
     with installed(folder, simulator, "costs", "embeddings") as installation:
-        killed = installation.backfill(f"--since={DAYS}d")
+        killed = installation.backfill(*SPAN)
         assert killed.stderr
         said = ""
         while "part 1 of 2" not in said:
@@ -40,13 +41,15 @@ def installation(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory)
             assert said, "it ended before its first part"
         killed.kill()
         killed.communicate()
-        finished = installation.backfill(f"--since={DAYS}d")
+        finished = installation.backfill(*SPAN)
         _, said = finished.communicate(timeout=120)
         assert 0 == finished.returncode, said
         assert "part 1 of 2" in said
         assert "already there" in said
         before = total(installation, TOKENS)
-        simulator.scenario.add_usage("embeddings", {"input_tokens": 500_000, "num_model_requests": 1})
+        row = simulator.scenario.truth("embeddings", ["project_id", "model"], since=day_of(time.time()) - DAY)[0]
+        added = {"input_tokens": 500_000, "num_model_requests": 1}
+        simulator.scenario.add_usage("embeddings", added, row["dimensions"])
         simulator.scenario.add_usage("costs", {"amount": "7.5"})
         until(lambda: total(installation, TOKENS) >= before + 500_000, "the counter has risen")
         until(lambda: last(installation, DOLLARS) >= 7.5, "the costs have risen")
@@ -134,7 +137,16 @@ def test_increase_over_the_seam(installation: Installation, simulator: Simulator
 
 def test_after_the_seam(installation: Installation) -> None:
     """A range after the seam has nothing of the history."""
-    (grown,) = installation.prometheus.query(f"sum(max_over_time({DOLLARS}[30s]) - min_over_time({DOLLARS}[30s]))")
+    seam = max(
+        float(after[0])
+        for each in installation.prometheus.query(f"{DOLLARS}[1h]")
+        for before, after in pairwise(each["values"])
+        if float(after[1]) < float(before[1])
+    )
+    age = int(time.time() - seam)
+    (grown,) = installation.prometheus.query(
+        f"sum(max_over_time({DOLLARS}[{age}s]) - min_over_time({DOLLARS}[{age}s]))"
+    )
 
     assert float(grown["value"][1]) <= 7.5 + 1
 

@@ -14,7 +14,7 @@ from tests.support.prometheus import Prometheus, running
 
 _CONFIGURATION = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-storage: {{tsdb: {{out_of_order_time_window: 400d}}}}
+storage: {{tsdb: {{out_of_order_time_window: {window}}}}}
 scrape_configs: [{{job_name: openai, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
 """
 
@@ -36,15 +36,20 @@ class Installation:
 
 
 @contextmanager
-def installed(folder: Path, simulator: Simulator, *resources: str) -> Iterator[Installation]:
-    """Run an exporter of these resources (of all, by default), and a Prometheus that scrapes and receives."""
+def installed(
+    folder: Path, simulator: Simulator, *resources: str, seconds: int = 1, window: str = "400d"
+) -> Iterator[Installation]:
+    """Run an exporter of these resources (of all, by default), and a Prometheus that scrapes and receives.
+
+    It polls every so many seconds; `window` is how old a sample Prometheus takes.
+    """
     disabled = {
         f"RESOURCES__{row.name.upper()}__ENABLED": "false" for row in CATALOG if resources and row.name not in resources
     }
     with serving(simulator) as url, free_port() as port:
         settings = {
-            "POLL__INTERVAL": "1",
-            "POLL__COST_INTERVAL": "1",
+            "POLL__INTERVAL": str(seconds),
+            "POLL__COST_INTERVAL": str(seconds),
             "NEW_COUNTER_HOLD": "3",
             "API__REQUESTS_PER_MINUTE": "60000",
         }
@@ -54,7 +59,7 @@ def installed(folder: Path, simulator: Simulator, *resources: str) -> Iterator[I
             child.wait_until_serving()
             until(lambda: child.get("/-/ready").is_success, "the first polls")
             flags = ("--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=2y")
-            with running(folder, *flags, configuration=_CONFIGURATION.format(port=port)) as server:
+            with running(folder, *flags, configuration=_CONFIGURATION.format(port=port, window=window)) as server:
                 prometheus = Prometheus(server.url)
                 until(lambda: bool(prometheus.query("openai_project_info")), "a scrape with names")
                 command = [sys.executable, "-m", "exporter", "backfill"]
