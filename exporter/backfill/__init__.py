@@ -10,6 +10,7 @@ from exporter.backfill.receiver import Receiver, ReceiverError, Target
 from exporter.backfill.remote_write import RemoteWrite
 from exporter.backfill.sink import DryRun, LabelError, Sink, checked_labels
 from exporter.backfill.span import HEAD, Part, Span, SpanError, format_time, span_of
+from exporter.backfill.stored import Stored, query_url
 
 __all__ = [
     "EXTRA",
@@ -31,10 +32,12 @@ __all__ = [
     "Source",
     "Span",
     "SpanError",
+    "Stored",
     "Target",
     "backfill",
     "checked_labels",
     "decoded",
     "format_time",
+    "query_url",
     "span_of",
 ]

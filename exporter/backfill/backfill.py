@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from exporter.backfill.baselines import baselines_of
+from exporter.backfill.bucket_cache import BucketCache
 from exporter.backfill.curve import Samples
 from exporter.backfill.reader import Reader, Source
 from exporter.backfill.sink import Labels, Sink
@@ -37,6 +38,8 @@ class Job:
     """By organization, where the live counters began."""
     labels: Mapping[str, str]
     """Labels of every series."""
+    cache: BucketCache | None = None
+    """Where buckets are kept between runs."""
 
 
 class History:
@@ -78,19 +81,23 @@ async def backfill(  # noqa: PLR0917 - where from, what, where to, and who is to
 ) -> None:
     """Write a history; `report` gets lines about its progress, `names` returns the families of names at the end.
 
-    A resource that a host does not have is left out. Raises UpstreamError, and whatever the sink raises.
+    A resource that a host does not have is left out. Raises UpstreamError, and whatever the sink and the cache raise.
     """
+    parts = job.span.parts
+    everything = Part(len(parts), job.span.start, job.span.end)
+    if all(sink.holds(part) for part in (*parts, everything)):
+        report("everything is there already")
+        return
     began = clock.monotonic()
     histories = [
         history
         for source in sources
         for plan in source.plans
-        for history in await _begin(job, source, Reader(source, plan, clock), report)
+        for history in await _begin(job, source, Reader(source, plan, clock, job.cache), report)
     ]
-    parts = job.span.parts
     for part in parts:
         writing = not sink.holds(part)
-        before = sink.samples
+        before, stored = sink.samples, sink.stored
         try:
             if writing:
                 await sink.open(part)
@@ -103,9 +110,10 @@ async def backfill(  # noqa: PLR0917 - where from, what, where to, and who is to
             raise
         elapsed, done = clock.monotonic() - began, part.number + 1
         left = approximate_duration(elapsed / done * (len(parts) - done))
-        what = f"{sink.samples - before:,} samples" if writing else "already there"
+        what = _written(sink.samples - before, sink.stored - stored, writing=writing)
         report(f"part {done} of {len(parts)}, from {format_time(part.start)[:10]}: {what}, {left} left")
-    await _names(job, sink, await names(histories))
+    if not sink.holds(everything):
+        await _names(job, sink, everything, await names(histories))
 
 
 async def _begin(job: Job, source: Source, reader: Reader, report: Report) -> list[History]:
@@ -142,7 +150,7 @@ async def _resource(job: Job, part: Part, sink: Sink | None, histories: Sequence
 
 
 async def _family(job: Job, sink: Sink, measure: Measure, name: str, histories: Sequence[History], part: Part) -> None:  # noqa: PLR0917 - what of which
-    sink.begin(_FAMILIES[name])
+    await sink.begin(_FAMILIES[name])
     times = job.span.times(part.start, part.end)
     for history in histories:
         for timeline in history.timelines:
@@ -157,16 +165,18 @@ async def _family(job: Job, sink: Sink, measure: Measure, name: str, histories: 
                     await sink.write([(*own, *labels, *window) for labels in samples.labels], samples)
 
 
-async def _names(job: Job, sink: Sink, families: Names) -> None:
+def _written(samples: int, stored: int, *, writing: bool) -> str:
+    if not writing or (stored and not samples):
+        return "already there"
+    return f"{samples:,} samples" + (f", {stored:,} are already there" if stored else "")
+
+
+async def _names(job: Job, sink: Sink, part: Part, families: Names) -> None:
     """Write the series of names, which are constant, over the whole span."""
-    parts = job.span.parts
-    part = Part(len(parts), job.span.start, job.span.end)
-    if sink.holds(part):
-        return
     times = np.append(job.span.times(part.start, part.end), job.span.end)
     await sink.open(part)
     for family in families:
-        sink.begin(family)
+        await sink.begin(family)
         for column in family.columns:
             rows = np.flatnonzero(column.shown).tolist()
             labels: list[Labels] = [

@@ -21,7 +21,7 @@ class OpenMetricsFiles:
 
     def __init__(self, directory: Path, progress: Progress) -> None:
         """Take a directory that exists, and how far an earlier run came."""
-        self.samples = 0
+        self.samples = self.stored = 0
         self.bytes = 0
         self._directory, self._progress = directory, progress
         self._out: TextIO | None = None
@@ -36,7 +36,7 @@ class OpenMetricsFiles:
         """Begin a file; what an interrupted run left of it is overwritten."""
         self._out = self._partial(part).open("w", encoding="utf-8", newline="\n")
 
-    def begin(self, family: Family) -> None:
+    async def begin(self, family: Family) -> None:
         """Begin a family; it is written once it has a series."""
         self._name = family.name
         self._head = f"# HELP {_base(family)} {escape(family.help)}\n# TYPE {_base(family)} {family.type.value}\n"

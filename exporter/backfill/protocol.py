@@ -43,10 +43,11 @@ def messages() -> dict[str, Any]:
 
 
 def label_bytes(labels: Labels) -> bytes:
-    """Return the labels, sorted by name, as the beginning of a message TimeSeries."""
+    """Return the labels, sorted by name, as the beginning of a message TimeSeries; an empty label is no label."""
     series = messages()["TimeSeries"]()
     for name, value in sorted(labels):
-        series.labels.add(name=name, value=value)
+        if value:
+            series.labels.add(name=name, value=value)
     encoded: bytes = series.SerializeToString()
     return encoded
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from exporter.backfill.bucket_cache import BucketCache
 from exporter.catalog import DAY, HOUR, WIDTHS, ApiFamily, Bucket, Kind, Plan, PollResult, day_of
 from exporter.clock import Clock
 from exporter.openai import Client, MissingBucket, Priority, negotiate
@@ -18,11 +19,15 @@ class Source:
 
 
 class Reader:
-    """The buckets of one plan. Every method raises UpstreamError."""
+    """The buckets of one plan. Every method raises UpstreamError, and OSError where the cache cannot be used."""
 
-    def __init__(self, source: Source, plan: Plan, clock: Clock) -> None:
-        """Take a plan as it is polled; `plan` may lack dimensions after `begin`, which the API refused."""
+    def __init__(self, source: Source, plan: Plan, clock: Clock, cache: BucketCache | None) -> None:
+        """Take a plan as it is polled; `plan` may lack dimensions after `begin`, which the API refused.
+
+        What the cache has is not requested again.
+        """
         self.plan = plan
+        self._cache, self._key = cache, (source.name, plan.resource.name)
         hourly = "1h" in plan.resource.widths and all(measure.kind is Kind.FLOW for measure in plan.measures)
         self.width = HOUR if hourly else DAY
         self._client, self._clock = source.client, clock
@@ -37,9 +42,16 @@ class Reader:
         async def ask(plan: Plan) -> PollResult:
             return await self._poll(plan, start, end)
 
-        accepted, result, _ = await negotiate(replace(self.plan, width="1d"), ask)
-        self.plan = self.plan.regrouped(accepted.group_by)
-        return self._checked(result, DAY)
+        if self._cache and (saved := self._cache.load(*self._key, start, end)):
+            group_by, buckets = saved
+            self._served = bool(buckets)
+        else:
+            accepted, result, _ = await negotiate(replace(self.plan, width="1d"), ask)
+            group_by, buckets = accepted.group_by, self._checked(result, DAY)
+            if self._cache:
+                self._cache.save(group_by, buckets, *self._key, start, end)
+        self.plan = self.plan.regrouped(group_by)
+        return buckets
 
     async def between(self, start: int, end: int) -> list[Bucket]:
         """Return the buckets of a span that begins at midnight; the next span begins where this one ends."""
@@ -49,11 +61,20 @@ class Reader:
             first, until = max(start, self._read_until), day_of(end - 1) + DAY
             if self.width == DAY:
                 until = max(until, first + plan.max_limit * DAY)
-            found = self._checked(await self._poll(plan, first, until), self.width)
-            self._ahead |= {bucket.start: bucket for bucket in found}
+            self._ahead |= {bucket.start: bucket for bucket in await self._read(plan, first, until)}
             self._read_until = until
         starts = sorted(each for each in self._ahead if each < end)
         return [self._ahead.pop(each) for each in starts]
+
+    async def _read(self, plan: Plan, start: int, end: int) -> list[Bucket]:
+        if self._cache and (saved := self._cache.load(*self._key, self.width, start, end)):
+            _, buckets = saved
+            self._served = self._served or bool(buckets)
+            return buckets
+        buckets = self._checked(await self._poll(plan, start, end), self.width)
+        if self._cache:
+            self._cache.save(plan.group_by, buckets, *self._key, self.width, start, end)
+        return buckets
 
     async def _poll(self, plan: Plan, start: int, end: int) -> PollResult:
         first = max(start, *(plan.resource.not_before.get(dimension, 0) for dimension in plan.group_by), 0)

@@ -16,7 +16,6 @@ _HEADERS: Final = {
     "Content-Encoding": "snappy",
     "Content-Type": "application/x-protobuf",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
-    "User-Agent": f"openai-usage-exporter/{__version__}",
 }
 _PAUSES: Final = (1, 2, 4, 8, 15, 30, 30, 60, 60, 60)
 """Seconds before each repetition."""
@@ -64,7 +63,7 @@ class Target:
         context = ssl.create_default_context(cafile=self.ca_file)
         if self.cert_file:
             context.load_cert_chain(self.cert_file, self.key_file)
-        headers = {**_HEADERS, **(self.headers or {})}
+        headers = {"User-Agent": f"openai-usage-exporter/{__version__}", **(self.headers or {})}
         auth = None
         if self.bearer_token_file:
             headers["Authorization"] = f"Bearer {_secret(self.bearer_token_file)}"
@@ -93,7 +92,7 @@ class Receiver:
         """Send one request. Raises ReceiverError when the receiver refuses it, or fails for too long."""
         for pause in (*_PAUSES, None):
             try:
-                response = await self._client.post(self._target.url, content=body)
+                response = await self._client.post(self._target.url, content=body, headers=_HEADERS)
             except httpx.HTTPError as error:
                 problem, wait = f"{type(error).__name__}: {error}", 0.0
             else:

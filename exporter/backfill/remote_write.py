@@ -12,6 +12,7 @@ from exporter.backfill.progress import Progress
 from exporter.backfill.protocol import compress, label_bytes
 from exporter.backfill.sink import Labels
 from exporter.backfill.span import Part
+from exporter.backfill.stored import Key, Stored, key_of
 from exporter.exposition import Family
 
 BATCH: Final = 20_000
@@ -32,13 +33,14 @@ Post = Callable[[bytes], Awaitable[None]]
 class RemoteWrite:
     """Sends the parts in order; within a part, two requests at once have different series."""
 
-    def __init__(self, post: Post, progress: Progress) -> None:
-        """`post` sends one request body and returns when it is stored."""
-        self.samples = 0
+    def __init__(self, post: Post, progress: Progress, stored: Stored | None = None) -> None:
+        """`post` sends one request body and returns when it is stored; series that `stored` has are not sent."""
+        self.samples = self.stored = 0
         self.bytes = 0
         """Sent, compressed."""
-        self._post, self._progress = post, progress
+        self._post, self._progress, self._receiver = post, progress, stored
         self._name = ""
+        self._counts: dict[Key, int] = {}
         self._batch: list[bytes] = []
         self._batched = 0
         self._sending: set[asyncio.Task[None]] = set()
@@ -48,11 +50,15 @@ class RemoteWrite:
         return self._progress.has(part.number)
 
     async def open(self, part: Part) -> None:
-        """Do nothing: a request needs no beginning."""
+        """Ask which series of the part are stored."""
+        if self._receiver:
+            end = self._progress.span.end
+            await self._receiver.begin(part.start, part.end + 1 if part.end == end else part.end - 1)
 
-    def begin(self, family: Family) -> None:
+    async def begin(self, family: Family) -> None:
         """Begin a family."""
         self._name = family.name
+        self._counts = await self._receiver.counts(family.name) if self._receiver else {}
 
     async def write(self, labels: Sequence[Labels], samples: Samples) -> None:
         """Send series, several in a request. Raises what `post` raises."""
@@ -60,6 +66,9 @@ class RemoteWrite:
         for pairs, body, shown in zip(labels, encoded, samples.shown, strict=True):
             count = int(shown.sum())
             if not count:
+                continue
+            if self._counts and self._counts.get(key_of(pairs)) == count:
+                self.stored += count
                 continue
             content = body.tobytes() if count == len(shown) else body[shown].tobytes()
             self._batch.append(series_bytes(label_bytes((("__name__", self._name), *pairs)) + content))

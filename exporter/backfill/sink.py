@@ -25,6 +25,8 @@ class Sink(Protocol):
 
     samples: int
     """How many were written."""
+    stored: int
+    """How many were there already."""
     bytes: int
 
     def holds(self, part: Part) -> bool:
@@ -35,7 +37,7 @@ class Sink(Protocol):
         """Begin a part."""
         ...
 
-    def begin(self, family: Family) -> None:
+    async def begin(self, family: Family) -> None:
         """Begin a family of the part."""
         ...
 
@@ -56,7 +58,7 @@ class DryRun:
     """Counts samples and writes nothing."""
 
     def __init__(self) -> None:
-        self.samples = 0
+        self.samples = self.stored = 0
         self.bytes = 0
 
     def holds(self, part: Part) -> bool:  # noqa: ARG002 - a dry run counts everything
@@ -66,7 +68,7 @@ class DryRun:
     async def open(self, part: Part) -> None:
         """Do nothing."""
 
-    def begin(self, family: Family) -> None:
+    async def begin(self, family: Family) -> None:
         """Do nothing."""
 
     async def write(self, labels: Sequence[Labels], samples: Samples) -> None:  # noqa: ARG002 - only counted

@@ -29,10 +29,12 @@ from exporter.backfill import (
     Source,
     Span,
     SpanError,
+    Stored,
     Target,
     backfill,
     checked_labels,
     format_time,
+    query_url,
     span_of,
 )
 from exporter.catalog import Kind, day_of
@@ -78,9 +80,9 @@ def execute(settings: BackfillSettings) -> int:
         )
     if progress and progress.count:
         _say(f"continuing: {progress.count} of {len(progress.span.parts) + 1} parts are complete")
-    span = progress.span if progress else span
+    span, cache = (progress.span, progress.cache) if progress else (span, None)
     try:
-        asyncio.run(_write(settings, progress, Job(span, end, baselines, labels)))
+        asyncio.run(_write(settings, progress, Job(span, min(end, span.end), baselines, labels, cache)))
     except UpstreamError as error:
         _say(f"error: {error}")
         _say(f"{error.advice} Run the same command again to continue.")
@@ -105,7 +107,7 @@ async def _write(settings: BackfillSettings, progress: Progress | None, job: Job
             client = connect(organization, settings, clock, _Observer(organization.name, counter))
             stack.push_async_callback(client.aclose)
             clients[organization.name] = client
-        sink = await _sink(settings, progress, job.span, stack)
+        sink = await _sink(settings, progress, job, stack)
         sources = [Source(each.name, each.plans, clients[each.name]) for each in settings.organizations]
 
         async def names(histories: Sequence[History]) -> list[Family]:
@@ -117,6 +119,8 @@ async def _write(settings: BackfillSettings, progress: Progress | None, job: Job
 
         await backfill(sources, job, sink, clock, _say, names)
         took = approximate_duration(clock.monotonic() - began)
+        if progress:
+            progress.cache.clear()
         size = f", {sink.bytes / 1e6:,.0f} MB" if sink.bytes else ""
         verb = "would write" if settings.dry_run else "wrote"
         _say(f"{verb} {sink.samples:,} samples{size} with {counter.count:,} requests to OpenAI in {took}")
@@ -125,7 +129,7 @@ async def _write(settings: BackfillSettings, progress: Progress | None, job: Job
 
 
 async def _sink(
-    settings: BackfillSettings, progress: Progress | None, span: Span, stack: contextlib.AsyncExitStack
+    settings: BackfillSettings, progress: Progress | None, job: Job, stack: contextlib.AsyncExitStack
 ) -> Sink:
     if progress is None:
         return DryRun()
@@ -134,7 +138,8 @@ async def _sink(
         return OpenMetricsFiles(settings.output, progress)
     target = _target(settings.remote_write)
     client = await stack.enter_async_context(target.client())
-    return RemoteWrite(Receiver(target, client, SystemClock(), _say, oldest=span.start).post, progress)
+    stored = Stored(settings.remote_write.query_url or query_url(target.url), client, job.labels, _say)
+    return RemoteWrite(Receiver(target, client, SystemClock(), _say, oldest=job.span.start).post, progress, stored)
 
 
 async def _names(
@@ -214,7 +219,7 @@ def _progress(settings: BackfillSettings, span: Span, baselines: Baselines, labe
 
 def _target(remote: RemoteWriteSettings) -> Target:
     fields = asdict(remote)
-    del fields["progress"]
+    del fields["progress"], fields["query_url"]
     return Target(**fields)
 
 

@@ -149,6 +149,7 @@ def _remote_write(configured: Backfill) -> RemoteWriteSettings | None:
         return None
     return RemoteWriteSettings(
         url=configured.remote_write,
+        query_url=configured.remote_write_query_url,
         progress=configured.remote_write_progress,
         bearer_token_file=configured.remote_write_bearer_token_file,
         username=configured.remote_write_username,

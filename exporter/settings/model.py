@@ -112,6 +112,8 @@ class Backfill(CommandSettings):
     """Read everything and count the samples, but write nothing"""
     remote_write: RemoteWriteUrl | None = Field(None, json_schema_extra=_FLAG_ONLY)
     """URL of a remote write receiver, such as http://prometheus:9090/api/v1/write"""
+    remote_write_query_url: RemoteWriteUrl | None = Field(None, json_schema_extra=_FLAG_ONLY)
+    """URL of instant queries, to send only what is not stored yet; default: /api/v1/query of the receiver"""
     remote_write_progress: FilePath = Field(Path("openai-backfill-progress.json"), json_schema_extra=_FLAG_ONLY)
     """File that records which parts the receiver has stored, so that an interrupted backfill can continue"""
     remote_write_bearer_token_file: FilePath | None = Field(None, json_schema_extra=_FLAG_ONLY)

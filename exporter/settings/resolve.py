@@ -118,6 +118,8 @@ class RemoteWriteSettings:
     """A remote write receiver and how to authenticate with it."""
 
     url: str
+    query_url: str | None
+    """URL of instant queries; None where it follows from `url`."""
     progress: Path
     """File that records which parts are stored."""
     bearer_token_file: Path | None

@@ -30,7 +30,7 @@ def written(folder: Path, *series: Series, family: Family = FAMILY) -> str:
     async def write() -> None:
         sink = OpenMetricsFiles(folder, Progress.load(folder / "progress.json", "key", SPAN))
         await sink.open(PART)
-        sink.begin(family)
+        await sink.begin(family)
         if series:
             await sink.write(labels, Samples(labels, TIMES, values, shown))
         await sink.close(PART)

@@ -26,7 +26,7 @@ async def send(sink: RemoteWrite) -> None:
     """Send two series in the first part; the second has no first sample."""
     samples = Samples(LABELS, TIMES, np.array([[0.0, 1.5], [7.0, -2.0]]), np.array([[True, True], [False, True]]))
     await sink.open(SPAN.parts[0])
-    sink.begin(FAMILY)
+    await sink.begin(FAMILY)
     await sink.write(LABELS, samples)
     await sink.close(SPAN.parts[0])
 
