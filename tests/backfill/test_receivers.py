@@ -72,8 +72,8 @@ def test_revision_between_interruption_and_rerun(
     installation: Installation, simulator: Simulator, tmp_path: Path, percent: int
 ) -> None:
     """A revision of what is written already makes no counter fall, though the receiver cannot be queried."""
-    words = (f"--remote-write-progress={tmp_path / 'progress'}", f"--label=instance=revised{percent}")
-    words += ("--remote-write-query-url=http://127.0.0.1:9/api/v1/query",)
+    words = [f"--remote-write-progress={tmp_path / 'progress'}", f"--label=instance=revised{percent}"]
+    words.append("--remote-write-query-url=http://127.0.0.1:9/api/v1/query")
     interrupted = installation.backfill(*SPAN, *words)
     assert interrupted.stderr
     said = ""
