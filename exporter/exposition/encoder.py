@@ -1,8 +1,8 @@
 """Encodes families to compressed bodies; parts unchanged since the last publish are reused."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 from isal import isal_zlib
@@ -20,7 +20,20 @@ _PIECE: Final = 65536
 _LEVEL: Final = 1
 
 
+_Lines: TypeAlias = ColumnLines | ColumnRecords
+
 TEXT_FORMATS: Final = (Format.TEXT, Format.OPENMETRICS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A column of a family in one syntax, with its samples."""
+
+    column: Column
+    key: tuple[object, ...]
+    """Of its lines."""
+    lines: _Lines
+    texts: Sequence[bytes]
 
 
 class Encoder:
@@ -31,16 +44,19 @@ class Encoder:
         self._created_samples = created_samples
         self._labels: WeakKeyDictionary[LabelSets, LabelTexts] = WeakKeyDictionary()
         self._label_records: WeakKeyDictionary[LabelSets, LabelRecords] = WeakKeyDictionary()
-        self._lines: dict[tuple[object, ...], ColumnLines | ColumnRecords] = {}
+        self._lines: dict[tuple[object, ...], _Lines] = {}
+        self._encoded: dict[tuple[Format, str, int], _Encoded] = {}
+        """By syntax, family and the identity of their column: an unchanged one is not looked at again."""
         self._headers: dict[tuple[object, ...], bytes] = {}
         self._pieces: dict[tuple[int, ...], Piece] = {}
         """By the identity of their texts, which they keep alive: no text is compared or hashed."""
 
     def encode(self, families: Sequence[Family], formats: Iterable[Format] = TEXT_FORMATS) -> dict[Format, Body]:
         """Return the bodies of the formats."""
-        kept, self._lines = self._lines, {}
+        last = self._lines, self._encoded
+        self._lines, self._encoded = {}, {}
         pieces: dict[tuple[int, ...], Piece] = {}
-        bodies = {format_: self._body(pieces, self._parts(families, format_, kept)) for format_ in formats}
+        bodies = {format_: self._body(pieces, self._parts(families, format_, *last)) for format_ in formats}
         self._pieces = pieces
         return bodies
 
@@ -48,43 +64,51 @@ class Encoder:
         self,
         families: Sequence[Family],
         format_: Format,
-        kept: Mapping[tuple[object, ...], ColumnLines | ColumnRecords],
+        last_lines: Mapping[tuple[object, ...], _Lines],
+        last_encoded: Mapping[tuple[Format, str, int], _Encoded],
     ) -> Iterator[bytes]:
         for family in families:
-            samples = [text for column in family.columns for text in self._samples(family, column, format_, kept)]
+            samples: list[bytes] = []
+            for column in family.columns:
+                syntax = self._syntax(column, format_)
+                key = syntax, family.name, id(column)
+                encoded = self._encoded.get(key) or last_encoded.get(key)
+                if encoded is None or encoded.column is not column:
+                    encoded = self._encode(family, column, syntax, last_lines)
+                self._encoded[key] = encoded
+                self._lines[encoded.key] = encoded.lines
+                samples += encoded.texts
             if samples:
                 length = sum(map(len, samples)) if format_ is Format.PROTOBUF else 0
-                key = family.name, family.help, format_, length
-                if (header := self._headers.get(key)) is None:
-                    header = self._headers[key] = _header(family, format_, length)
+                name = family.name, family.help, format_, length
+                if (header := self._headers.get(name)) is None:
+                    header = self._headers[name] = _header(family, format_, length)
                 yield header
                 yield from samples
 
-    def _samples(
-        self,
-        family: Family,
-        column: Column,
-        format_: Format,
-        kept: Mapping[tuple[object, ...], ColumnLines | ColumnRecords],
-    ) -> Sequence[bytes]:
-        created = self._created_samples and format_ is Format.OPENMETRICS and column.created is not None
-        syntax = format_ if created or format_ is Format.PROTOBUF else Format.TEXT
+    def _syntax(self, column: Column, format_: Format) -> Format:
+        """Return the format whose samples of this column are those of `format_`."""
+        if format_ is Format.OPENMETRICS and not (self._created_samples and column.created is not None):
+            return Format.TEXT
+        return format_
+
+    def _encode(
+        self, family: Family, column: Column, syntax: Format, last_lines: Mapping[tuple[object, ...], _Lines]
+    ) -> _Encoded:
         key = syntax, family.name, id(column.rows), column.before, column.after
-        lines = self._lines.get(key) or kept.get(key)
-        if format_ is Format.PROTOBUF:
+        lines = self._lines.get(key) or last_lines.get(key)
+        if syntax is Format.PROTOBUF:
             records = self._label_records.setdefault(column.rows, LabelRecords())
             records.update(column.rows, column.before)
             if not isinstance(lines, ColumnRecords):
                 lines = ColumnRecords(family.type, column.after)
-            self._lines[key] = lines
             immediate = column.values if column.immediate is None else column.immediate
-            return lines.update(replace(column, values=immediate), records)
+            return _Encoded(column, key, lines, lines.update(replace(column, values=immediate), records))
         labels = self._labels.setdefault(column.rows, LabelTexts())
         labels.update(column.rows, column.before)
         if not isinstance(lines, ColumnLines):
-            lines = ColumnLines(family.name, column.after, created=created)
-        self._lines[key] = lines
-        return lines.update(column, labels)
+            lines = ColumnLines(family.name, column.after, created=syntax is Format.OPENMETRICS)
+        return _Encoded(column, key, lines, lines.update(column, labels))
 
     def _body(self, pieces: dict[tuple[int, ...], Piece], parts: Iterable[bytes]) -> Body:
         body: list[Piece] = []

@@ -83,11 +83,13 @@ def of_samples(name: str, help_text: str, samples: Iterable[tuple[dict[str, str]
 
 def merge(families: Iterable[Family]) -> list[Family]:
     """Return the families, those of the same name merged, in the order of their first occurrence."""
-    merged: dict[str, Family] = {}
+    parts: dict[str, list[Family]] = {}
     for family in families:
-        held = merged.get(family.name)
-        merged[family.name] = replace(held, columns=(*held.columns, *family.columns)) if held else family
-    return list(merged.values())
+        parts.setdefault(family.name, []).append(family)
+    return [
+        same[0] if len(same) == 1 else replace(same[0], columns=[each for part in same for each in part.columns])
+        for same in parts.values()
+    ]
 
 
 def reference() -> list[Family]:

@@ -1,10 +1,10 @@
 """The immutable snapshot that scrapes and the status page are served from; every publish makes a new one."""
 
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 
-class Format(Enum):
+class Format(StrEnum):
     """The exposition formats, by their Content-Type."""
 
     TEXT = "text/plain; version=0.0.4; charset=utf-8"

@@ -113,9 +113,10 @@ class BucketStore:
         self.incomplete -= decoded.keys()
         self.incomplete |= {bucket.start for bucket in buckets if index in bucket.incomplete}
         changes: list[tuple[int, Cells, Cells]] = []
+        empty = Cells.empty(len(self.rows), self.group.measures)
         for start, rows in decoded.items():
             cells = self._gather(rows)
-            before = self._replace(start, cells, revision, closed)
+            before = self._replace(start, cells, empty, revision, closed)
             if before is not None:
                 changes.append((start, before, cells))
         moved = Unfolded(unfolded, self.rows.other)
@@ -240,14 +241,14 @@ class BucketStore:
             present, [values for values, _ in sums], [present if known is None else known for _, known in sums]
         )
 
-    def _replace(self, start: int, new: Cells, revision: Revision, closed: set[int]) -> Cells | None:
-        """Keep the new cells of a bucket; return what it held before where that was different."""
+    def _replace(self, start: int, new: Cells, empty: Cells, revision: Revision, closed: set[int]) -> Cells | None:
+        """Keep the new cells of a bucket; return what it held before where that differs: `empty` for a new bucket."""
         held = self.cells.get(start)
-        old = held.fit(len(self.rows)) if held else Cells.empty(len(self.rows), self.group.measures)
+        old = held.fit(len(self.rows)) if held else empty
         if start in self.incomplete:
             new.present = new.present | old.present
         _carry_over(old, new)
-        changed = _changed(old, new)
+        changed = _changed(old, new) if held or start in closed else new.present
         self.last_seen[new.present] = np.maximum(self.last_seen[new.present], start)
         self.cells[start] = new
         if held is not None and not changed.any():
@@ -285,8 +286,7 @@ def dtype_of(measure: Measure) -> np.dtype[Any]:
 def _carry_over(old: Cells, new: Cells) -> None:
     """Keep the last known value of a row that is there without one: unknown is neither 0 nor a revision."""
     for position, known in enumerate(new.known):
-        unknown = new.present & ~known
-        if unknown.any():
+        if known is not new.present and (unknown := new.present & ~known).any():
             new.values[position] = np.where(unknown, old.values[position], new.values[position])
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -119,7 +120,9 @@ class Transport:
     async def _get(
         self, http: httpx.AsyncClient, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]
     ) -> Response:
-        url = httpx.URL(f"{self._base_url}/{path.lstrip('/')}").copy_merge_params(list(query))
+        url = f"{self._base_url}/{path.lstrip('/')}"
+        if query:
+            url = f"{url}?{urlencode(query, quote_via=quote)}"
         async with http.stream("GET", url, headers=dict(headers)) as response:
             answered = {name.lower(): value for name, value in response.headers.items()}
             body = await self._body(response, answered)
