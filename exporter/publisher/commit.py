@@ -13,7 +13,7 @@ from exporter.store import Entry, Name, Refusal, StateUnwritableError, Store
 
 _log = structlog.get_logger("publish")
 
-_LEDGERS_PER_COMMIT: Final = 256
+_LEDGERS_PER_COMMIT: Final = 2048
 """The most that one commit writes, so that no publish is long; the others wait for the next."""
 
 Key = tuple[str, str]

@@ -54,6 +54,8 @@ class _StoredBucket(msgspec.Struct, array_like=True):
 
 
 class _StoredCounter(msgspec.Struct, array_like=True):
+    oldest_bucket: int
+    baseline_at: float
     created: bytes
     offset: bytes
     lead: Sparse
@@ -185,12 +187,12 @@ def _read_store(database: Connection, ledger_id: int, store: BucketStore) -> boo
     cells, counters, seen = _read_buckets(database, key, store)
     positions = {measure.name: position for position, measure in enumerate(store.group.measures)}
     restored: dict[str, CounterState] = {}
-    for _, _, name, oldest, baseline_at, content in schema.COUNTERS.select(database, *key):
-        if name not in store.counters:
-            continue
-        stored = unpack(content, _StoredCounter)
-        counter, dtype = counters[name], store.dtype(positions[name])
-        counter.oldest_bucket, counter.baseline_at = int(oldest), float(baseline_at)
+    saved: dict[str, _StoredCounter] = {}
+    for *_, content in schema.COUNTERS.select(database, *key):
+        saved = unpack(content, dict[str, _StoredCounter])
+    for name in saved.keys() & store.counters.keys():
+        stored, counter, dtype = saved[name], counters[name], store.dtype(positions[name])
+        counter.oldest_bucket, counter.baseline_at = stored.oldest_bucket, stored.baseline_at
         counter.created = read_times(stored.created, rows)
         counter.restore(
             {start: bucket.values[positions[name]] for start, bucket in cells.items()},
@@ -252,24 +254,13 @@ def _write_store(database: Connection, key: tuple[int, str], store: BucketStore,
         schema.LABEL_GROUPS.insert(database, [(*key, last_seen, store.rows.folded_unremembered)])
         schema.FOLDED.delete(database, *key)
         schema.FOLDED.insert(database, ((*key, pack_labels(labels)) for labels in store.rows.folded))
-    _write_counters(database, key, store, released, everything=totals)
-
-
-def _write_counters(
-    database: Connection, key: tuple[int, str], store: BucketStore, released: dict[int, Column], *, everything: bool
-) -> None:
-    baselines: dict[str, Baseline] = {}
-    for position, measure in enumerate(store.group.measures):
-        counter = store.counters.get(measure.name)
-        if counter and counter.oldest_bucket is not None and (everything or id(counter) in released):
-            columns = {start: cells.values[position] for start, cells in store.cells.items()}
-            content = pack(_stored_counter(counter, columns, released.get(id(counter), counter.released)))
-            row = (*key, measure.name, counter.oldest_bucket, counter.baseline_at, content)
-            schema.COUNTERS.insert(database, [row])
-            if counter.unsaved_baseline:
-                baselines[measure.name] = counter.unsaved_baseline
-    if baselines:
-        _write_baselines(database, key, store.rows.names, baselines)
+    if totals or any(id(counter) in released for counter in store.counters.values()):
+        stored = {name: counter for name, counter in store.counters.items() if counter.oldest_bucket is not None}
+        content = {name: _stored_counter(store, name, released) for name in stored}
+        schema.COUNTERS.insert(database, [(*key, pack(content))] if content else ())
+        baselines = {name: counter.unsaved_baseline for name, counter in stored.items() if counter.unsaved_baseline}
+        if baselines:
+            _write_baselines(database, key, store.rows.names, baselines)
 
 
 def _stored_bucket(store: BucketStore, start: int) -> _StoredBucket:
@@ -290,12 +281,17 @@ def _stored_bucket(store: BucketStore, start: int) -> _StoredBucket:
     return _StoredBucket(stored_mask(cells.present), measures)
 
 
-def _stored_counter(counter: CounterState, buckets: dict[int, Column], released: Column) -> _StoredCounter:
+def _stored_counter(store: BucketStore, name: str, released: dict[int, Column]) -> _StoredCounter:
+    counter = store.counters[name]
+    position = next(index for index, measure in enumerate(store.group.measures) if measure.name == name)
+    columns = {start: cells.values[position] for start, cells in store.cells.items()}
     return _StoredCounter(
+        counter.oldest_bucket or 0,
+        counter.baseline_at,
         counter.created.tobytes(),
-        column_bytes(counter.offset(buckets)),
+        column_bytes(counter.offset(columns)),
         sparse(counter.accrued - counter.flow),
-        sparse(counter.accrued - released),
+        sparse(counter.accrued - released.get(id(counter), counter.released)),
     )
 
 

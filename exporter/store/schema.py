@@ -83,12 +83,9 @@ MIGRATIONS: Final = (
     CREATE TABLE counters (
         ledger INTEGER NOT NULL,
         label_group TEXT NOT NULL,
-        measure TEXT NOT NULL,
-        oldest_bucket INTEGER NOT NULL,
-        baseline_at REAL NOT NULL,
         content BLOB NOT NULL,
         checksum INTEGER NOT NULL,
-        PRIMARY KEY (ledger, label_group, measure)
+        PRIMARY KEY (ledger, label_group)
     );
     CREATE TABLE baselines (
         ledger INTEGER NOT NULL,
@@ -204,7 +201,7 @@ LABEL_GROUPS: Final = Table("label_groups", ("ledger", "label_group", "last_seen
 LABEL_SETS: Final = Table("label_sets", ("ledger", "label_group", "row_index", "labels"))
 FOLDED: Final = Table("folded_label_sets", ("ledger", "label_group", "labels"))
 BUCKET_VALUES: Final = Table("bucket_values", ("ledger", "label_group", "start", "content"))
-COUNTERS: Final = Table("counters", ("ledger", "label_group", "measure", "oldest_bucket", "baseline_at", "content"))
+COUNTERS: Final = Table("counters", ("ledger", "label_group", "content"))
 BASELINES: Final = Table("baselines", ("ledger", "label_group", "measure", "taken_at", "labels"))
 BASELINE_VALUES: Final = Table("baseline_values", ("ledger", "label_group", "start", "content"))
 

@@ -2,8 +2,17 @@
 
 from itertools import count
 
+import pytest
+
+from exporter.publisher import commit
 from exporter.publisher.commit import CommitCoordinator
 from tests.support.ledger_harness import TODAY, A, LedgerHarness, plan
+
+
+@pytest.fixture(autouse=True)
+def few_ledgers_per_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thousand ledgers would take long."""
+    monkeypatch.setattr(commit, "_LEDGERS_PER_COMMIT", 20)
 
 
 def organizations(number: int) -> list[LedgerHarness]:
@@ -24,7 +33,7 @@ def shown(harnesses: list[LedgerHarness], view: str, value: float) -> int:
 
 def test_ledgers_beyond_one_commit_wait_in_their_order() -> None:
     """Gauges show at once what was polled, counters what was committed; a ledger that changes again waits no longer."""
-    harnesses = organizations(600)
+    harnesses = organizations(45)
     coordinator = harnesses[0].coordinator
     counters, pending = [], []
     for turn in count(1):
@@ -34,18 +43,18 @@ def test_ledgers_beyond_one_commit_wait_in_their_order() -> None:
         assert len(harnesses) == shown(harnesses, "today", 100)
         if not coordinator.pending:
             break
-        for harness in harnesses[:10]:
+        for harness in harnesses[:3]:
             harness.ledger.apply(harness.answer())
             harness.unsaved = True
         assert turn < 10
 
-    assert [256, 512, 600] == counters
+    assert [20, 40, 45] == counters
     assert [True, True, False] == pending
 
 
 def test_time_alone_changes_nothing_while_ledgers_wait() -> None:
     """The next publish is due by the order of commits, not at once."""
-    harnesses = organizations(300)
+    harnesses = organizations(25)
     coordinator = harnesses[0].coordinator
     coordinator.commit(harnesses, {}, harnesses[0].moment)
     for harness in harnesses:

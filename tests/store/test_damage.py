@@ -22,7 +22,7 @@ CONTENT = {
     "bucket_values": ("start", "content"),
     "baselines": ("taken_at", "labels"),
     "baseline_values": ("start", "content"),
-    "counters": ("oldest_bucket", "baseline_at", "content"),
+    "counters": ("content",),
     "names": ("facts",),
     "organizations": ("openai_id",),
 }
