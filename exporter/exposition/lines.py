@@ -15,6 +15,9 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _SMALLEST_PLAIN: Final = 1e-4
 _LARGEST_PLAIN: Final = 1e6
 _LARGEST_EXACT: Final = 1e16
+_FEW: Final = 20
+"""Up to so many values are formatted one by one: less work than a look at all of them."""
+
 _EXPONENTS: Final = [f"e+{digits - 1:02}" for digits in range(17)]
 """By the number of digits before the point."""
 
@@ -35,7 +38,9 @@ def numbers(values: NDArray[np.float64]) -> list[str]:
 
     msgspec writes the same shortest digits, many at a time.
     """
-    texts = msgspec.json.encode(values.tolist())[1:-1].decode().split(",") if len(values) else []
+    if len(values) <= _FEW:
+        return list(map(number, values.tolist()))
+    texts = msgspec.json.encode(values.tolist())[1:-1].decode().split(",")
     large = (values >= _LARGEST_PLAIN) & (values < _LARGEST_EXACT)
     counts = large & (values == np.floor(values))
     for index, digits in zip(

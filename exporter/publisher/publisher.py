@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from exporter.clock import Clock, Moment, moment
 from exporter.collector import Organization
 from exporter.estimate import Estimator, of_columns
 from exporter.exposition import (
-    TEXT_FORMATS,
     Column,
     Encoder,
+    Family,
     Format,
     OrganizationReport,
     Snapshot,
@@ -66,7 +67,10 @@ class Publisher:
         self._excess: dict[tuple[str, str], dict[str, float]] = {}
         """By organization and resource, for the snapshot being made: it and its counters have to agree."""
         self._summaries = {organization.name: Summary() for organization in organizations}
-        self._formats = list(TEXT_FORMATS)
+        self._formats = [Format.TEXT]
+        self._families: list[Family] = []
+        """Of the last snapshot."""
+        self._encoding = asyncio.Lock()
         self._wake = asyncio.Event()
         self.snapshot = Snapshot()
 
@@ -74,11 +78,17 @@ class Publisher:
         """Note that a poll has ended: its result is published within a second."""
         self._wake.set()
 
-    def want(self, format_: Format) -> None:
-        """Publish a format from now on; a format that no scraper requests costs nothing."""
-        if format_ not in self._formats:
-            self._formats.append(format_)
-            self.notify()
+    async def want(self, format_: Format) -> None:
+        """Publish a format from now on, and return when the snapshot has it.
+
+        A format that no scraper requests costs nothing.
+        """
+        async with self._encoding:
+            if format_ not in self._formats:
+                self._formats.append(format_)
+            if self.snapshot.bodies and format_ not in self.snapshot.bodies:
+                bodies = await self._worker.run(lambda: self._encoder.encode(self._families, tuple(self._formats)))
+                self.snapshot = replace(self.snapshot, bodies=bodies)
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -149,6 +159,7 @@ class Publisher:
         }
         families += merge(family for each in estimated.values() for family in each)
         families += merge(family for each in described.values() for family in each)
+        self._families = families
         complete = tuple(
             self._summaries[organization.name].complete(
                 report,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
@@ -36,7 +37,14 @@ _CSV_HEADERS: Final = (_NO_STORE, ("Content-Disposition", 'attachment; filename=
 _PAGE_SECONDS: Final = 1.0
 """How long a rendered status page is served again."""
 
+_ENCODING_SECONDS: Final = 5.0
+"""The longest wait for the first body of a format: Prometheus gives up after ten by default."""
+
 _EMPTY: Final = Body()
+
+
+async def _published(_: Format) -> None:
+    """Expect every format in the snapshot."""
 
 
 @dataclass(slots=True)
@@ -60,8 +68,8 @@ class App:
     """Unix seconds."""
     labelled: Callable[[Format], Body] = lambda _: _EMPTY
     """Those of the exporter's own metrics that are encoded like the snapshot's families."""
-    want: Callable[[Format], None] = lambda _: None
-    """Says which format a scraper prefers: one that is not in the snapshot yet will be in the next."""
+    want: Callable[[Format], Awaitable[None]] = _published
+    """Returns when the snapshot has a format, which a scraper prefers."""
     telemetry_path: str = "/metrics"
     reload: Callable[[], Awaitable[str]] | None = None
     """Reads settings and files again and returns what is wrong with them; None where /-/reload is not enabled."""
@@ -112,10 +120,20 @@ class App:
             return plain_text(HTTPStatus.INTERNAL_SERVER_ERROR, f"Not reloaded: {error}\n")
         return plain_text(HTTPStatus.OK, "Reloaded.\n")
 
-    def _metrics(self, request: Request) -> Response:
-        bodies, accept = self.snapshot().bodies, request.header(b"accept")
-        self.want(exposition_format(accept))
-        format_ = exposition_format(accept, tuple(bodies or Format))
+    def _metrics(self, request: Request) -> Answer:
+        wanted, bodies = exposition_format(request.header(b"accept")), self.snapshot().bodies
+        return self._exposition(request) if wanted in bodies else self._encoded_first(request, wanted)
+
+    async def _encoded_first(self, request: Request, wanted: Format) -> Response:
+        """Respond to the first request for a format: in another one if the worker thread is busy for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENCODING_SECONDS):
+                await self.want(wanted)
+        return self._exposition(request)
+
+    def _exposition(self, request: Request) -> Response:
+        bodies = self.snapshot().bodies
+        format_ = exposition_format(request.header(b"accept"), tuple(bodies or Format))
         body, own = bodies.get(format_, _EMPTY), self.labelled(format_)
         content_type, tail, headers = format_.value, self.tail(format_), (("Vary", "Accept, Accept-Encoding"),)
         if accepts_gzip(request.header(b"accept-encoding")):

@@ -326,7 +326,7 @@ def test_protobuf_needs_no_hold_and_starts_outlive_restarts(tmp_path: Path) -> N
         simulator = simulated(clock, shape=QUIET)
         state = tmp_path / "state.db"
         async with running_exporter(simulator, clock, only=("embeddings",), environ=environ(), state=state) as on:
-            assert Format.OPENMETRICS.value == await content_type(on)
+            assert Format.PROTOBUF.value == await content_type(on)
             use(on, 5)
             while (held := await on.scrape()).value(ACCRUED) is None:
                 await on.advance(1)
