@@ -11,6 +11,7 @@ from exporter.backfill.baselines import held_at
 from exporter.backfill.curve import Curve, Samples, View, sampled
 from exporter.catalog import (
     DAY,
+    HOUR,
     Bucket,
     Kind,
     LabelGroup,
@@ -26,7 +27,7 @@ from exporter.ledger import Baseline, BucketStore, Cells, Column, Mask, as_float
 
 NEVER: Final = -(1 << 62)
 _KEPT_DAYS: Final = 70
-"""Midnights whose totals are kept: the longest window is two months."""
+"""Midnights whose totals are kept, at least: two months and some days."""
 
 
 @dataclass(slots=True)
@@ -40,8 +41,8 @@ class _Sums:
     """The highest that the counters have been."""
     last_known: NDArray[np.int64]
     """For each row the start of the newest bucket that had a value."""
-    at_midnight: dict[int, Column]
-    """The total at each midnight."""
+    totals: dict[int, Column]
+    """The total at each midnight, and at the last hours where a window needs them."""
 
     @classmethod
     def empty(cls, dtype: np.dtype[Any]) -> "_Sums":
@@ -65,6 +66,9 @@ class Timeline:
         self._last_present = np.zeros(0, np.int64)
         self._level_start = NEVER
         self._curves: list[Curve] = []
+        windows = [window for _, windows in plan.windows for window in windows]
+        self._kept = max((window.longest for window in windows), default=0) + _KEPT_DAYS * DAY
+        self._kept_hours = max((window.longest + HOUR for window in windows if window.unit == HOUR), default=0)
 
     def end_of(self, measure: Measure) -> int:
         """Return the time (Unix seconds) of the measure's last sample."""
@@ -108,11 +112,13 @@ class Timeline:
         for curve, sums in zip(self._curves, self._sums, strict=True):
             if not len(curve.starts):
                 continue
-            for at, start in enumerate(curve.starts.tolist()):
-                if start % DAY == 0:
-                    sums.at_midnight[start] = curve.running[at]
-            oldest = int(curve.starts[-1]) - _KEPT_DAYS * DAY
-            sums.at_midnight = {start: total for start, total in sums.at_midnight.items() if start >= oldest}
+            end = int(curve.starts[-1]) + curve.width
+            sums.totals |= {start: curve.running[at] for at, start in enumerate(curve.starts.tolist())}
+            sums.totals = {
+                start: total
+                for start, total in sums.totals.items()
+                if start >= end - (self._kept if start % DAY == 0 else self._kept_hours)
+            }
             sums.highest = self._counters(curve, sums)[1][-1]
             sums.total, sums.last_known = curve.running[-1].copy(), curve.last_known[-1].copy()
             self._last_present = curve.last_present[-1].copy()
@@ -138,7 +144,10 @@ class Timeline:
             return
         base = self._totals(curve, sums, days, lambda day: day)
         yield View(today_name(measure), "", *curve.above(base), known & ~unknown, whole)
-        for window in self._windows(measure):
+        for window in self._windows(measure, curve.width):
+            if window.unit == HOUR:
+                yield self._hours(measure, curve, sums, window, known)
+                continue
             base = self._totals(curve, sums, days, lambda day, window=window: window.span(day, DAY)[0])
             if window.span(days[0], DAY)[1] <= days[0] if days else False:
                 end = self._totals(curve, sums, days, lambda day, window=window: window.span(day, DAY)[1])
@@ -158,9 +167,27 @@ class Timeline:
             samples = Samples([tuple(zip(names, sets[row], strict=True)) for row in rows], wanted, values, shown)
             yield _with_reset(samples) if counter and wanted[-1] == curve.end else samples
 
-    def _windows(self, measure: Measure) -> list[Window]:
+    def _windows(self, measure: Measure, width: int) -> list[Window]:
         windows = next((windows for owner, windows in self._plan.windows if owner.name == measure.name), ())
-        return [window for window in windows if window.unit >= DAY]
+        return [window for window in windows if window.unit >= width]
+
+    def _hours(self, measure: Measure, curve: Curve, sums: _Sums, window: Window, known: Mask) -> View:
+        """Return a window of hours: in whole buckets where live buckets are as wide, otherwise by the second."""
+        starts = curve.starts.tolist()
+        if self._plan.width_seconds == curve.width:
+            first = [window.span(start, curve.width)[0] for start in starts]
+            last = first
+        else:
+            first = [start - window.longest for start in starts]
+            last = [start + curve.width for start in first]
+        reaches = np.array([start in sums.totals or start >= starts[0] for start in first], np.bool_)[:, None]
+        before = as_floats(curve.running[:-1] - self._at(curve, sums, first))
+        after = as_floats(curve.running[1:] - self._at(curve, sums, last))
+        return View(window_name(measure), window.name, before, after, known & reaches, whole=not measure.exact)
+
+    def _at(self, curve: Curve, sums: _Sums, times: Sequence[int]) -> Column:
+        totals = [self._total_at(curve, sums, time) for time in times]
+        return np.array(totals, curve.running.dtype).reshape(len(times), len(self.store.rows))
 
     def _counters(self, curve: Curve, sums: _Sums) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         highest = np.maximum.accumulate(np.vstack([sums.highest, as_floats(curve.running[1:] - sums.origin)]), axis=0)
@@ -176,8 +203,8 @@ class Timeline:
         if len(curve.starts) and midnight >= curve.starts[0]:
             total: Column = curve.running[int(np.searchsorted(curve.starts, midnight))]
             return total
-        later = [start for start in sums.at_midnight if start >= midnight]
-        return self._padded(sums.at_midnight[min(later)]) if later else self._padded(sums.total)
+        later = [start for start in sums.totals if start >= midnight]
+        return self._padded(sums.totals[min(later)]) if later else self._padded(sums.total)
 
     @staticmethod
     def _per_day(days: Sequence[int], value: Any) -> NDArray[np.int64]:  # noqa: ANN401

@@ -1,9 +1,12 @@
 """Buckets become what the live gauges, windows and counters would have shown."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from exporter.backfill.timeline import Timeline
 from exporter.catalog import DAY, HOUR, QUANTA, Bucket, Plan, Row, Window
@@ -197,3 +200,26 @@ def test_folding() -> None:
     timeline = loaded(wanted, {TODAY - DAY: [(A, (5, 1)), (B, (4, 1)), (("c", "m"), (3, 1))]})
 
     assert {A: [5], ("other", "other"): [7]} == values(timeline, "openai_embeddings_input_tokens", [at_end(1)])
+
+
+@pytest.mark.parametrize(("width", "expected"), [("1h", [None, 20, 50, 80]), ("1m", [None, 60, 70, 90])])
+def test_windows_of_hours(width: str, expected: list[float | None]) -> None:
+    """A window of hours moves by live buckets: by the hour, or with finer ones steadily within the hour."""
+    base = plan("embeddings")
+    measure = base.measures[0]
+    wanted = replace(base, width=width, windows=((measure, (Window("2h"),)),))
+    day = TODAY - 2 * DAY
+    hours: Rows = {day + at * HOUR: [(A, (value, 1))] for at, value in enumerate((40, 20, 60, 40))}
+    timeline = loaded(wanted, {BEGIN: [(A, (1, 1))], **hours}, width=HOUR)
+    times = [BEGIN, day + 2 * HOUR, day + 2 * HOUR + HOUR // 2, day + 3 * HOUR + HOUR // 2]
+
+    assert {A: expected} == values(timeline, f"openai_window_{measure.name}", times, "2h")
+
+
+def test_no_panel_and_no_rule_needs_minutes() -> None:
+    """Every window that a dashboard or a rule names is one of days or months, which a history has."""
+    files = [*Path("grafana").glob("*.json"), *Path("deploy/prometheus/rules").glob("*.yml")]
+    named = {name for file in files for name in re.findall(r'window=\\?"([^"\\]+)', file.read_text())}
+
+    assert {"month", "7d"} <= named
+    assert {DAY} == {Window(name).unit for name in named}
