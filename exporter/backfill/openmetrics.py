@@ -44,7 +44,6 @@ class OpenMetricsFiles:
     async def write(self, labels: Sequence[Labels], samples: Samples) -> None:
         """Write series of the family one after the other, their samples ascending."""
         stamps = [f" {time}\n" for time in samples.times.tolist()]
-        parts: list[str] = []
         for pairs, values, shown in zip(labels, samples.values, samples.shown, strict=True):
             if not shown.any():
                 continue
@@ -52,14 +51,12 @@ class OpenMetricsFiles:
             start = f"{self._name}{{{text}}} "
             seen = values[shown]
             times = stamps if len(seen) == len(stamps) else [stamps[at] for at in np.flatnonzero(shown).tolist()]
-            parts.append(self._head)
+            lines = self._head + "".join(start + value + time for value, time in zip(numbers(seen), times, strict=True))
             self._head = ""
-            parts += [start + value + time for value, time in zip(numbers(seen), times, strict=True)]
             self.samples += len(seen)
-        if self._out and parts:
-            text = "".join(parts)
-            self.bytes += len(text)
-            self._out.write(text)
+            self.bytes += len(lines)
+            if self._out:
+                self._out.write(lines)
 
     async def close(self, part: Part) -> None:
         """Complete the file and give it its name."""
