@@ -1,6 +1,7 @@
 """`make bench`: every figure of docs/performance.md with its reference, at several sizes.
 
-Prints a Markdown table. Each benchmark runs in a separate process for each size, one after the other.
+Prints a Markdown table; its last columns are the growth of absolute figures against that of the samples: 1 is linear,
+less is better. Each benchmark runs in a separate process for each size, one after the other.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from bench.measurements import Measurement
@@ -36,12 +38,20 @@ def main() -> None:
             sys.stderr.write(f"{name}\n" if name in _ONCE else f"{name} at {size:,} samples\n")
             for each in _run(name, _ONCE.get(name, (str(size),))):
                 table.setdefault(each.name, [None] * len(sizes))[column] = each
-    sys.stdout.write(
-        "| figure | " + " | ".join(f"{size:,}" for size in sizes) + " |\n| --- |" + " ---: |" * len(sizes) + "\n"
-    )
+    steps = [f"{small:,} to {large:,}" for small, large in pairwise(sizes)]
+    heads = ["figure", *(f"{size:,}" for size in sizes), *steps]
+    sys.stdout.write(f"| {' | '.join(heads)} |\n| --- |{' ---: |' * (len(heads) - 1)}\n")
     for title, measurements in table.items():
-        cells = " | ".join(each.text if each else "" for each in measurements)
-        sys.stdout.write(f"| {title} | {cells} |\n")
+        cells = [each.text if each else "" for each in measurements]
+        growth = [_growth(small, large) for small, large in pairwise(measurements)]
+        sys.stdout.write(f"| {' | '.join((title, *cells, *growth))} |\n")
+
+
+def _growth(small: Measurement | None, large: Measurement | None) -> str:
+    """Return how much a figure grows for each time that the samples do: 1 is linear. Nothing for ratios."""
+    if small is None or large is None or not small.grows or large.samples <= small.samples:
+        return ""
+    return f"{large.median / small.median / (large.samples / small.samples):.2f}"
 
 
 def _run(name: str, arguments: Sequence[str]) -> list[Measurement]:

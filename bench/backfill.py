@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.admin_api import admin_api
 from bench.dense import SAMPLES_PER_SET
 from exporter.catalog import CATALOG
 from tests.support.processes import exporter, free_port
@@ -63,9 +64,7 @@ def main() -> None:
 def _exporter(folder: Path, series: int) -> Iterator[dict[str, str]]:
     """Give the environment of an exporter that has taken its baseline."""
     sets = max(series // SAMPLES_PER_SET, 1)
-    command = [sys.executable, "-m", "bench.backfill_api", str(sets)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as api, free_port() as port:
-        url = api.stdout.readline().strip() if api.stdout else ""
+    with admin_api("bench.backfill_api", sets) as url, free_port() as port:
         disabled = {f"RESOURCES__{row.name.upper()}__ENABLED": "false" for row in CATALOG if row.name != "completions"}
         child = exporter(port, folder, url, "sk-admin-bench", API__REQUESTS_PER_MINUTE="60000", **disabled)
         try:
@@ -78,7 +77,6 @@ def _exporter(folder: Path, series: int) -> Iterator[dict[str, str]]:
             yield dict(child.environment)
         finally:
             child.stop()
-            api.terminate()
 
 
 def _remote_write(folder: Path, environment: dict[str, str], days: int) -> str:

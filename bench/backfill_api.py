@@ -1,19 +1,21 @@
 """An Admin API whose completions have every label set in every bucket. Run as `python -m bench.backfill_api SETS`."""
 
-import asyncio
 import json
 import sys
 import time
+from functools import partial
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
 
+from bench.admin_api import Query, serve
 from exporter.catalog import DAY, HOUR, resource
 
-_EMPTY: Final = json.dumps({"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False})
 _ROW: Final = resource("completions")
 
 
-def _page(query: dict[str, list[str]], sets: int, now: float) -> bytes:
+def _page(sets: int, path: str, query: Query) -> bytes | None:
+    if path != "usage/completions":
+        return None
+    now = time.time()
     width = HOUR if query["bucket_width"][0] == "1h" else DAY
     start = int(query.get("page", query["start_time"])[0]) // width * width
     end = min(int(query.get("end_time", [str(int(now) + 1)])[0]), int(now) + 1)
@@ -49,29 +51,5 @@ def _result(number: int, hour: int, hours: int) -> dict[str, object]:
     }
 
 
-async def _main() -> None:
-    sets = int(sys.argv[1])
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                url = urlsplit(head.split(b" ", 2)[1].decode())
-                asked = url.path.endswith("/usage/completions")
-                body = _page(parse_qs(url.query), sets, time.time()) if asked else _EMPTY.encode()
-                writer.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-                )
-                writer.write(body)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1\n")
-    sys.stdout.flush()
-    await server.serve_forever()
-
-
 if __name__ == "__main__":
-    asyncio.run(_main())
+    serve(partial(_page, int(sys.argv[1])))

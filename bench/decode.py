@@ -5,11 +5,10 @@ import sys
 from typing import Final
 
 from bench.dense import NOW, TODAY, Organization, plan, result
-from bench.measurements import Measurement, emit, measurement, ratios
+from bench.measurements import Measurement, emit, measurement, processor_ms, ratios, repetitions
 from exporter.catalog import DAY
 from exporter.ledger import Ledger
 
-_REPETITIONS: Final = 5
 _DAYS: Final = 3
 
 
@@ -28,12 +27,17 @@ def measure(samples: int) -> list[Measurement]:
 
     ledger = Ledger(settings)
     take(ledger, NOW)
-    first = [1 / ratio for ratio in ratios(lambda: take(Ledger(settings), NOW), loads, _REPETITIONS)]
-    again = [1 / ratio for ratio in ratios(lambda: take(ledger, NOW + 60), loads, _REPETITIONS)]
+    first, again, anchor = [], [], []
+    for _ in range(repetitions(samples)):
+        anchor.append(processor_ms(loads))
+        first.append(processor_ms(lambda: take(Ledger(settings), NOW)))
+        again.append(processor_ms(lambda: take(ledger, NOW + 60)))
     exported = organization.sets * 13
     return [
-        measurement("response to ledger, first, against json.loads", exported, "x", first),
-        measurement("response to ledger, unchanged, against json.loads", exported, "x", again),
+        measurement("response to ledger, first, against json.loads", exported, "x", ratios(first, anchor)),
+        measurement("response to ledger, unchanged, against json.loads", exported, "x", ratios(again, anchor)),
+        measurement("response of three days to ledger, first", exported, " ms", first),
+        measurement("response of three days to ledger, unchanged", exported, " ms", again),
     ]
 
 

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Final
+
+_MANY: Final = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,11 @@ class Measurement:
     median: float
     low: float
     high: float
+
+    @property
+    def grows(self) -> bool:
+        """Whether it is an amount of work, which grows with the samples."""
+        return self.unit.strip() in {"ms", "s", "MiB"} and self.median > 0
 
     @property
     def text(self) -> str:
@@ -45,9 +53,14 @@ def processor_ms(work: Callable[[], object], clock: Callable[[], float] = time.p
     return (clock() - started) * 1000
 
 
-def ratios(work: Callable[[], object], anchor: Callable[[], object], repetitions: int) -> list[float]:
-    """Return the time of the work as a multiple of that of its reference, for each repetition."""
-    return [processor_ms(anchor) / processor_ms(work) for _ in range(repetitions)]
+def repetitions(samples: int) -> int:
+    """Return how often a figure is measured: three times where it takes long."""
+    return 3 if samples > _MANY else 5
+
+
+def ratios(numbers: Sequence[float], anchors: Sequence[float]) -> list[float]:
+    """Return each number as a multiple of its reference, which was measured in the same turn."""
+    return [number / anchor for number, anchor in zip(numbers, anchors, strict=True)]
 
 
 def emit(measurements: Iterable[Measurement]) -> None:

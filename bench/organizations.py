@@ -7,7 +7,6 @@ import argparse
 import gzip
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import Final
 
 import httpx
 
+from bench.admin_api import admin_api
 from bench.measurements import Measurement, emit, measurement
 from tests.support.exposed import Exposed
 from tests.support.processes import Child, free_port, until
@@ -38,6 +38,8 @@ class Cost:
     """Samples about OpenAI and about the exporter."""
     first: float
     """Seconds until every first poll had ended."""
+    starting: float
+    """Share of a core until then."""
     memory: float
     """MiB."""
     cpu: float
@@ -56,6 +58,7 @@ class Cost:
         p50, p99 = (1000 * self.scrapes[int(len(self.scrapes) * part)] for part in (0.5, 0.99))
         return [
             measurement(f"{title}: ready", samples, " s", [self.first]),
+            measurement(f"{title}: processor until then, of a core", samples, " %", [self.starting * 100]),
             measurement(f"{title}: processor, of a core", samples, " %", [self.cpu / 60 * 100]),
             measurement(f"{title}: resident memory", samples, " MiB", [self.memory]),
             measurement(f"{title}: scrape, median", samples, " ms", [p50]),
@@ -66,7 +69,8 @@ class Cost:
         """Return a row of the table."""
         p50, p99 = (1000 * self.scrapes[int(len(self.scrapes) * part)] for part in (0.5, 0.99))
         return (
-            f"{self.organizations:>5} {self.series:>9.0f} {self.first:>8.1f} {self.memory:>8.0f} {self.cpu:>8.2f} "
+            f"{self.organizations:>5} {self.series:>9.0f} {self.first:>8.1f} {self.starting:>7.0%} "
+            f"{self.memory:>8.0f} {self.cpu:>8.2f} "
             f"{1000 * self.publish:>9.1f} {1000 * self.publish_most:>8.1f} {p50:>8.1f} {p99:>8.1f} "
             f"{self.body / 1024:>9.0f}\n"
         )
@@ -81,26 +85,26 @@ def _main() -> None:
     if given.figures:
         emit(each for count in given.counts for each in _measure(count, given.seconds).figures())
         return
-    sys.stdout.write(" orgs   samples  first s  RSS MiB    cpu/m  publish ms     max  p50 ms   p99 ms  body KiB\n")
+    sys.stdout.write(
+        " orgs   samples  ready s    core  RSS MiB    cpu/m  publish ms     max  p50 ms   p99 ms  body KiB\n"
+    )
     for count in given.counts:
         sys.stdout.write(_measure(count, given.seconds).line())
         sys.stdout.flush()
 
 
 def _measure(count: int, seconds: float) -> Cost:
-    upstream = subprocess.Popen([sys.executable, "-m", "bench.cheap_api"], stdout=subprocess.PIPE, text=True)
-    try:
-        with tempfile.TemporaryDirectory() as folder, free_port() as port:
-            base_url = upstream.stdout.readline().strip() if upstream.stdout else ""
-            exporter = _exporter(count, Path(folder), base_url, port)
-            exporter.start()
-            try:
-                return _observe(exporter, count, seconds)
-            finally:
-                exporter.stop()
-    finally:
-        upstream.kill()
-        upstream.wait()
+    with (
+        admin_api("bench.cheap_api") as base_url,
+        tempfile.TemporaryDirectory() as folder,
+        free_port() as port,
+    ):
+        exporter = _exporter(count, Path(folder), base_url, port)
+        exporter.start()
+        try:
+            return _observe(exporter, count, seconds)
+        finally:
+            exporter.stop()
 
 
 def _exporter(count: int, folder: Path, base_url: str, port: int) -> Child:
@@ -122,17 +126,26 @@ def _exporter(count: int, folder: Path, base_url: str, port: int) -> Child:
     )
 
 
-def _ready(exporter: Child) -> bool:
+def _ready(exporter: Child, began: float) -> bool:
+    elapsed = time.monotonic() - began
+    sys.stderr.write(f"\r{elapsed:.0f} s, {_processor_seconds(exporter):.0f} s of CPU time, not ready yet ")
     try:
         return exporter.get("/-/ready").is_success
     except httpx.TransportError:
         return False
 
 
+def _processor_seconds(exporter: Child) -> float:
+    user, system = Path(f"/proc/{exporter.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def _observe(exporter: Child, count: int, seconds: float) -> Cost:
     began = time.monotonic()
-    until(lambda: _ready(exporter), "every first poll", _READY_SECONDS)
+    used = _processor_seconds(exporter)
+    until(lambda: _ready(exporter, began), "every first poll", _READY_SECONDS, pause=1.0)
     first = time.monotonic() - began
+    starting = (_processor_seconds(exporter) - used) / first
     time.sleep(20)
     publishes: list[float] = []
     scrapes: list[float] = []
@@ -155,6 +168,7 @@ def _observe(exporter: Child, count: int, seconds: float) -> Cost:
         organizations=count,
         series=sum(map(len, after.lines.values())),
         first=first,
+        starting=starting,
         memory=reported(after, "process_resident_memory_bytes") / _MIB,
         cpu=(reported(after, "process_cpu_seconds_total") - reported(before, "process_cpu_seconds_total")) / spent * 60,
         publish=median(set(publishes)),

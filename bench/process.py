@@ -1,7 +1,6 @@
 """The exporter as a process, with a dense organization: memory, start, idle CPU time."""
 
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from bench.admin_api import admin_api
 from bench.measurements import Measurement, emit, measurement
 from tests.support import processes
 from tests.support.exposed import Exposed
@@ -33,25 +33,19 @@ Modules are compiled by the first start, as pip does it.
 @contextmanager
 def dense_exporter(samples: int) -> Iterator[Child]:
     """Yield an exporter, not started, whose Admin API is a dense organization's."""
-    api = subprocess.Popen([sys.executable, "-m", "bench.dense_api", str(samples)], stdout=subprocess.PIPE, text=True)
-    try:
-        with tempfile.TemporaryDirectory() as folder, free_port() as port:
-            base_url = api.stdout.readline().strip() if api.stdout else ""
-            child = processes.exporter(
-                port, Path(folder), base_url, "sk-admin-bench", MAX_SERIES=str(samples), LOG__LEVEL="warning"
-            )
-            child.command = [sys.executable, "-c", _INSTALLED]
-            child.environment = {
-                **{name: value for name, value in child.environment.items() if name != "PYTHONDONTWRITEBYTECODE"},
-                "PYTHONPYCACHEPREFIX": f"{folder}/compiled",
-            }
-            try:
-                yield child
-            finally:
-                child.stop()
-    finally:
-        api.kill()
-        api.wait()
+    with (
+        admin_api("bench.dense_api", samples) as base_url,
+        tempfile.TemporaryDirectory() as folder,
+        free_port() as port,
+    ):
+        child = processes.exporter(
+            port, Path(folder), base_url, "sk-admin-bench", MAX_SERIES=str(samples), LOG__LEVEL="warning"
+        )
+        child.command = [sys.executable, "-c", _INSTALLED]
+        try:
+            yield child
+        finally:
+            child.stop()
 
 
 def measure(samples: int) -> list[Measurement]:

@@ -1,20 +1,17 @@
 """Time of a publish relative to `generate_latest` of the same families, which neither compresses nor caches."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from bench.dense import DAYS, NOW, TODAY, Organization, plan, result
-from bench.measurements import Measurement, emit, measurement, processor_ms
+from bench.measurements import Measurement, emit, measurement, processor_ms, ratios, repetitions
 from exporter.catalog import DAY
-from exporter.exposition import Column, Encoder, Family, Format, Type, columns_of, of_measures
+from exporter.exposition import TEXT_FORMATS, Column, Encoder, Family, Format, Type, columns_of, of_measures
 from exporter.ledger import Ledger
-
-_REPETITIONS: Final = 5
 
 
 class Library:
@@ -45,39 +42,51 @@ def measure(samples: int) -> list[Measurement]:
     registry.register(library)
     days = [TODAY - age * DAY for age in reversed(range(DAYS))]
     _poll(ledger, organization, days, NOW)
-    encoder = Encoder()
+    encoder, both = Encoder(), Encoder()
 
-    def publish(encoder: Encoder, now: float) -> None:
+    def publish(encoder: Encoder, now: float, formats: tuple[Format, ...] = (Format.TEXT,)) -> None:
         library.families = of_measures(columns_of("default", ledger.views(now)))
-        encoder.encode(library.families)
+        encoder.encode(library.families, formats)
 
     def encode(columns: list[tuple[str, Column]]) -> None:
-        encoder.encode(of_measures(columns))
-
-    def generate() -> None:
-        generate_latest(registry)
+        encoder.encode(of_measures(columns), (Format.TEXT,))
 
     publish(encoder, NOW)
-    changed, unchanged, first = [], [], []
-    for turn in range(1, _REPETITIONS + 1):
+    publish(both, NOW, TEXT_FORMATS)
+    times: dict[str, list[float]] = {}
+
+    def take(name: str, work: Callable[[], object]) -> None:
+        times.setdefault(name, []).append(processor_ms(work))
+
+    for turn in range(1, repetitions(samples) + 1):
         now = NOW + 60 * turn
         organization.grow()
         _poll(ledger, organization, [TODAY], now)
-        ours = processor_ms(partial(publish, encoder, now))
-        anchor = processor_ms(generate)
-        changed.append(anchor / ours)
+        take("changed", partial(publish, encoder, now))
+        take("generate_latest", partial(generate_latest, registry))
+        take("first", partial(publish, Encoder(), now))
+        take("changed, both", partial(publish, both, now, TEXT_FORMATS))
+        take("first, both", partial(publish, Encoder(), now, TEXT_FORMATS))
         columns = columns_of("default", ledger.views(now))
         encode(columns)
-        unchanged.append(processor_ms(partial(encode, columns)))
-        first.append(anchor / processor_ms(partial(publish, Encoder(), now)))
+        take("unchanged", partial(encode, columns))
     text = generate_latest(registry)
     if len(text) != Encoder().encode(library.families)[Format.TEXT].length:
         raise ValueError("the library writes something else")
     exported = sum(int(column.shown.sum()) for family in library.families for column in family.columns)
+    titles = {
+        "publish, 2 % changed": "changed",
+        "publish, first": "first",
+        "publish, 2 % changed, with OpenMetrics": "changed, both",
+        "publish, first, with OpenMetrics": "first, both",
+    }
     return [
-        measurement("publish, 2 % changed: generate_latest takes", exported, "x", changed),
-        measurement("publish, first: generate_latest takes", exported, "x", first),
-        measurement("publish, nothing changed", exported, " ms", unchanged),
+        *(
+            measurement(f"{title}: generate_latest takes", exported, "x", ratios(times["generate_latest"], times[name]))
+            for title, name in titles.items()
+        ),
+        *(measurement(title, exported, " ms", times[name]) for title, name in titles.items()),
+        measurement("publish, nothing changed", exported, " ms", times["unchanged"]),
     ]
 
 

@@ -20,6 +20,7 @@ _FEW: Final = 20
 
 _EXPONENTS: Final = [f"e+{digits - 1:02}" for digits in range(17)]
 """By the number of digits before the point."""
+_POWERS: Final = 10 ** np.arange(17, dtype=np.int64)
 
 
 def escape(value: str) -> str:
@@ -43,16 +44,24 @@ def numbers(values: NDArray[np.float64]) -> list[str]:
     texts = msgspec.json.encode(values.tolist())[1:-1].decode().split(",")
     large = (values >= _LARGEST_PLAIN) & (values < _LARGEST_EXACT)
     counts = large & (values == np.floor(values))
-    for index, digits in zip(
-        np.flatnonzero(counts).tolist(), map(str, values[counts].astype(int).tolist()), strict=True
-    ):
-        mantissa = digits.rstrip("0")
-        point = "." if len(mantissa) > 1 else ""
-        texts[index] = mantissa[0] + point + mantissa[1:] + _EXPONENTS[len(digits)]
+    for index, text in zip(np.flatnonzero(counts).tolist(), _large(values[counts].astype(np.int64)), strict=True):
+        texts[index] = text
     size = np.abs(values)
     plain = (size == 0) | ((size >= _SMALLEST_PLAIN) & (values < _LARGEST_PLAIN) & (values > -_LARGEST_EXACT))
     for index in np.flatnonzero(~(counts | plain)).tolist():
         texts[index] = number(values[index])
+    return texts
+
+
+def _large(counts: NDArray[np.int64]) -> list[str]:
+    """Return whole numbers from 10^6 on as Prometheus writes them: 1.5e+06."""
+    exponents = [_EXPONENTS[digits] for digits in np.searchsorted(_POWERS, counts, side="right").tolist()]
+    while (round_ := counts % 10 == 0).any():
+        counts = np.where(round_, counts // 10, counts)
+    mantissas = map(str, counts.tolist())
+    texts = [f"{digits[0]}.{digits[1:]}{exponent}" for digits, exponent in zip(mantissas, exponents, strict=True)]
+    for index in np.flatnonzero(counts < 10).tolist():  # noqa: PLR2004 -- a single digit
+        texts[index] = texts[index].replace(".", "")
     return texts
 
 

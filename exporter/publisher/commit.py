@@ -61,6 +61,8 @@ class CommitCoordinator:
         self._cache: dict[Key, _CachedView] = {}
         self._waiting: dict[Key, None] = {}
         """Ledgers that the last commit left to the next one, in their order."""
+        self._taken: set[Key] = set()
+        """Ledgers that a commit has had."""
         self.writable = store is not None and not store.problem
         """Whether the last commit succeeded."""
         self._behind = False
@@ -70,6 +72,11 @@ class CommitCoordinator:
     def pending(self) -> bool:
         """Whether ledgers wait for the next commit: their counters are exported as they were committed."""
         return bool(self._waiting)
+
+    @property
+    def first_pending(self) -> bool:
+        """Whether a ledger waits for its first commit."""
+        return not self._waiting.keys() <= self._taken
 
     def until_change(self, at: Moment) -> float:
         """Return the seconds until time alone changes an exported value."""
@@ -150,6 +157,7 @@ class CommitCoordinator:
         self._waiting = dict.fromkeys((*filter(due.__contains__, self._waiting), *due))
         for key in list(islice(self._waiting, None if self._behind else _LEDGERS_PER_COMMIT)):
             del self._waiting[key]
+            self._taken.add(key)
             tracked = due[key]
             releases = tracked.ledger.propose(at.monotonic, self._hold)
             if tracked.unsaved or releases or self._behind:

@@ -176,7 +176,7 @@ class Publisher:
             complete,
             state_writable=self._store is None or self._coordinator.writable,
             published=at.now,
-            ready=self.snapshot.ready or (ready and not self._coordinator.pending),
+            ready=ready and not self._coordinator.first_pending,
         )
 
     def _columns_of(self, tracked: TrackedLedger, at: Moment) -> tuple[list[tuple[str, Column]], bool]:

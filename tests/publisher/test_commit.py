@@ -35,11 +35,12 @@ def test_ledgers_beyond_one_commit_wait_in_their_order() -> None:
     """Gauges show at once what was polled, counters what was committed; a ledger that changes again waits no longer."""
     harnesses = organizations(45)
     coordinator = harnesses[0].coordinator
-    counters, pending = [], []
+    counters, pending, first = [], [], []
     for turn in count(1):
         coordinator.commit(harnesses, {}, harnesses[0].moment)
         counters.append(shown(harnesses, "accrued", 0.0))
         pending.append(coordinator.pending)
+        first.append(coordinator.first_pending)
         assert len(harnesses) == shown(harnesses, "today", 100)
         if not coordinator.pending:
             break
@@ -50,6 +51,7 @@ def test_ledgers_beyond_one_commit_wait_in_their_order() -> None:
 
     assert [20, 40, 45] == counters
     assert [True, True, False] == pending
+    assert [True, True, False] == first
 
 
 def test_time_alone_changes_nothing_while_ledgers_wait() -> None:
