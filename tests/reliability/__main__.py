@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,9 @@ def rows(cases: tuple[Case, ...], folder: Path) -> list[Row]:
         sys.stderr.flush()
         own = folder / case.id
         own.mkdir()
+        begun = time.monotonic()
         measured[case.id] = run(measure(case, own), _SECONDS)
+        sys.stderr.write(f"  {time.monotonic() - begun:.0f} s\n")
     fired = firing(folder, measured)
     notifications = notified(folder, fired)
     return [row(case, measured[case.id], fired[case.id], notifications[case.id]) for case in cases]

@@ -29,6 +29,14 @@ class Way(Enum):
     """The exporter does not run."""
     CLOCK = "clock"
     """The wall clock of the exporter is set by `options["seconds"]`, and set right at the end."""
+    DISK = "disk"
+    """The process can write no file."""
+    LOCK = "lock"
+    """Another program holds the write lock of the state."""
+    RESTART = "restart"
+    """The exporter is restarted, at the beginning and at the end."""
+    WEB_CONFIG = "web_config"
+    """The web configuration becomes one that cannot be used."""
     MIDNIGHT = "midnight"
     """The UTC day ends."""
 
@@ -69,7 +77,7 @@ CASES: Final = (
     _status(400, "json"),
     _status(400, "html"),
     _status(401, "empty"),
-    _status(401, "json", code="invalid_api_key", in_tests=True),
+    _status(401, "json", code="invalid_api_key"),
     _status(403, "html"),
     _status(403, "json"),
     _status(404, "json"),
@@ -82,7 +90,7 @@ CASES: Final = (
     Case("429 with Retry-After", fault="rate_limited", options={"retry_after": 20}, lasts=2 * HOUR),
     Case("429, quota exceeded", fault="billing"),
     Case("429, slow down", fault="slow_down", lasts=2 * HOUR),
-    Case("500", fault="server_error", in_tests=True),
+    Case("500", fault="server_error"),
     Case("502, html", fault="bad_gateway"),
     Case("503 with Retry-After", fault="unavailable", options={"retry_after": 30}),
     _status(504, "html"),
@@ -107,15 +115,19 @@ CASES: Final = (
         settings=_IMPATIENT,
         lasts=40 * MINUTE,
     ),
-    Case("connection refused", Way.REFUSED, in_tests=True),
+    Case("connection refused", Way.REFUSED),
     Case("DNS failure after a restart", Way.NAME),
     Case("TLS certificate expired", Way.EXPIRED, in_tests=True),
     Case("TLS certificate for another name", Way.WRONG_NAME),
     Case("proxy gone", Way.PROXY),
     Case("proxy refuses the password", Way.PROXY_PASSWORD),
     Case("`Date` of the API an hour ahead", fault="clock_skew"),
-    Case("clock set back an hour", Way.CLOCK, options={"seconds": -HOUR}),
+    Case("clock set back an hour", Way.CLOCK, options={"seconds": -HOUR}, in_tests=True),
     Case("clock two days ahead, then set right", Way.CLOCK, options={"seconds": 2 * DAY}),
+    Case("disk full", Way.DISK, lasts=20 * MINUTE, in_tests=True),
+    Case("state locked by another program", Way.LOCK, lasts=20 * MINUTE),
+    Case("exporter restarted", Way.RESTART, lasts=20 * MINUTE),
+    Case("broken web configuration", Way.WEB_CONFIG, lasts=20 * MINUTE, in_tests=True),
     Case("midnight", Way.MIDNIGHT, lasts=20 * MINUTE, step=5 * MINUTE, in_tests=True),
     Case("API gone for a night", Way.REFUSED, lasts=9 * HOUR, step=5 * MINUTE),
     Case(
@@ -125,6 +137,6 @@ CASES: Final = (
         step=5 * MINUTE,
         settings={"POLL__INTERVAL": "15m", "POLL__COST_INTERVAL": "15m"},
     ),
-    Case("exporter down for a night", Way.DOWN, lasts=9 * HOUR, step=5 * MINUTE, in_tests=True),
+    Case("exporter down for a night", Way.DOWN, lasts=9 * HOUR, step=5 * MINUTE),
     Case("exporter down for a week", Way.DOWN, lasts=7 * DAY, step=5 * MINUTE),
 )

@@ -3,9 +3,11 @@
 import asyncio
 import random
 import re
+import resource as resource_limits
+import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -363,6 +365,18 @@ async def _obstacle(run: _Run, url: str) -> AsyncIterator[tuple[Change, Change]]
                 yield partial(run.advance, 10 * MINUTE), _nothing
             case Way.DOWN:
                 yield run.stop, run.start
+            case Way.RESTART:
+                yield partial(_restart, run, {}), partial(_restart, run, {})
+            case Way.DISK:
+                yield partial(_limit_files, 4096), partial(_limit_files, resource_limits.RLIM_INFINITY)
+            case Way.LOCK:
+                other = stack.enter_context(closing(sqlite3.connect(run.folder / "state.db", isolation_level=None)))
+                yield partial(_execute, other, "BEGIN IMMEDIATE"), partial(_execute, other, "ROLLBACK")
+            case Way.WEB_CONFIG:
+                file = run.folder / "web.yml"
+                run.environ["OPENAI_EXPORTER_WEB__CONFIG__FILE"] = str(file)
+                await _write(file, "")
+                yield partial(_write, file, "tls_server_config: {"), partial(_write, file, "")
             case _:
                 changed = await _changed_settings(run, stack)
                 yield partial(_restart, run, changed), partial(_restart, run, {})
@@ -380,6 +394,23 @@ def _clear_faults(run: _Run) -> Awaitable[None]:
 
 def _set_clock(run: _Run, seconds: float) -> Awaitable[None]:
     run.clock.jump(seconds)
+    return _nothing()
+
+
+def _limit_files(size: int) -> Awaitable[None]:
+    """Let this process write files up to so many bytes."""
+    _, hard = resource_limits.getrlimit(resource_limits.RLIMIT_FSIZE)
+    resource_limits.setrlimit(resource_limits.RLIMIT_FSIZE, (size, hard))
+    return _nothing()
+
+
+def _execute(database: sqlite3.Connection, statement: str) -> Awaitable[None]:
+    database.execute(statement)
+    return _nothing()
+
+
+def _write(file: Path, text: str) -> Awaitable[None]:
+    file.write_text(text)
     return _nothing()
 
 
