@@ -5,8 +5,11 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import pytest
 from structlog.testing import capture_logs
@@ -20,6 +23,9 @@ from tests.support.processes import Child, exporter, free_port, until
 from tests.support.state_process import ACCRUED, SETTINGS, TOKENS, WRITABLE, metrics, path_of
 
 pytestmark = pytest.mark.slow
+
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a temporary folder is made in it
+"""Where a file need not wait for the disk: the damage comes after the kill."""
 
 
 def events(child: Child) -> list[str]:
@@ -135,9 +141,18 @@ DAMAGES = {
 FILES = ("", "-wal", "-shm", ".lock")
 
 
+@dataclass(frozen=True)
+class Killed:
+    """The state of an exporter that was killed twice: much of it in the database, the rest in the log."""
+
+    path: Path
+    counters: dict[Labels, float]
+    """What it holds of them."""
+
+
 @pytest.fixture(scope="module")
-def killed(simulated: tuple[Simulator, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the state of an exporter that was killed twice: much of it in the database, the rest in the log."""
+def killed(simulated: tuple[Simulator, str], tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """Kill an exporter twice."""
     folder = tmp_path_factory.mktemp("killed")
     with free_port() as port:
         child = exporter(port, folder, simulated[1], keys.FULL, **SETTINGS)
@@ -151,7 +166,7 @@ def killed(simulated: tuple[Simulator, str], tmp_path_factory: pytest.TempPathFa
         child.wait_until_serving()
         until(lambda: metrics(child).sum(ACCRUED) > sum(before.values()), "counters that rise")
         child.kill()
-    return path_of(child)
+    return Killed(path_of(child), committed(path_of(child), folder / "second"))
 
 
 def committed(path: Path, folder: Path) -> dict[Labels, float]:
@@ -177,20 +192,21 @@ def counters(path: Path) -> dict[Labels, float]:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_after_a_kill_is_never_silent(killed: Path, tmp_path: Path, damage: str, seed: int) -> None:
+def test_damage_after_a_kill_is_never_silent(killed: Killed, damage: str, seed: int) -> None:
     """Either every counter has its committed value, or the log reports that the file was renamed, and it is kept."""
-    expected = committed(killed, tmp_path / "undamaged")
-    path = tmp_path / "state.db"
-    for suffix in FILES:
-        shutil.copy(f"{killed}{suffix}", f"{path}{suffix}")
-    DAMAGES[damage](path, Random(f"{damage} {seed}"))  # noqa: S311 # a run must be repeatable
-    with capture_logs() as logs:
-        found = counters(path)
+    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        path = Path(folder) / "state.db"
+        for suffix in FILES:
+            shutil.copy(f"{killed.path}{suffix}", f"{path}{suffix}")
+        DAMAGES[damage](path, Random(f"{damage} {seed}"))  # noqa: S311 # a run must be repeatable
+        with capture_logs() as logs:
+            found = counters(path)
+        quarantined = list(path.parent.glob("state.db.quarantined-*"))
 
-    assert sum(expected.values()) > 0
-    if found != expected:
+    assert sum(killed.counters.values()) > 0
+    if found != killed.counters:
         (line,) = logs
         assert ("error", "state_quarantined", {}) == (line["log_level"], line["event"], found)
-        assert list(tmp_path.glob("state.db.quarantined-*"))
+        assert quarantined
     else:
         assert not logs

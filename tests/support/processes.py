@@ -22,7 +22,7 @@ def free_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def until(happened: Callable[[], bool], what: str, seconds: float = 60.0, pause: float = 0.05) -> None:
+def until(happened: Callable[[], bool], what: str, seconds: float = 60.0, pause: float = 0.1) -> None:
     """Wait until something has happened. Raises TimeoutError that says what has not."""
     end = time.monotonic() + seconds
     while not happened():
