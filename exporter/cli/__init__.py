@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from exporter import __version__
 from exporter.cli.commands import Action, Arguments, UnknownCommandError, overview, parse_arguments, usage
-from exporter.cli.process import open_standard_streams
+from exporter.cli.process import open_standard_streams, prepare_server_process
 from exporter.redaction import print_redacted
 
 _USAGE_ERROR = 2
@@ -54,6 +54,8 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _execute(arguments: Arguments) -> int:
+    if arguments.command.serves:
+        prepare_server_process()
     import structlog  # noqa: PLC0415 - the overview must not wait for these imports
 
     from exporter.cli.logging import configure_logging  # noqa: PLC0415

@@ -37,6 +37,8 @@ class Command:
     """Takes the command's settings and returns the exit status."""
     arguments: str = ""
     """Positional arguments, as shown in the usage line."""
+    serves: bool = False
+    """Whether it runs until SIGTERM or SIGINT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,16 @@ def _assets(settings: AssetsSettings) -> int:
 
 
 COMMANDS: Final = (
-    Command("run", "poll OpenAI and serve the metrics (the default)", _run),
+    Command("run", "poll OpenAI and serve the metrics (the default)", _run, serves=True),
     Command("check", "validate the settings, request each endpoint once, and advise on failures", _check),
     Command("backfill", "write history as OpenMetrics for promtool tsdb create-blocks-from openmetrics", _backfill),
-    Command("simulate", "serve a simulated Admin API", _simulate),
-    Command("demo", "serve the metrics of a simulated organization on loopback; needs no key and no network", _demo),
+    Command("simulate", "serve a simulated Admin API", _simulate, serves=True),
+    Command(
+        "demo",
+        "serve the metrics of a simulated organization on loopback; needs no key and no network",
+        _demo,
+        serves=True,
+    ),
     Command("metrics", "print the reference of all metrics", _metrics),
     Command("assets", "write dashboards, rules, alert templates and example configuration", _assets, "DIRECTORY "),
 )

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from exporter.cli.process import prepare_server_process, stop_signal
+from exporter.cli.process import stop_signal
 from exporter.cli.service import open_store, serve_until_signalled
 from exporter.redaction import write_unredacted
 from exporter.settings import GivenKey, SimulateSettings
@@ -62,7 +62,6 @@ async def _simulate(settings: SimulateSettings) -> None:
 
 def execute_demo(settings: SimulateSettings) -> int:
     """Serve the API and the exporter until a signal. The state is deleted when the process ends."""
-    prepare_server_process()
     with tempfile.TemporaryDirectory(prefix="openai-usage-exporter-demo-") as folder:
         store = open_store(Path(folder) / "state.db")
         try:

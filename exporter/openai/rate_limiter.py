@@ -14,10 +14,8 @@ BACKGROUND_SHARE: Final = 0.1
 """The share of the rate, and of the burst, that limits and names may use together."""
 
 SERVER_LIMIT_SECONDS: Final = 600.0
-"""Seconds after which a limit of `x-ratelimit-limit-requests` no longer applies, unless it was repeated."""
-
-_ANSWERS_WITHOUT_LIMIT: Final = 3
-"""After how many answers of other endpoints without that header a limit no longer applies."""
+"""Seconds after which a limit of `x-ratelimit-limit-requests` no longer applies, unless it was repeated. An answer
+without the header ends it at once."""
 
 _FLOOR: Final = 1 / 16
 """The share of the configured rate below which refusals do not lower it."""
@@ -82,17 +80,6 @@ class TokenBucket:
         self._updated = max(now, self._updated)
 
 
-@dataclass(slots=True)
-class _ServerLimit:
-    """What the header `x-ratelimit-limit-requests` last said for one endpoint."""
-
-    per_minute: float
-    until: float
-    """Monotonic seconds until which it applies."""
-    contradictions: int = 0
-    """Answers of other endpoints without the header since then."""
-
-
 class AdaptiveRateLimiter:
     """The rate of one organization, as configured and as the server's responses have it.
 
@@ -105,8 +92,8 @@ class AdaptiveRateLimiter:
         self._configured = per_minute
         self._chance = chance
         self._learned = per_minute
-        self._server_limits: dict[str, _ServerLimit] = {}
-        """By resource."""
+        self._server_limits: dict[str, tuple[float, float]] = {}
+        """By resource the requests per minute of the last header, and until when it applies."""
         self._all = TokenBucket(per_minute, burst, now)
         self._background = TokenBucket(per_minute * BACKGROUND_SHARE, max(burst * BACKGROUND_SHARE, 1), now)
         self._open = True
@@ -117,7 +104,7 @@ class AdaptiveRateLimiter:
 
     def per_minute(self, now: float) -> float:
         """Return the requests per minute that are allowed."""
-        limits = [limit.per_minute for limit in self._server_limits.values() if now < limit.until]
+        limits = [limit for limit, until in self._server_limits.values() if now < until]
         return min(self._learned, self._configured, *limits)
 
     def paused_until(self, now: float) -> float | None:
@@ -186,9 +173,9 @@ class AdaptiveRateLimiter:
 
     def _apply_headers(self, resource: str, now: float, limit: RateLimitHeaders) -> None:
         if limit.limit is not None:
-            self._server_limits[resource] = _ServerLimit(limit.limit, now + SERVER_LIMIT_SECONDS)
+            self._server_limits[resource] = limit.limit, now + SERVER_LIMIT_SECONDS
         else:
-            self._contradict_limits(resource)
+            self._server_limits.clear()
         self._update_rates(now)
         if limit.remaining is not None:
             self._all.cap(now, limit.remaining)
@@ -197,20 +184,11 @@ class AdaptiveRateLimiter:
 
     def _forget_expired(self, now: float) -> float | None:
         """Drop the server's limits that no longer apply; return the seconds until the next one expires."""
-        kept = {resource: limit for resource, limit in self._server_limits.items() if now < limit.until}
+        kept = {resource: limit for resource, limit in self._server_limits.items() if now < limit[1]}
         if len(kept) < len(self._server_limits):
             self._server_limits = kept
             self._update_rates(now)
-        return min((limit.until - now for limit in kept.values()), default=None)
-
-    def _contradict_limits(self, resource: str) -> None:
-        """Drop the limit of an endpoint that answered without one, and those that others have contradicted."""
-        self._server_limits.pop(resource, None)
-        for limit in self._server_limits.values():
-            limit.contradictions += 1
-        self._server_limits = {
-            name: limit for name, limit in self._server_limits.items() if limit.contradictions < _ANSWERS_WITHOUT_LIMIT
-        }
+        return min((until - now for _, until in kept.values()), default=None)
 
     def _update_rates(self, now: float) -> None:
         per_minute = self.per_minute(now)

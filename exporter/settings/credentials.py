@@ -1,6 +1,5 @@
 """Keys and other secrets: where they come from. Each is registered for redaction where it is read."""
 
-import os
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from exporter.files import open_regular
 from exporter.redaction import register_secret
 from exporter.settings.model import PROXY_AUTH
 from exporter.settings.sources import EnvironmentSource
@@ -127,7 +127,7 @@ def _register(secret: str) -> None:
 
 
 def _read_text(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(_MAX_BYTES + 1)
     try:
         return content.decode("utf-8-sig")
@@ -136,7 +136,7 @@ def _read_text(path: Path) -> str:
 
 
 def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else "unknown error"
+    return error.strerror or "unknown error"
 
 
 def _validated_key(text: str, origin: str) -> str:

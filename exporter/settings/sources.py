@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from exporter.files import open_regular
 from exporter.settings.messages import Problem, SettingsError
 from exporter.settings.model import PREFIX, PROXY_AUTH
 from exporter.settings.options import Option, Shape
@@ -201,7 +202,7 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _constru
 def read_file(path: Path) -> dict[Any, Any]:
     """Return the content of a YAML file. Raises SettingsError, which never quotes the file."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = yaml.load(file, _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise _refusal(path, f"cannot be read ({error.strerror}): correct the path or the file's permissions") from None

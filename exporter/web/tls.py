@@ -5,9 +5,9 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final
 
+from exporter.files import open_regular
 from exporter.web.webconfig import CIPHERS, CURVES, Tls, WebConfigError
 
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -97,6 +97,6 @@ def _no_password() -> str:
 
 def _readable(name: str, path: str) -> None:
     try:
-        Path(path).open("rb").close()
+        open_regular(path).close()
     except OSError as error:
         raise WebConfigError(f"tls_server_config.{name}: {path} cannot be read: {error.strerror}") from None

@@ -10,15 +10,16 @@ takes one), bcrypt costs that take seconds, YAML anchors, and every unknown key.
 `tls_server_config` with any content needs a certificate, it never silently means plain HTTP.
 """
 
-import os
 import re
-import stat
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 import yaml
+
+from exporter.durations import parse_duration
+from exporter.files import open_regular
 
 ClientAuth: TypeAlias = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 
@@ -61,10 +62,6 @@ _LARGEST_FILE: Final = 128 << 10
 
 _DEEPEST: Final = 8
 """Levels of nesting; the format has three."""
-
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smh]))+", re.ASCII)
-_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smh])", re.ASCII)
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class WebConfigError(ValueError):
@@ -175,13 +172,8 @@ def _tls_weakened_by(new: Tls | None, old: Tls) -> list[str]:
 
 
 def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a named pipe without waiting for a writer
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise WebConfigError(f"{path}: cannot be read: it is not a regular file")
-        content = os.read(descriptor, _LARGEST_FILE + 1)
-    finally:
-        os.close(descriptor)
+    with open_regular(path) as file:
+        content = file.read(_LARGEST_FILE + 1)
     if len(content) > _LARGEST_FILE:
         raise WebConfigError(f"{path}: is larger than {_LARGEST_FILE >> 10} KiB: it is not a web configuration")
     return content
@@ -248,9 +240,12 @@ def _rate_limit(written: _RateLimit) -> RateLimit | None:
 def _seconds(written: str | int) -> float:
     if written in {0, "0", ""}:
         return 0.0
-    if not isinstance(written, str) or not _DURATION.fullmatch(written):
-        raise WebConfigError("rate_limit.interval: expects a duration such as 100ms or 1s")
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(written))
+    try:
+        if isinstance(written, str) and written[-1].isalpha():
+            return parse_duration(written)
+    except ValueError:
+        pass
+    raise WebConfigError("rate_limit.interval: expects a duration such as 100ms or 1s")
 
 
 def _check_header(name: str, value: str) -> None:
