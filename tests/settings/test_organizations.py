@@ -202,6 +202,15 @@ def test_an_unusable_key_file_is_a_temporary_error(tmp_path: Path, content: byte
     assert "sk-good-again" == key.read()
 
 
+def test_a_key_file_that_becomes_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """Opening a pipe would wait for its writer, and the exporter with it."""
+    path = tmp_path / "key"
+    os.mkfifo(path)
+
+    with pytest.raises(KeyUnavailableError, match="it is not a regular file"):
+        KeyFile(path).read()
+
+
 def test_a_key_is_never_shown(tmp_path: Path) -> None:
     """Neither the key's own text form nor that of the settings contains it."""
     path = tmp_path / "key"
