@@ -58,7 +58,7 @@ _BAD = {
         r"client_ca_file: .*/absent cannot be read",
     ),
     "an empty authority": (
-        f"tls_server_config: {{{_PAIR}, client_ca_file: /dev/null, client_auth_type: VerifyClientCertIfGiven}}",
+        f"tls_server_config: {{{_PAIR}, client_ca_file: {__file__}, client_auth_type: VerifyClientCertIfGiven}}",
         "the client CA holds no certificate",
     ),
     "an empty inline authority": (
