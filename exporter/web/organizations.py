@@ -54,7 +54,7 @@ def organization_section(organization: OrganizationReport, index: int, now: floa
         f"{daily_chart(spend.daily, now, index) if spend else ''}"
         f"{projects_section(spend, index) if spend else ''}"
         f'<div class="tops">{_line_items(spend.line_items if spend else ())}{_models(organization.models)}</div>'
-        f"{_resources(organization, now)}"
+        f"{_resources(organization, index, now)}"
     )
     if folded:
         return (
@@ -116,17 +116,20 @@ def _top(title: str, columns: tuple[str, ...], rows: str) -> str:
     )
 
 
-def _resources(organization: OrganizationReport, now: float) -> str:
+def _resources(organization: OrganizationReport, index: int, now: float) -> str:
+    """Return the table of polled resources, which is folded while all is well."""
     rows = "".join(_resource(resource, now) for resource in organization.resources)
+    opened = "" if organization_state(organization, now) is State.FINE else " open"
     return (
-        f'<h3>Resources</h3><p class="rate">{_rate(organization, now)}</p>'
+        f'<details class="polled" id="resources-{index}"{opened}><summary><h3>Resources</h3></summary>'
+        f'<p class="rate">{_rate(organization, now)}</p>'
         '<div class="scroll" role="region" aria-label="Resources" tabindex="0">'
         '<table class="resources"><caption class="hidden">State of each polled resource</caption>'
         '<thead><tr><th scope="col">Resource</th>'
         '<th scope="col">State</th><th scope="col">Last success</th>'
         '<th scope="col"><abbr title="when a poll last changed a value: shows how far OpenAI is behind">'
         'Last new data</abbr></th><th scope="col" class="number extra">Interval</th>'
-        f'<th scope="col" class="number extra">Series</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<th scope="col" class="number extra">Series</th></tr></thead><tbody>{rows}</tbody></table></div></details>'
     )
 
 

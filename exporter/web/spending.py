@@ -114,10 +114,10 @@ def _project(project: ProjectSpend, largest: float, repeated: set[str]) -> str:
     status = (
         f' <span class="badge">{text_of(project.status)}</span>' if project.status in ("archived", "deleted") else ""
     )
+    bar = share_bar((project.month or 0.0) / largest if largest > 0 else 0.0)
     bounds = "".join(_bound_lines(project.bounds, project))
-    bar = bounds or share_bar((project.month or 0.0) / largest if largest > 0 else 0.0)
     return (
-        f'<tr><th scope="row"><span title="{text_of(project.id)}">{name(label)}</span>{suffix}{status}{bar}</th>'
+        f'<tr><th scope="row"><span title="{text_of(project.id)}">{name(label)}</span>{suffix}{status}{bar}{bounds}</th>'
         f"{_project_amounts(project, project.estimated_today)}</tr>"
     )
 

@@ -12,7 +12,7 @@
       if (!next.hasAttribute(name) && name !== "open") node.removeAttribute(name);
     }
     for (const { name, value } of [...next.attributes]) {
-      if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+      if (node.getAttribute(name) !== value && name !== "open") node.setAttribute(name, value);
     }
   };
 

@@ -297,6 +297,15 @@ def test_every_reason_is_a_problem_unless_the_host_lacks_the_endpoint() -> None:
     assert {reason: reason is not DegradedReason.UNSUPPORTED for reason in DegradedReason} == titles
 
 
+def test_resources_are_folded_while_all_is_well() -> None:
+    """The table of an organization with a problem is open."""
+    page = _page(organization(), troubled())
+
+    assert {"resources-1": False, "resources-2": True} == {
+        each["id"]: "open" in each for each in page.all("details") if (each["id"] or "").startswith("resources-")
+    }
+
+
 def test_series_are_not_zero_where_a_resource_works() -> None:
     """Without a series the page says none, or that the number does not apply."""
     rows = (
