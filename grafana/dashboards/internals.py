@@ -212,14 +212,14 @@ def process() -> Row:
                 PanelText("CPU", "CPU seconds per second.", NOTHING),
                 Query(f"rate(process_cpu_seconds_total[$__rate_interval]) {_ON_EXPORTER}", "{{instance}}"),
                 unit=SHARE,
-                size=THIRD,
+                size=Size(6, 8),
                 interval=RATES,
             ),
             timeseries(
                 PanelText("Open files", "Share of the maximum number of file descriptors.", NOTHING),
                 Query(f"process_open_fds / process_max_fds {_ON_EXPORTER}", "{{instance}}"),
                 unit=SHARE,
-                size=THIRD,
+                size=Size(6, 8),
             ),
             table(
                 PanelText(
@@ -243,7 +243,7 @@ def process() -> Row:
                     ],
                     sort="Started",
                 ),
-                size=THIRD,
+                size=Size(12, 8),
             ),
         ],
         folded=True,

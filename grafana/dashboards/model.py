@@ -62,6 +62,7 @@ class SeriesStyle:
 
     color: str
     dashed: bool = True
+    in_legend: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ class Column:
 
     @property
     def decimals(self) -> int | None:
-        """Cents for dollars in full; None lets Grafana choose."""
-        return 2 if self.unit == DOLLARS else None
+        """Cents for dollars; None lets Grafana choose."""
+        return 2 if self.unit in {DOLLARS, DOLLARS_SCALED} else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from grafana_foundation_sdk.models.text import TextMode
 
 from grafana.dashboards.model import (
     BLANK,
+    DOLLARS,
     NEUTRAL,
     PLAIN,
     Column,
@@ -43,7 +44,7 @@ _COLUMN: Final = "column"
 _MINIMUM_WIDTH: Final = 100
 """Pixels of a column of a table."""
 
-_WIDTHS: Final = {"Project": 155, "Line item": 205, "Model": 200, "Endpoint": 200, "Organization": 115}
+_WIDTHS: Final = {"Project": 155, "Line item": 240, "Model": 200, "Endpoint": 200, "Organization": 115}
 """Pixels by heading."""
 
 _CROWDED: Final = 3.5
@@ -95,6 +96,8 @@ def bar_gauge(text: PanelText, *queries: Query, unit: str, size: Size, links: Se
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .data_links([link.builder() for link in links])
     )
+    if unit == DOLLARS:
+        panel.decimals(2)
     return _finish(panel, text, unit, size, [_instant(query) for query in queries])
 
 
@@ -274,8 +277,10 @@ def _stacking(*, stacked: bool) -> common.StackingConfig:
 
 def _styled(style: SeriesStyle) -> list[model.DynamicConfigValue]:
     line = {"fill": "dash", "dash": [10, 10]} if style.dashed else {"fill": "solid"}
+    hidden = {"legend": not style.in_legend, "tooltip": False, "viz": False}
     return [
         model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": style.color}),
+        model.DynamicConfigValue("custom.hideFrom", hidden),
         model.DynamicConfigValue("custom.lineStyle", line),
         model.DynamicConfigValue("custom.fillOpacity", 0),
         model.DynamicConfigValue("custom.stacking", {"mode": "none", "group": "limit"}),

@@ -144,7 +144,7 @@ def _costs() -> Row:
             timeseries(
                 PanelText(
                     "Month to date, budget and limits",
-                    "Month to date, the configured budget, the limit and the alert thresholds that are set at OpenAI. "
+                    "Month to date, the configured budget, and OpenAI's limit, in yellow the thresholds of its alerts. "
                     "Covers all models.",
                     NOTHING,
                 ),
@@ -160,7 +160,7 @@ def _costs() -> Row:
                 unit=DOLLARS_SCALED,
                 size=Size(10, 9),
                 interval="1h",
-                styles={1: SeriesStyle("orange"), 2: SeriesStyle("red"), 3: SeriesStyle("yellow")},
+                styles={1: SeriesStyle("orange"), 2: SeriesStyle("red"), 3: SeriesStyle("yellow", in_legend=False)},
             ),
             table(
                 PanelText("Line items", "Costs by line item of the bill.", NOTHING),
@@ -176,13 +176,13 @@ def _costs() -> Row:
                     sort="Last 7 days",
                     hidden=["project_id"],
                 ),
-                size=Size(16, 10),
+                size=Size(18, 10),
             ),
             bar_gauge(
                 PanelText("Models, last 7 days", "Costs by model, read from the line items.", NOTHING),
                 Query(f"topk(15, {by('model', with_model(window_costs('7d')))})", "{{model}}"),
                 unit=DOLLARS,
-                size=Size(8, 10),
+                size=Size(6, 10),
             ),
             table(
                 PanelText(

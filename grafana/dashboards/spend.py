@@ -126,8 +126,8 @@ def _over_time() -> Row:
             timeseries(
                 PanelText(
                     "Month to date, budget and limits",
-                    "Month to date, the configured budget, OpenAI's limit, and the thresholds of OpenAI's alerts. "
-                    f"{WHOLE}",
+                    "Month to date, the configured budget, OpenAI's limit, and in yellow the thresholds of OpenAI's "
+                    f"alerts. {WHOLE}",
                     NO_COSTS,
                 ),
                 Query(organization_costs_over_time("month"), "{{organization}}: month to date"),
@@ -141,7 +141,7 @@ def _over_time() -> Row:
                 styles={
                     1: SeriesStyle("orange"),
                     2: SeriesStyle("red"),
-                    3: SeriesStyle("yellow"),
+                    3: SeriesStyle("yellow", in_legend=False),
                     4: SeriesStyle("text"),
                 },
             ),

@@ -274,7 +274,7 @@ def estimate() -> Row:
                 ),
                 TableSpec(
                     {"organization": "Organization"},
-                    [Column("Balance", balance, DOLLARS_SCALED), Column("Days left", runway, PLAIN)],
+                    [Column("Balance", balance, DOLLARS), Column("Days left", runway, PLAIN)],
                     sort="Balance",
                 ),
                 size=Size(7, 8),

@@ -168,8 +168,8 @@ def decisions() -> Row:
         [
             per_minute("decisions", "decision models", Size(12, 9)),
             per_day("decisions", "decision models", Size(12, 9)),
-            by_model("decisions", "range", "Decision models in this time range", Size(12, 7)),
-            by_model("decisions", "today", "Decision models today", Size(12, 7)),
+            by_model("decisions", "range", "Decision models in this time range", Size(24, 5)),
+            by_model("decisions", "today", "Decision models today", Size(24, 5)),
         ],
         folded=True,
     )
