@@ -354,7 +354,7 @@ def other_money() -> Row:
                     for metric, word in credits_
                 ),
                 unit=DOLLARS_SCALED,
-                size=Size(12, 8),
+                size=Size(10, 8),
             ),
             table(
                 PanelText(
@@ -381,7 +381,7 @@ def other_money() -> Row:
                     hidden=["project_id"],
                     links={"Project": [PROJECT_OF_ROW]},
                 ),
-                size=Size(12, 8),
+                size=Size(14, 8),
             ),
         ],
         folded=True,
