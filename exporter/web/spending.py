@@ -115,9 +115,9 @@ def _project(project: ProjectSpend, largest: float, repeated: set[str]) -> str:
         f' <span class="badge">{text_of(project.status)}</span>' if project.status in ("archived", "deleted") else ""
     )
     bar = share_bar((project.month or 0.0) / largest if largest > 0 else 0.0)
-    bounds = "".join(_bound_lines(project.bounds, project))
+    bars = bar + "".join(_bound_lines(project.bounds, project))
     return (
-        f'<tr><th scope="row"><span title="{text_of(project.id)}">{name(label)}</span>{suffix}{status}{bar}{bounds}</th>'
+        f'<tr><th scope="row"><span title="{text_of(project.id)}">{name(label)}</span>{suffix}{status}{bars}</th>'
         f"{_project_amounts(project, project.estimated_today)}</tr>"
     )
 

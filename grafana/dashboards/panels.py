@@ -41,6 +41,9 @@ DAY: Final = "1d"
 _COLUMN: Final = "column"
 """The label that names the column of a table's query."""
 
+_SERIES_NAME: Final = "${__series.name}"
+"""Names a bar that is alone, too: without a display name Grafana leaves the name of a single bar out."""
+
 _MINIMUM_WIDTH: Final = 100
 """Pixels of a column of a table."""
 
@@ -95,6 +98,7 @@ def bar_gauge(text: PanelText, *queries: Query, unit: str, size: Size, links: Se
         .thresholds(_thresholds(NEUTRAL))
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .data_links([link.builder() for link in links])
+        .display_name(_SERIES_NAME)
     )
     if unit == DOLLARS:
         panel.decimals(2)

@@ -176,13 +176,13 @@ def _costs() -> Row:
                     sort="Last 7 days",
                     hidden=["project_id"],
                 ),
-                size=Size(18, 10),
+                size=Size(17, 10),
             ),
             bar_gauge(
                 PanelText("Models, last 7 days", "Costs by model, read from the line items.", NOTHING),
                 Query(f"topk(15, {by('model', with_model(window_costs('7d')))})", "{{model}}"),
                 unit=DOLLARS,
-                size=Size(6, 10),
+                size=Size(7, 10),
             ),
             table(
                 PanelText(

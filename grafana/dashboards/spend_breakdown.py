@@ -135,8 +135,8 @@ def movers() -> Row:
             bar_gauge(
                 PanelText(
                     "Models that cost more than last week",
-                    "Last 7 days less the 7 days before, where that is an increase.",
-                    HISTORY,
+                    "Last 7 days less the 7 days before, where that is an increase. Needs a week of history.",
+                    "no increase",
                 ),
                 Query(
                     f"topk(10, {by('model', with_model(window_costs('7d')))}"
