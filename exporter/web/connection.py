@@ -29,7 +29,11 @@ _UNREADABLE: Final = Request("", "", "", (), keep_alive=False)
 _log = structlog.get_logger()
 
 
-class Connection(asyncio.Protocol):
+_received: Final = memoryview(bytearray(64 * 1024))
+"""What a connection reads into, until it has taken it over: a new buffer for each read costs more than the request."""
+
+
+class Connection(asyncio.BufferedProtocol):
     """HTTP on one socket: one request after the other, each response sent no faster than the client reads."""
 
     def __init__(
@@ -91,9 +95,13 @@ class Connection(asyncio.Protocol):
         if self._slot:
             self.limiter.release(self._slot.transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the protocol's
+        """Return what to read into; `buffer_updated` follows at once."""
+        return _received
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take bytes of the next request; those that arrive before the last one is answered have to wait."""
-        self._reader.receive(data)
+        self._reader.receive(bytes(_received[:nbytes]))
         if self._request:
             self._transport.pause_reading()
         self._answer_next()
