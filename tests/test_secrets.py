@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +64,9 @@ def surfaces(
         found[name] = (finished.stdout + finished.stderr).decode()
     crash = subprocess.run([sys.executable, "-c", _CRASH], env=variables, capture_output=True, timeout=60, check=False)
     found["traceback"] = crash.stderr.decode()
-    found |= {f"backfill file {path.suffix}": path.read_text() for path in folder.glob("history/*")}
+    written = [path for path in folder.glob("history/**/*") if path.is_file()]
+    assert {".json", ".z"} == {path.suffix for path in written}
+    found |= {f"backfill file {path.relative_to(folder)}": _text(path) for path in written}
     for form in ("json", "console"):
         found |= _served(folder, variables | {"OPENAI_EXPORTER_LOG__FORMAT": form}, form)
     found["state"] = (folder / "openai-usage-exporter" / "state.db").read_bytes().decode("latin-1")
@@ -83,6 +86,11 @@ module = sys.modules['exporter.cli.check'] = ModuleType('exporter.cli.check')
 module.execute = execute
 sys.exit(main(['check']))
 """
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    return (zlib.decompress(content) if path.suffix == ".z" else content).decode("latin-1")
 
 
 def _served(folder: Path, variables: dict[str, str], form: str) -> dict[str, str]:

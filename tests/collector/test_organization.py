@@ -88,6 +88,7 @@ def test_every_counter_is_there_at_zero_from_the_start() -> None:
             assert {
                 "auth",
                 "forbidden",
+                "gateway",
                 "rate_limited",
                 "server",
                 "timeout",

@@ -21,6 +21,9 @@ STATUSES = {
     421: "bad_request",
 }
 
+FROM_GATEWAY = {401, 403}
+"""Refusals that count as a gateway's unless they have an error of the API."""
+
 
 def groupings(on: RunningExporter, path: str) -> list[list[str]]:
     """Return the grouping of each request for an endpoint."""
@@ -30,6 +33,7 @@ def groupings(on: RunningExporter, path: str) -> list[list[str]]:
 @pytest.mark.parametrize(("status", "body"), list(itertools.product(STATUSES, BODIES)))
 def test_one_refusal_of_any_kind_is_over_with_the_next_request(status: int, body: str) -> None:
     """Costs and usage are requested again within seconds; every label and counter stays, and what came is counted."""
+    reason = "gateway" if status in FROM_GATEWAY and body != "json" else STATUSES[status]
 
     async def scenario() -> None:
         clock = ManualClock(NOW)
@@ -50,7 +54,7 @@ def test_one_refusal_of_any_kind_is_over_with_the_next_request(status: int, body
 
             assert 3 == failed
             assert {"completions": 1.0, "costs": 1.0} == scraped.by(
-                "resource", "openai_exporter_api_errors_total", reason=STATUSES[status]
+                "resource", "openai_exporter_api_errors_total", reason=reason
             )
             assert 2.0 == scraped.sum("openai_exporter_api_errors_total")
             assert {} == scraped.by("reason", "openai_exporter_resource_degraded")

@@ -298,8 +298,15 @@ def test_headers_reach_the_throttle() -> None:
     clock = ManualClock()
     throttle = Throttle(clock, 60)
     api = Api(
-        ok(page(), **{"x-ratelimit-limit-requests": "20"}),
-        ok(page(), **{"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"}),
+        ok(page(), **{"x-ratelimit-limit-requests": "30"}),
+        ok(
+            page(),
+            **{
+                "x-ratelimit-limit-requests": "20",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "1m30s",
+            },
+        ),
     )
     asked = client(api, clock, throttle=throttle)
     _poll(asked, clock)

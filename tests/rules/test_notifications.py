@@ -189,6 +189,7 @@ def test_one_cause_pages_once(tmp_path: Path) -> None:
             _send(url, _alert(name, project, ended=True))
             time.sleep(0.5)
         until(lambda: "show" in [path for path, _ in hook.received], "the confirmation")
+        until(lambda: any(note["status"] == "resolved" for path, note in hook.received if path == "page"), "the end")
 
     pages = [
         [alert["labels"]["alertname"] for alert in note["alerts"]]
