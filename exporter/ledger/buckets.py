@@ -112,6 +112,9 @@ class BucketStore:
         revision = Revision()
         self.incomplete -= decoded.keys()
         self.incomplete |= {bucket.start for bucket in buckets if index in bucket.incomplete}
+        completed = decoded.keys() - self.incomplete
+        completed &= set().union(*(counter.partial for counter in self.counters.values()))
+        self.changes.starts |= completed
         changes: list[tuple[int, Cells, Cells]] = []
         empty = Cells.empty(len(self.rows), self.group.measures)
         for start, rows in decoded.items():
@@ -119,12 +122,16 @@ class BucketStore:
             before = self._replace(start, cells, empty, revision, closed)
             if before is not None:
                 changes.append((start, before, cells))
+            elif start in completed:
+                changes.append((start, cells, cells))
         moved = Unfolded(unfolded, self.rows.other)
         for position, measure in enumerate(self.group.measures):
             if counter := self.counters.get(measure.name):
-                steps = (BucketChange(start, old.values[position], new.of(position)) for start, old, new in changes)
+                steps = (
+                    BucketChange(start, old.values[position], new.of(position), start not in self.incomplete)
+                    for start, old, new in changes
+                )
                 counter.apply(steps, len(self.rows), at, moved)
-                self.changes.starts |= counter.complete(decoded.keys() - self.incomplete)
         return revision
 
     def start_counters(self, *, full: bool, at: float) -> list[Measure]:

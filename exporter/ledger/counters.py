@@ -29,6 +29,8 @@ class BucketChange:
     """Unix seconds."""
     before: Column
     after: BucketValues
+    complete: bool
+    """Whether the response had every row of the bucket, as far as this store is concerned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ class CounterState:
     undetermined: dict[int, Mask] = field(default_factory=dict)
     """For buckets of `base`, the rows that were there at the baseline without a value: their first value is history."""
     partial: set[int] = field(default_factory=set)
-    """Starts of buckets of `base` of which no response had every row yet: what they then have for the first time is
-    history as well."""
+    """Starts of buckets of `base` of which no response had every row yet: what the first one that does adds, also to
+    rows that were there, is history as well."""
     flow: Column = field(default_factory=lambda: np.zeros(0))
     """The net change of the reported sum since the baseline."""
     accrued: Column = field(default_factory=lambda: np.zeros(0))
@@ -113,7 +115,10 @@ class CounterState:
         if self.oldest_bucket is None:
             return
         for change in changes:
-            self._add(change, unfolded)
+            if change.complete and change.start in self.partial:
+                self._complete(change)
+            else:
+                self._add(change, unfolded)
             begun = change.after.known & np.isnan(self.created)
             if begun.any():
                 self.created = np.where(begun, at, self.created)
@@ -179,14 +184,6 @@ class CounterState:
             self.undetermined.pop(start, None)
             self.partial.discard(start)
 
-    def complete(self, starts: Collection[int]) -> set[int]:
-        """Note that a response had every row of these buckets; return those of which that was not known."""
-        completed = self.partial.intersection(starts)
-        self.partial -= completed
-        for start in completed:
-            self.undetermined.pop(start, None)
-        return completed
-
     def keep(self, rows: list[int]) -> None:
         """Keep these rows, in this order."""
         size = len(self.flow)
@@ -230,6 +227,19 @@ class CounterState:
         if unfolded.rows and unfolded.other is not None and not rebased and start >= (self.oldest_bucket or 0):
             added[unfolded.other] += moved
         self.flow = self.flow + added
+
+    def _complete(self, change: BucketChange) -> None:
+        """Take as history all that the first response with every row of a bucket changes in it.
+
+        A row that could not be read before may have been another one of any label set.
+        """
+        start, after = change.start, change.after
+        self.base[start] = fit(self.base[start], len(after.values)) + (after.values - change.before)
+        undetermined = self._fit_mask(start, len(after.known)) & after.present & ~after.known
+        self.partial.discard(start)
+        self.undetermined[start] = undetermined
+        if not undetermined.any():
+            del self.undetermined[start]
 
     def _determine(self, start: int, after: BucketValues) -> None:
         """Take as history the first value of a row that was in a bucket at the baseline without one."""

@@ -164,6 +164,32 @@ def test_a_row_that_the_baseline_could_not_attribute_is_history(tmp_path: Path) 
     assert {ROW: 1.0, other: 0.0, ("c", "x"): 2.0} == harness.shown()
 
 
+def test_what_the_first_complete_response_adds_to_a_row_of_the_baseline_is_history(tmp_path: Path) -> None:
+    """The unreadable row may have been another one of the same label set; growth before and after it counts."""
+    harness = LedgerHarness(costs(), Store(tmp_path / "state.db"))
+    poll_rows(harness, (ROW, dollars("5")), incomplete=True)
+    poll_rows(harness, (ROW, dollars("6")), incomplete=True)
+    harness.restart()
+    poll_rows(harness, (ROW, dollars("6")), (ROW, dollars("3")))
+    assert {ROW: 1.0} == harness.shown()
+    harness.restart()
+    poll_rows(harness, (ROW, dollars("7")), (ROW, dollars("3")))
+
+    assert ({ROW: 2.0}, 0.0) == (harness.shown(), harness.ledger.excess()["cost_usd"])
+
+
+def test_a_value_that_is_unknown_in_the_first_complete_response_is_history_later() -> None:
+    """Its row was there at the baseline, so its first value is old; a row that was not there is new."""
+    harness = LedgerHarness(costs())
+    other, new = ("b", "gpt-5, input"), ("c", "x")
+    poll_rows(harness, (other, dollars("2")), (ROW, None), incomplete=True)
+    poll_rows(harness, (other, dollars("2")), (ROW, None))
+    poll_rows(harness, (other, dollars("2")), (ROW, dollars("4")), (new, dollars("1")))
+    poll_rows(harness, (other, dollars("2")), (ROW, dollars("5")), (new, dollars("1")))
+
+    assert {other: 0.0, ROW: 1.0, new: 1.0} == harness.shown()
+
+
 def poll_rows(harness: LedgerHarness, *rows: tuple[Labels, int | None], incomplete: bool = False) -> None:
     """Apply these rows of today, which may repeat or lack one, and show them."""
     harness.now += 60

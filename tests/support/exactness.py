@@ -23,7 +23,7 @@ class MeasureModel:
     valueless: set[tuple[int, Labels]] = field(default_factory=set)
     """Buckets and rows that were there at the baseline without a value: their first one belongs to the baseline."""
     partial: set[int] = field(default_factory=set)
-    """Buckets of the baseline of which no answer had every row yet: all that is new in them belongs to the baseline."""
+    """Buckets of the baseline of which no answer had every row yet: all that the first one that has changes belongs to the baseline."""
     at_baseline: dict[Labels, int] = field(default_factory=dict)
     """The sum of each row at the baseline."""
     since: int | None = None
@@ -47,7 +47,7 @@ class MeasureModel:
         for start, values in answer.items():
             if start >= self.expired:
                 unknown = self.reported.get(start, {}) if start in lacking else ()
-                self._replace(start, dict.fromkeys(unknown) | dict(values))
+                self._replace(start, dict.fromkeys(unknown) | dict(values), complete=start not in lacking)
         self.partial -= answer.keys() - set(lacking)
         if self.since is not None:
             for values in answer.values():
@@ -68,8 +68,13 @@ class MeasureModel:
             values.pop(labels, None)
         self.valueless = {pair for pair in self.valueless if pair[1] != labels}
 
-    def _replace(self, start: int, values: Values) -> None:
+    def _replace(self, start: int, values: Values, *, complete: bool) -> None:
         before = self.reported.get(start, {})
+        if complete and start in self.partial:
+            for labels in before.keys() | values.keys():
+                value = values.get(labels, 0)
+                change = 0 if value is None else value - before.get(labels, 0)
+                self.at_baseline[labels] = self.at_baseline.get(labels, 0) + change
         self.reported[start] = {
             labels: before[labels] if value is None else value
             for labels, value in values.items()
@@ -82,7 +87,8 @@ class MeasureModel:
         for labels in [labels for at, labels in self.valueless if at == start]:
             if labels not in values or values[labels] is not None:
                 self.valueless.discard((start, labels))
-                if self.since is not None and (value := values.get(labels)) is not None:
+                historic = self.since is not None and not (complete and start in self.partial)
+                if historic and (value := values.get(labels)) is not None:
                     self.at_baseline[labels] = self.at_baseline.get(labels, 0) + value - before.get(labels, 0)
 
     def _begin(self, answer: Mapping[int, Values], lacking: Collection[int]) -> None:

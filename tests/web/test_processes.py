@@ -69,6 +69,11 @@ def _value(child: Child, metric: str) -> float:
     return float(found[1])
 
 
+def _ignores_hangups(pid: int) -> bool:
+    ignored = re.search(r"SigIgn:\t(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(ignored and int(ignored[1], 16) >> (signal.SIGHUP - 1) & 1)
+
+
 def test_clients_cannot_use_up_the_file_descriptors(child: Child) -> None:
     """With 64 descriptors and 100 connections, scrapes and commits go on, then and later, and the log stays short."""
     _through_bash(child, "ulimit -n 64")
@@ -106,6 +111,19 @@ def test_signals_end_nothing_and_sighup_reloads(child: Child, tmp_path: Path) ->
     os.kill(child.pid, signal.SIGHUP)
     assert 200 == child.get("/metrics").status_code
     assert 1 == len(_events(child, "config_reloaded"))
+
+
+def test_a_hangup_before_it_serves_ends_nothing(child: Child) -> None:
+    """A SIGHUP while it still reads its settings is ignored, and one that comes once it serves reloads."""
+    child.start()
+    until(lambda: _ignores_hangups(child.pid), "a process that ignores SIGHUP", pause=0.005)
+    os.kill(child.pid, signal.SIGHUP)
+    assert not _events(child, "serving")
+    until(lambda: bool(_events(child, "serving")), "serving")
+    assert not _events(child, "config_reloaded")
+
+    os.kill(child.pid, signal.SIGHUP)
+    until(lambda: bool(_events(child, "config_reloaded")), "a reload")
 
 
 @pytest.mark.parametrize(
