@@ -1,6 +1,6 @@
 """The counters of one measure: the flow since the baseline, the highest it has been, and what is shown of it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -23,7 +23,7 @@ class MeasureModel:
     valueless: set[tuple[int, Labels]] = field(default_factory=set)
     """Buckets and rows that were there at the baseline without a value: their first one belongs to the baseline."""
     partial: set[int] = field(default_factory=set)
-    """Buckets of the baseline of which no answer had every row yet: all that the first one that has changes belongs to the baseline."""
+    """Buckets of the baseline of which no answer had every row yet: what the first one that has changes is history."""
     at_baseline: dict[Labels, int] = field(default_factory=dict)
     """The sum of each row at the baseline."""
     since: int | None = None
