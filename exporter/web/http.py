@@ -1,5 +1,6 @@
 """HTTP/1.1 requests as h11 reads them, and responses as bytes."""
 
+import re
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,9 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 _TEXT: Final = "text/plain; charset=utf-8"
 _LONGEST_REPEATED: Final = 4096
 """Bytes of a request that is remembered, at most."""
+
+_ABSOLUTE: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
+"""Scheme and authority of a target in absolute form, which clients of proxies send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,11 @@ class RequestReader:
 
 
 def _request(event: h11.Request) -> Request:
-    path, _, query = event.target.decode("ascii").partition("?")
+    target = event.target.decode("ascii")
+    if absolute := _ABSOLUTE.match(target):
+        target = target[absolute.end() :]
+    path, _, query = target.partition("?")
+    path = path or "/"
     request = Request(event.method.decode("ascii"), unquote(path), query, tuple(event.headers))
     options = {option.strip() for option in request.header(b"connection").lower().split(",")}
     return replace(request, keep_alive=event.http_version >= b"1.1" and "close" not in options)

@@ -35,6 +35,10 @@ class Way(Enum):
     """Another program holds the write lock of the state."""
     RESTART = "restart"
     """The exporter is restarted, at the beginning and at the end."""
+    KILLED = "killed"
+    """The exporter ends without saving anything, and is started again, every five minutes."""
+    RELOADED = "reloaded"
+    """The exporter reloads every minute, as at SIGHUP."""
     WEB_CONFIG = "web_config"
     """The web configuration becomes one that cannot be used."""
     MIDNIGHT = "midnight"
@@ -127,6 +131,8 @@ CASES: Final = (
     Case("disk full", Way.DISK, lasts=20 * MINUTE, in_tests=True),
     Case("state locked by another program", Way.LOCK, lasts=20 * MINUTE),
     Case("exporter restarted", Way.RESTART, lasts=20 * MINUTE),
+    Case("killed every 5 minutes (SIGKILL)", Way.KILLED, in_tests=True),
+    Case("SIGHUP every minute", Way.RELOADED),
     Case("broken web configuration", Way.WEB_CONFIG, lasts=20 * MINUTE, in_tests=True),
     Case("midnight", Way.MIDNIGHT, lasts=20 * MINUTE, step=5 * MINUTE, in_tests=True),
     Case("API gone for a night", Way.REFUSED, lasts=9 * HOUR, step=5 * MINUTE),

@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import resource as resource_limits
+import shutil
 import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -143,6 +144,8 @@ class _Run:
         self.measured = Measured()
         self.added = {"usage": 0.0, "costs": 0.0}
         self.environ: dict[str, str] = {}
+        self.state = folder / "state.db"
+        self.each_minute: Change = _nothing
         self._stack = AsyncExitStack()
         self._on: RunningExporter | None = None
         self._born = 0.0
@@ -168,7 +171,7 @@ class _Run:
                 self.clock,
                 only=("completions", "costs"),
                 environ=given,
-                state=self.folder / "state.db",
+                state=self.state,
                 wait_until_ready=False,
             )
         )
@@ -197,6 +200,7 @@ class _Run:
                 await self._patiently(pause)
             if round(self.right.now() - EPOCH, 3) % self.case.step == 0:
                 await self._scrape()
+                await self.each_minute()
             if self.clock.monotonic() >= end - 1e-6:
                 return
 
@@ -367,6 +371,11 @@ async def _obstacle(run: _Run, url: str) -> AsyncIterator[tuple[Change, Change]]
                 yield run.stop, run.start
             case Way.RESTART:
                 yield partial(_restart, run, {}), partial(_restart, run, {})
+            case Way.KILLED:
+                yield partial(_do_each_minute, run, partial(_kill, run)), partial(_do_each_minute, run, _nothing)
+            case Way.RELOADED:
+                reload = partial(_reload, run)
+                yield partial(_do_each_minute, run, reload), partial(_do_each_minute, run, _nothing)
             case Way.DISK:
                 yield partial(_limit_files, 4096), partial(_limit_files, resource_limits.RLIM_INFINITY)
             case Way.LOCK:
@@ -421,6 +430,28 @@ async def _nothing() -> None:
 async def _restart(run: _Run, changed: Mapping[str, str]) -> None:
     await run.stop()
     await run.start(**changed)
+
+
+def _do_each_minute(run: _Run, action: Change) -> Awaitable[None]:
+    run.each_minute = action
+    return _nothing()
+
+
+async def _kill(run: _Run) -> None:
+    """Every five minutes go on with what is on disk, as after SIGKILL: what the end of the process saves is lost."""
+    if round(run.right.now()) % (5 * MINUTE) != 2 * MINUTE:
+        return
+    left = run.folder / f"left-{round(run.right.now())}"
+    left.mkdir()
+    for file in run.state.parent.glob("state.db*"):
+        shutil.copy(file, left)
+    await run.stop()
+    run.state = left / "state.db"
+    await run.start()
+
+
+async def _reload(run: _Run) -> None:
+    assert not await run.on.service.reloader.reload()
 
 
 async def _changed_settings(run: _Run, stack: AsyncExitStack) -> dict[str, str]:

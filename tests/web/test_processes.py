@@ -90,6 +90,7 @@ def test_clients_cannot_use_up_the_file_descriptors(child: Child) -> None:
         assert 200 == child.get("/metrics").status_code
 
     assert 1.0 == _value(child, "openai_exporter_state_writable")
+    assert 1.0 == _value(child, 'openai_exporter_up{organization="default"}')
     assert len(child.said) < 16384
 
 

@@ -115,6 +115,14 @@ def test_pipelined_requests_are_answered_in_order(quick: Site) -> None:
     assert 0 < answers.index(b"Healthy.\n") < answers.index(b"HTTP/1.1 404")
 
 
+@pytest.mark.parametrize("target", [b"http://host:1/-/healthy", b"HTTPS://host/-/healthy?x"])
+def test_a_target_in_absolute_form_is_answered(quick: Site, target: bytes) -> None:
+    """Scheme and authority, as a client of a proxy sends them, are left out."""
+    request = b"GET " + target + b" HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n"
+
+    assert raw(quick, request).endswith(b"\r\n\r\nHealthy.\n")
+
+
 def test_a_client_that_never_reads_is_cut_off() -> None:
     """An answer that is not read in time ends; until then it does not hold up others."""
     site = Site(snapshot=_ENDLESS)
