@@ -369,13 +369,9 @@ async def _obstacle(run: _Run, url: str) -> AsyncIterator[tuple[Change, Change]]
                 yield partial(run.advance, 10 * MINUTE), _nothing
             case Way.DOWN:
                 yield run.stop, run.start
-            case Way.RESTART:
-                yield partial(_restart, run, {}), partial(_restart, run, {})
-            case Way.KILLED:
-                yield partial(_do_each_minute, run, partial(_kill, run)), partial(_do_each_minute, run, _nothing)
-            case Way.RELOADED:
-                reload = partial(_reload, run)
-                yield partial(_do_each_minute, run, reload), partial(_do_each_minute, run, _nothing)
+            case Way.KILLED | Way.RELOADED:
+                action = partial(_kill if case.way is Way.KILLED else _reload, run)
+                yield partial(_do_each_minute, run, action), partial(_do_each_minute, run, _nothing)
             case Way.DISK:
                 yield partial(_limit_files, 4096), partial(_limit_files, resource_limits.RLIM_INFINITY)
             case Way.LOCK:
@@ -455,8 +451,10 @@ async def _reload(run: _Run) -> None:
 
 
 async def _changed_settings(run: _Run, stack: AsyncExitStack) -> dict[str, str]:
-    """Return the environment of an exporter that cannot reach the API."""
+    """Return the environment with which the exporter is restarted: usually one that cannot reach the API."""
     match run.case.way:
+        case Way.RESTART:
+            return {}
         case Way.NAME:
             return {"OPENAI_EXPORTER_API__BASE_URL": "https://api.openai.invalid/v1"}
         case Way.PROXY:
