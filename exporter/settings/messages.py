@@ -18,6 +18,7 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "finite_number": "expects a finite number",
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
     "string_type": "expects text: put it in quotes",
     "string_too_short": "is empty: give a value, or remove the setting",
     "string_pattern_mismatch": "contains a control character or a line break: remove it",

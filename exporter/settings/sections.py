@@ -11,6 +11,7 @@ from exporter.settings.types import (
     Address,
     BaseUrl,
     Count,
+    Days,
     Dollars,
     DollarsByProject,
     Duration,
@@ -110,11 +111,11 @@ class Poll(Section):
     """Interval between polls of project limits"""
     reconciliation_interval: DurationOrZero = 24 * 3600
     """Interval between comparisons of the exported costs with their ungrouped total; 0 for none"""
-    lookback_days: Count = 31
+    lookback_days: Days = 31
     """UTC days of usage to keep, including today; with bucket_width 1h it is 7 days, with 1m 24 hours"""
-    cost_lookback_days: Count = 62
+    cost_lookback_days: Days = 62
     """UTC days of costs to keep, including today"""
-    refetch_days: Count = 3
+    refetch_days: Days = 3
     """UTC days that every poll reads again, including today"""
     stale_after: Duration = 6 * 3600
     """Stop exporting the gauges of a resource after this long without a successful poll"""

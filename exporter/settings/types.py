@@ -17,6 +17,9 @@ from exporter.durations import parse_duration
 
 _Item = TypeVar("_Item")
 
+_MAX_DAYS: Final = 10_000
+"""Days that can be asked for: the first second of Unix time lies twice as far back."""
+
 _ADDRESS: Final = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>\d{1,5})", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _ADDRESS_SYNTAX: Final = (
@@ -241,6 +244,8 @@ def _path(value: object) -> object:
     if isinstance(value, str):
         if not value.strip():
             raise ValueError("expects the path of a file")
+        if not value.strip().isprintable():
+            raise ValueError("contains a control character or a line break: remove it")
         return Path(value.strip()).expanduser()
     return value
 
@@ -275,6 +280,7 @@ Windows = Annotated[tuple[Annotated[Window, BeforeValidator(_window)], ...], _AS
 Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration)]
 DurationOrZero = Annotated[float, BeforeValidator(parse_duration)]
 Count = Annotated[int, Field(ge=1), _NUMBER]
+Days = Annotated[int, Field(ge=1, le=_MAX_DAYS), _NUMBER]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMBER]
 Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMBER]
 DollarsByProject = Annotated[dict[Text, Dollars], BeforeValidator(_mapping)]
