@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from alerting.usage import Quantity, quantities
+from alerting.quantities import Quantity, quantities
 
 _SOURCE: Final = Path(__file__).with_name("alerts.yml")
 _PLACEHOLDER: Final = re.compile(r"<<([^<>]+)>>")

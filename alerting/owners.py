@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from alerting.quantities import quantities
 from alerting.text import Group, Record, rule_file
-from alerting.usage import quantities
 
 _THRESHOLD: Final = "openai:threshold:"
 

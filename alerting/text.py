@@ -25,6 +25,11 @@ class Group:
     records: Iterable[Record]
 
 
+def indented(text: str, spaces: int) -> str:
+    """Return text without its common indentation, and with one of so many spaces."""
+    return textwrap.indent(textwrap.dedent(text).strip("\n"), " " * spaces)
+
+
 def rule_file(comment: str, groups: Iterable[Group]) -> str:
     """Return the text of a rule file that is generated from this package."""
     head = [*_comment(comment, ""), "# Written by `make rules`; do not edit."]

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY: Final = 1440
-"""Minutes: the unit of all times here. The first day is a Thursday, the first of a January."""
+"""Minutes: the unit of all times here."""
+FIRST_DAY: Final = 35
+"""The first day, counted from 1 January 1970: a Thursday, the fifth of a February."""
 
 Floats = NDArray[np.float64]
 Minutes = NDArray[np.int64]
@@ -19,6 +21,12 @@ _MONTHS: Final = (31, 28, 31, 30)
 _FACTORS: Final = (3, 3, 3, 4, 5, 6, 8, 10)
 _SPIKE_MINUTES: Final = (60, 90, 120, 180, 180, 240)
 _SPIKES: Final = 5
+_ACTIVE_MINUTES: Final = 30
+"""Minutes of a spike in which there is usage at all, except for a job of a few minutes an hour."""
+_CLOCK_CHANGES: Final = (66 - FIRST_DAY, 87 - FIRST_DAY)
+"""The Sundays on which clocks go forward in America and in Europe."""
+_PRICE: Final = 0.005
+"""US dollars per request, so that the floors of both alerts are met at the same rate."""
 _FLOOR: Final = 1500
 """Requests per hour below which no spike is planted: the bundled floor is 1,000."""
 
@@ -30,6 +38,8 @@ class Spike:
     start: int
     minutes: int
     factor: float
+    onset: int
+    """The first minute in which it shows: an hourly job may run up to an hour after the start."""
 
 
 @dataclass(slots=True)
@@ -39,7 +49,13 @@ class Habit:
     profile: str
     counter: Floats
     """The accrued counter of requests as the exporter shows it at each minute."""
+    estimate: Floats
+    """The counter of estimated spend."""
     spikes: list[Spike] = field(default_factory=list)
+    costs: dict[str, Floats] = field(default_factory=dict)
+    """By window, what the exporter shows of reported costs at each minute."""
+    launched: int | None = None
+    """When the project began to be used, if that is within these weeks."""
 
 
 @dataclass(slots=True)
@@ -62,14 +78,10 @@ def _between(hour: Floats, start: float, end: float, soft: float = 1.0) -> Float
     return np.asarray(1 / (1 + np.exp(-(hour - start) / soft * 3)) / (1 + np.exp((hour - end) / soft * 3)))
 
 
-def _days_left(minutes: Minutes) -> Floats:
-    left = np.zeros(len(minutes))
-    first = 0
-    for length in _MONTHS:
-        inside = (minutes // DAY >= first) & (minutes // DAY < first + length)
-        left[inside] = first + length - 1 - minutes[inside] // DAY
-        first += length
-    return left
+def _days_left(minutes: Minutes) -> Minutes:
+    day = minutes // DAY + FIRST_DAY
+    ends = np.cumsum(_MONTHS)
+    return np.asarray(ends[np.searchsorted(ends, day, side="right")] - 1 - day)
 
 
 def _office(minutes: Minutes, rate: float, zone: float) -> Floats:
@@ -149,11 +161,32 @@ def slow_growth(minutes: Minutes, rng: np.random.Generator) -> Floats:
 
 
 def clock_change(minutes: Minutes, rng: np.random.Generator) -> Floats:
-    """Office hours with a lunch break, in a country that puts its clocks forward on the 25th day."""
+    """Office hours with a lunch break, in a country that puts its clocks forward."""
     zone = rng.uniform(-8, 8)
-    moved = minutes + np.where(minutes >= 25 * DAY, 60, 0)
+    change = int(rng.choice(_CLOCK_CHANGES))
+    moved = minutes + np.where(minutes + int(zone * 60) >= change * DAY + 120, 60, 0)
     lunch = 1 - 0.6 * _between(_hour(moved, zone), 12, 13, 0.5)
     return np.asarray(_office(moved, rng.uniform(3000, 40000), zone) * lunch)
+
+
+def three_shifts(minutes: Minutes, rng: np.random.Generator) -> Floats:
+    """Work around the clock in three shifts, with a pause between them, less at night and on Sundays."""
+    hour = _hour(minutes, rng.uniform(-8, 8))
+    into = (hour - 6) % 8
+    shift = _between(into, 0.25, 7.75, 0.5) * np.where((hour >= 22) | (hour < 6), 0.5, 1.0)
+    sunday = np.where(_weekday(minutes) == 6, 0.4, 1.0)
+    return np.asarray(rng.uniform(3000, 30000) * (0.1 + shift) * sunday)
+
+
+def shop_with_newsletter(minutes: Minutes, rng: np.random.Generator) -> Floats:
+    """A shop with a peak at noon and one in the evening, and a newsletter on Tuesdays that brings an hour's rush."""
+    zone = rng.uniform(-8, 8)
+    hour = _hour(minutes, zone)
+    rate = 0.1 + 0.6 * _between(hour, 11.5, 13.5, 1.5) + _between(hour, 18, 22, 1.5)
+    for week in range(int(minutes[-1]) // DAY // 7 + 1):
+        sent = (week * 7 + 5) * DAY + int(600 - zone * 60 + rng.normal(0, 4))
+        rate[max(sent, 0) : sent + 60] += rng.uniform(0.8, 1.2)
+    return np.asarray(rng.uniform(3000, 30000) * rate)
 
 
 PROFILES: Final[dict[str, Profile]] = {
@@ -167,6 +200,8 @@ PROFILES: Final[dict[str, Profile]] = {
     "busy weekends": busy_weekends,
     "growth of 2 % a week": slow_growth,
     "clock change": clock_change,
+    "three shifts": three_shifts,
+    "shop, newsletter": shop_with_newsletter,
 }
 
 
@@ -197,8 +232,9 @@ def habit(profile: str, seed: int, days: int, polled: Polls) -> Habit:
         factor = float(rng.choice(_FACTORS))
         clear = not taken[max(0, start - DAY) : start + length + DAY].any()
         large = usual[start : start + 60].mean() * factor >= _FLOOR
-        if clear and large and rate[start : start + 30].mean() >= 0.2 * rate[start : start + length].mean():
-            spikes.append(Spike(start, length, factor))
+        if clear and large and not _holiday(rate, start) and _shows(profile, rate[start : start + length]):
+            inside = rate[start : start + length]
+            spikes.append(Spike(start, length, factor, start + int(np.argmax(inside >= 0.2 * inside.max()))))
             factors[start : start + length] = factor
             taken[start : start + length] = True
         if len(spikes) == _SPIKES:
@@ -209,9 +245,58 @@ def habit(profile: str, seed: int, days: int, polled: Polls) -> Habit:
     daily = np.bincount(minutes // DAY, amounts)
     for at in rng.uniform(DAY, count, 8).astype(int):
         reported[at] += daily[at // DAY - 1] * rng.choice([-0.03, -0.01, 0.01, 0.03, 0.05])
-    accrued = np.maximum.accumulate(np.cumsum(reported))
-    counter = accrued[np.maximum.accumulate(np.where(polled.succeeded, minutes, 0))]
-    return Habit(profile, counter, sorted(spikes, key=lambda spike: spike.start))
+    polled_at = np.maximum.accumulate(np.where(polled.succeeded, minutes, 0))
+    return Habit(
+        profile,
+        np.maximum.accumulate(np.cumsum(reported))[polled_at],
+        _estimate(np.random.default_rng([seed, list(PROFILES).index(profile), 1]), reported)[polled_at],
+        sorted(spikes, key=lambda spike: spike.start),
+        _costs(profile, rate),
+        int(np.argmax(rate >= 0.02 * rate.max())) if profile == "launch" else None,
+    )
+
+
+def _estimate(rng: np.random.Generator, reported: Floats) -> Floats:
+    """Return the counter of estimated spend, as a stand-in for the exporter's estimator makes it.
+
+    Usage counts at a learned price that is wrong by 2 % a day (standard deviation). Each hour's cost is reported 5 to
+    19 hours later and replaces the estimate; the counter never falls.
+    """
+    count = len(reported)
+    minutes = np.arange(count)
+    errors = rng.normal(0, 0.02, count // DAY + 1)[minutes // DAY]
+    settled = minutes // 60 * 60 + 60 + rng.integers(300, 1140, count // 60 + 1)[minutes // 60]
+    corrections = np.bincount(np.minimum(settled, count), -errors * reported, minlength=count + 1)[:count]
+    return np.asarray(np.maximum.accumulate(np.cumsum(reported * (1 + errors) + corrections)) * _PRICE)
+
+
+def _costs(profile: str, rate: Floats) -> dict[str, Floats]:
+    """Return the windows of costs. What was before the first day is as four weeks later; for a launch, nothing."""
+    by_day = rate.reshape(-1, DAY).sum(axis=1) / 60 * _PRICE
+    days = np.concatenate([np.zeros(28) if profile == "launch" else np.resize(by_day, 28), by_day])
+    totals = np.concatenate([[0.0], np.cumsum(days)])
+    today = 28 + np.arange(len(by_day))
+    ends = np.cumsum(_MONTHS) - FIRST_DAY + 28
+    last = ends[np.searchsorted(ends, today, side="right") - 1]
+    windows = {
+        "7d": totals[today + 1] - totals[today - 6],
+        "30d": totals[today + 1] - totals[np.maximum(today - 29, 0)],
+        "previous_month_end": totals[last] - totals[last - 2],
+    }
+    return {window: np.repeat(values, DAY) for window, values in windows.items()}
+
+
+def _holiday(rate: Floats, start: int) -> bool:
+    """Return whether there is far less usage than a week before and after: three times that is no spike."""
+    others = (rate[at : at + 60].mean() for at in (start - 7 * DAY, start + 7 * DAY) if 0 <= at < len(rate))
+    return bool(rate[start : start + 60].mean() < 0.4 * min(others))
+
+
+def _shows(profile: str, rate: Floats) -> bool:
+    active = rate >= 0.2 * rate.max()
+    return bool(rate[:30].mean() >= 0.2 * rate.mean()) and bool(
+        active.sum() >= _ACTIVE_MINUTES or profile == "hourly cron"
+    )
 
 
 def _late(rng: np.random.Generator, minutes: Minutes, taken: NDArray[np.bool_]) -> Minutes:

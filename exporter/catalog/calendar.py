@@ -8,7 +8,7 @@ from typing import Final
 from exporter.durations import DAY, HOUR, MINUTE
 
 _UNITS: Final = {"m": MINUTE, "h": HOUR, "d": DAY}
-_NAMED: Final = ("yesterday", "month", "previous_month")
+_NAMED: Final = ("yesterday", "month", "previous_month", "previous_month_end")
 
 
 def day_of(time: float) -> int:
@@ -27,7 +27,8 @@ def month_start(time: float, months_ago: int = 0) -> int:
 class Window:
     """A span that ends now, or at the last midnight or month's end: `yesterday 7d 12h 15m month previous_month`.
 
-    `name` is the value of the label `window`. Spans of days are UTC days, today included.
+    `previous_month_end` is the last two days of the previous month. Spans of days are UTC days, today included. `name`
+    is the value of the label `window`.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Window:
                 return 31 * DAY
             case "previous_month":
                 return 62 * DAY
+            case "previous_month_end":
+                return 33 * DAY
             case _:
                 return int(self.name[:-1]) * self.unit
 
@@ -68,6 +71,8 @@ class Window:
                 return month_start(now), today + DAY
             case "previous_month":
                 return month_start(now, months_ago=1), month_start(now)
+            case "previous_month_end":
+                return month_start(now) - 2 * DAY, month_start(now)
             case _ if self.unit == DAY:
                 return today - self.longest + DAY, today + DAY
             case _:

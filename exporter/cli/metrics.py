@@ -47,8 +47,9 @@ The current UTC day so far, starting at 0 at 00:00 UTC. Sum them, never `rate()`
 """
 
 _WINDOWS: Final = """\
-Sums over a window that ends now. The label `window` is `yesterday`, `month` (to date), `previous_month`, a number of
-UTC days such as `7d` (including today), or hours or minutes where `bucket_width` is finer. Always select one.
+Sums over a window that ends now. The label `window` is `yesterday`, `month` (to date), `previous_month`,
+`previous_month_end` (its last two days), a number of UTC days such as `7d` (including today), or hours or minutes where
+`bucket_width` is finer. Always select one.
 
     sum (openai_window_cost_usd{window="month"})
 """

@@ -148,8 +148,9 @@ class WindowSettings(Section):
         Window("30d"),
         Window("month"),
         Window("previous_month"),
+        Window("previous_month_end"),
     )
-    """Windows of costs: yesterday, month, previous_month, or a number of days such as 7d"""
+    """Windows of costs: yesterday, month, previous_month, previous_month_end, or a number of days such as 7d"""
     usage: Windows = (Window("7d"),)
     """Windows of usage; also hours and minutes such as 12h or 15m for resources with a finer bucket_width"""
     usage_measures: Literal["requests", "all"] = "requests"

@@ -50,6 +50,7 @@ def test_months_begin_on_their_first(moment: str, months_ago: int, start: str) -
         ("7d", DAY, "2026-11-12", "2026-11-19"),
         ("month", DAY, "2026-11-01", "2026-11-19"),
         ("previous_month", DAY, "2026-10-01", "2026-11-01"),
+        ("previous_month_end", DAY, "2026-10-30", "2026-11-01"),
         ("7d", HOUR, "2026-11-12", "2026-11-19"),
         ("3h", HOUR, "2026-11-18T13:00", "2026-11-18T16:00"),
         ("1h", HOUR, "2026-11-18T14:00", "2026-11-18T16:00"),
@@ -69,6 +70,7 @@ def test_spans_of_windows(name: str, width: int, start: str, end: str) -> None:
         ("yesterday", DAY, 2 * DAY),
         ("month", DAY, 31 * DAY),
         ("previous_month", DAY, 62 * DAY),
+        ("previous_month_end", DAY, 33 * DAY),
         ("30d", DAY, 30 * DAY),
         ("12h", HOUR, 12 * HOUR),
         ("15m", MINUTE, 15 * MINUTE),
@@ -81,7 +83,7 @@ def test_windows_require_width_and_lookback(name: str, unit: int, longest: int) 
     assert (unit, longest) == (window.unit, window.longest)
 
 
-@pytest.mark.parametrize("window", ["yesterday", "month", "previous_month"])
+@pytest.mark.parametrize("window", ["yesterday", "month", "previous_month", "previous_month_end"])
 @pytest.mark.parametrize(
     "moment", ["2026-03-31T12:00", "2027-01-01T00:00", "2028-02-29T23:59:59", "2026-12-31T23:59:59"]
 )
@@ -95,5 +97,8 @@ def test_no_window_is_longer_than_it_says(window: str, moment: str) -> None:
 @pytest.mark.parametrize("name", ["", "0d", "07d", "7", "d", "7w", "1.5h", "-1d", "today", "7d ", "10000d", "٣d"])
 def test_an_invalid_window_is_refused_with_the_valid_ones(name: str) -> None:
     """The message lists the names and the forms."""
-    with pytest.raises(ValueError, match="is not a window: use yesterday, month, previous_month, or a number of days"):
+    with pytest.raises(
+        ValueError,
+        match="is not a window: use yesterday, month, previous_month, previous_month_end, or a number of days",
+    ):
         Window(name)

@@ -31,11 +31,11 @@ def test_every_row_of_the_catalog_has_its_default_plan() -> None:
 
 
 def test_windows_default_to_costs_and_requests() -> None:
-    """Costs have five, request measures one, levels none."""
+    """Costs have six, request measures one, levels none."""
     plans = _plans()
 
-    five = ["yesterday", "7d", "30d", "month", "previous_month"]
-    assert {"cost_usd": five, "cost_other_currency": five} == _windows(plans["costs"])
+    six = ["yesterday", "7d", "30d", "month", "previous_month", "previous_month_end"]
+    assert {"cost_usd": six, "cost_other_currency": six} == _windows(plans["costs"])
     assert {"completions_requests": ["7d"]} == _windows(plans["completions"])
     assert {"web_search_calls": ["7d"], "web_search_calls_model_requests": ["7d"]} == _windows(
         plans["web_search_calls"]

@@ -15,7 +15,7 @@ RULES: Final = tuple(sorted((ROOT / "deploy/prometheus/rules").glob("*.yml")))
 
 _ORDER: Final = (
     *("thresholds", "usage", "spend", "spend-month", "budgets", "exporter", "flow", "owners", "spend-day"),
-    *("established", "requests", "tokens", "moderations", "estimated-cost-usd", "spend-causes"),
+    *("calendar", "established", "requests", "tokens", "moderations", "estimated-cost-usd", "spend-causes"),
     *("spike-alerts", "budget-alerts", "quota-alerts", "exporter-alerts"),
 )
 """Groups from what is read to what reads it: Prometheus gets there within a few intervals, promtool in one."""

@@ -80,7 +80,7 @@ def _ordered(rules: Sequence[Rule]) -> list[Rule]:
 def _now(rule: Rule) -> set[str]:
     """Return what a rule reads of the same minute: neither its own past nor anything over days."""
     plain = re.sub(r"[\w:]+(?:\{[^}]*\})?(?:\[\d+[dwh](?::\w+)?\])?(?: offset \d+\w)", "", rule["expr"])
-    plain = re.sub(r"[\w:]+\[7d\]", "", plain)
+    plain = re.sub(r"[\w:]+\[(?:7d|11d|48h|5h)\]", "", plain)
     return set(_NAME.findall(plain))
 
 
@@ -92,11 +92,17 @@ class RuleReplay:
         client: httpx.Client,
         rules: Sequence[Rule],
         series: Mapping[tuple[str, Labels], Values],
+        *,
         step: int,
         hours: int,
+        origin: int = 0,
     ) -> None:
-        """`client` asks a Prometheus; `series` are what is scraped: a value every `step` seconds, NaN for none."""
+        """`client` asks a Prometheus; `series` are what is scraped: a value every `step` seconds, NaN for none.
+
+        `origin` is the Unix time of the first scrape.
+        """
         self._client, self._rules, self._scraped, self._step = client, rules, series, step
+        self._origin = origin
         self._size = hours * 3600 // step
         self._last: dict[tuple[int, Labels], bool] = {}
 
@@ -112,7 +118,7 @@ class RuleReplay:
                     yield rule["record"], first, result
 
     def _evaluate(self, rule: Rule, first: int) -> Series:
-        start = first * self._step
+        start = self._origin + first * self._step
         query = {
             "query": rule["expr"],
             "start": start,
@@ -142,7 +148,9 @@ class RuleReplay:
             ended = ~there & np.concatenate([[key in before], there[:-1]])
             shown = np.where(ended, _STALE, values)
             steps = np.flatnonzero(there | ended)
-            body += _field(1, _labels(key) + _samples(shown[steps], (first + steps) * self._step * 1000))
+            body += _field(
+                1, _labels(key) + _samples(shown[steps], (self._origin + (first + steps) * self._step) * 1000)
+            )
             self._last[number, key] = bool(there[-1])
         if body:
             headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
@@ -172,14 +180,23 @@ def episodes(minutes: Iterable[int], hold: int, keep: int, *, step: int = 1) -> 
 
 @contextmanager
 def replaying(
-    folder: Path, rules: Sequence[Rule], series: Mapping[tuple[str, Labels], Values], *, step: int = 60, hours: int = 4
+    folder: Path,
+    rules: Sequence[Rule],
+    series: Mapping[tuple[str, Labels], Values],
+    *,
+    step: int = 60,
+    hours: int = 4,
+    origin: int = 0,
 ) -> Iterator[RuleReplay]:
-    """Run a Prometheus in a folder while the block lasts; it evaluates every `step` seconds, `hours` at once."""
+    """Run a Prometheus in a folder while the block lasts; it evaluates every `step` seconds, `hours` at once.
+
+    The first scrape is at the Unix time `origin`.
+    """
     with (
         running(folder, *_FLAGS) as server,
         httpx.Client(base_url=server.url, timeout=600, trust_env=False) as client,
     ):
-        yield RuleReplay(client, rules, series, step, hours)
+        yield RuleReplay(client, rules, series, step=step, hours=hours, origin=origin)
 
 
 def _key(name: str, labels: Labels) -> Labels:
