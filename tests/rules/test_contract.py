@@ -231,7 +231,7 @@ def test_asks_for_what_there_is(rule: Rule) -> None:
 @pytest.mark.parametrize("rule", RECORDS, ids=lambda rule: str(rule["record"]))
 def test_keeps_the_organization(rule: Rule) -> None:
     """No recorded sum mixes organizations: only constants of the calendar and thresholds are without one."""
-    if rule["record"].startswith(("openai:threshold:", "openai:month:")):
+    if rule["record"].startswith(("openai:threshold:", "openai:month:", "openai:clock:")):
         assert "openai_" not in rule["expr"]
         return
     for grouping in re.findall(r"\b(?:sum|max|min|group|count) by \(([^)]*)\)", rule["expr"]):
