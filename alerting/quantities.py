@@ -29,7 +29,6 @@ class Quantity:
     threshold: str
     """As in `openai:threshold:THRESHOLD_spike_ratio` and `..._floor`."""
     sources: tuple[Source, ...]
-
     key_counter: str = ""
     """The counter of which the shares of API keys are shown, where it is grouped by them."""
 
@@ -37,6 +36,10 @@ class Quantity:
     def prefix(self) -> str:
         """What the names of its records begin with."""
         return f"openai:project_{self.name}"
+
+    def threshold_record(self, name: str) -> str:
+        """Return the record of its `ratio` or `floor`, for each organization and project."""
+        return f"openai:owner_threshold:{self.threshold}_spike_{name}"
 
 
 def quantities() -> tuple[Quantity, ...]:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 _WIDTH = 110
+OWNER = "organization, project_id"
+"""The labels of whom usage and spend belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,17 @@ class Group:
 def indented(text: str, spaces: int) -> str:
     """Return text without its common indentation, and with one of so many spaces."""
     return textwrap.indent(textwrap.dedent(text).strip("\n"), " " * spaces)
+
+
+def alternatives(expressions: Mapping[str, str], spaces: int = 12) -> str:
+    """Return the union of some vectors, each kept apart by a label that the aggregation around them removes."""
+    vectors = [indented(labelled(of, expression), 2) for of, expression in expressions.items()]
+    return textwrap.indent("\nor\n".join(vectors), " " * spaces)
+
+
+def labelled(of: str, expression: str) -> str:
+    """Return a vector with a label that keeps it apart from others in a union."""
+    return f'label_replace({expression}, "of", "{of}", "", "")'
 
 
 def rule_file(comment: str, groups: Iterable[Group]) -> str:

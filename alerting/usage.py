@@ -1,9 +1,10 @@
-"""The rules of usage: rates from counters, the calendar, and what spikes.py makes of them."""
+"""The rules of usage: rates from counters, the calendar, and what is made of them."""
 
 from collections.abc import Iterable, Iterator
 
+from alerting.expectations import expectations
 from alerting.quantities import Quantity, quantities
-from alerting.spikes import contributors, expectations, spikes
+from alerting.spikes import contributors, spikes
 from alerting.text import Group, Record, rule_file
 from exporter.catalog import today_name, window_name
 
