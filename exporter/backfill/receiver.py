@@ -30,12 +30,13 @@ _OUT_OF_ORDER: Final = (
     " {age}d or more and reload it. Mimir: set out_of_order_time_window of the tenant. Thanos Receive: set"
     " --tsdb.out-of-order.time-window. VictoriaMetrics: set -retentionPeriod"
 )
+_WRONG_PATH: Final = (
+    "check the path of the URL. Prometheus with --web.enable-remote-write-receiver and VictoriaMetrics: /api/v1/write."
+    " Mimir: /api/v1/push. Thanos Receive: /api/v1/receive"
+)
 _ADVICE: Final = {
     401: "set --remote-write-bearer-token-file, or --remote-write-username and --remote-write-password-file",
     403: "the user or token may not write: give it that permission",
-    404: "nothing receives at this URL. Prometheus: start it with --web.enable-remote-write-receiver and use"
-    " http://host:9090/api/v1/write",
-    405: "this is not the URL of a remote write receiver",
     413: "the receiver takes smaller requests only: raise its limit (Mimir: distributor.max-recv-msg-size)",
     429: "it limits the rate: raise its ingestion limit for the time of the backfill, and run this again",
 }
@@ -96,7 +97,7 @@ class Receiver:
             except httpx.HTTPError as error:
                 problem, wait = f"{type(error).__name__}: {error}", 0.0
             else:
-                if response.is_success:
+                if response.is_success and "html" not in response.headers.get("Content-Type", ""):
                     return
                 problem = f"{response.status_code} {_text(response)}"
                 if response.status_code != httpx.codes.TOO_MANY_REQUESTS and response.status_code < 500:  # noqa: PLR2004
@@ -109,7 +110,7 @@ class Receiver:
             await self._clock.sleep(seconds)
 
     def _refused(self, status: int, problem: str) -> str:
-        advice = _ADVICE.get(status, "")
+        advice = _ADVICE.get(status, _WRONG_PATH if 0 < status < 500 else "")  # noqa: PLR2004
         if any(text in problem.lower() for text in _TOO_OLD):
             days = int((self._clock.now() - self._oldest) // 86400) + 2
             advice = _OUT_OF_ORDER.format(age=days)

@@ -128,6 +128,8 @@ def test_passing_failures_are_retried() -> None:
         (400, "duplicate sample for timestamp", "end before them with --until"),
         (401, "", "--remote-write-bearer-token-file"),
         (404, "remote write receiver needs to be enabled", "--web.enable-remote-write-receiver"),
+        (400, "unsupported path requested", "VictoriaMetrics: /api/v1/write. Mimir: /api/v1/push"),
+        (302, "", "check the path of the URL"),
         (413, "", "distributor.max-recv-msg-size"),
     ],
 )
@@ -135,3 +137,9 @@ def test_refusals_say_what_to_set(status: int, text: str, advice: str) -> None:
     """A refusal is not retried, and its message says what to set."""
     with pytest.raises(ReceiverError, match=advice):
         posted([lambda: httpx.Response(status, text=text)])
+
+
+def test_a_web_page_is_no_receiver() -> None:
+    """A page that is answered with 200, as by a URL without a path, does not count as stored."""
+    with pytest.raises(ReceiverError, match="check the path of the URL"):
+        posted([lambda: httpx.Response(200, html="<h2>Single-node VictoriaMetrics</h2>")])

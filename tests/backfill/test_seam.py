@@ -33,14 +33,7 @@ def installation(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory)
     """Give an exporter whose backfill was killed after its first part and run again, and that has counted since."""
     folder = tmp_path_factory.mktemp("seam")
     with installed(folder, simulator, "costs", "embeddings") as installation:
-        killed = installation.backfill(*SPAN)
-        assert killed.stderr
-        said = ""
-        while "part 1 of 2" not in said:
-            said = killed.stderr.readline()
-            assert said, "it ended before its first part"
-        killed.kill()
-        killed.communicate()
+        installation.interrupt(*SPAN)
         finished = installation.backfill(*SPAN)
         _, said = finished.communicate(timeout=120)
         assert 0 == finished.returncode, said

@@ -34,6 +34,13 @@ class Installation:
             [*self.command, *words], env=self.environment, stderr=subprocess.PIPE, text=True, bufsize=1
         )
 
+    def interrupt(self, *words: str) -> None:
+        """Start a backfill and kill it once its first part is complete."""
+        with self.backfill(*words) as started:
+            assert started.stderr
+            assert any("part 1 of" in line for line in started.stderr), "it ended before its first part"
+            started.kill()
+
 
 @contextmanager
 def installed(

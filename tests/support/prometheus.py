@@ -33,9 +33,9 @@ class Prometheus:
         result: list[dict[str, Any]] = answer.json()["data"]["result"]
         return result
 
-    def value(self, expression: str) -> float:
-        """Return the value of a query that has one."""
-        ((_, value),) = [series["value"] for series in self.query(expression)]
+    def value(self, expression: str, time: float | None = None) -> float:
+        """Return the value of an instant query that has one, now or at a Unix time."""
+        ((_, value),) = [series["value"] for series in self.query(expression, time)]
         return float(value)
 
     def samples(self, selector: str) -> dict[tuple[str, Labels], list[float]]:
