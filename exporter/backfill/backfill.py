@@ -81,7 +81,7 @@ async def backfill(  # noqa: PLR0917 - where from, what, where to, and who is to
 ) -> None:
     """Write a history; `report` gets lines about its progress, `names` returns the families of names at the end.
 
-    A resource that a host does not have is left out. Raises UpstreamError, and whatever the sink and the cache raise.
+    A resource that a host does not have is left out. Raises UpstreamError, ReceiverError and OSError.
     """
     parts = job.span.parts
     everything = Part(len(parts), job.span.start, job.span.end)
