@@ -47,6 +47,7 @@ class Score:
     delays: list[float] = field(default_factory=list)
     """Minutes; of tenfold spikes in `tenfold` as well."""
     tenfold: list[float] = field(default_factory=list)
+    tenfold_planted: int = 0
     missed: list[str] = field(default_factory=list)
     notices: int = 0
     """Pages that tell of a launch: the first of each."""
@@ -58,6 +59,7 @@ class Score:
         for name in ("delays", "tenfold", "missed", "false"):
             getattr(self, name).extend(getattr(other, name))
         self.days += other.days
+        self.tenfold_planted += other.tenfold_planted
         self.notices += other.notices
 
 
@@ -145,7 +147,8 @@ def _report(alert: str, habits: Habits, fired: Fired, days: int) -> None:
         total.add(score)
     _row("all", total)
     if total.tenfold:
-        print(f"ten times the usual: median {np.median(total.tenfold):.0f} minutes, {len(total.tenfold)} found")
+        count = f"{len(total.tenfold)} of {total.tenfold_planted} found"
+        print(f"ten times the usual: {count}, after {np.median(total.tenfold):.0f} minutes (median)")
     for title, lines in (("missed", total.missed), ("without a spike", total.false)):
         print(f"{title}: {len(lines)}")
         for line in lines:
@@ -165,6 +168,7 @@ def _judge(each: Habit, fired: Sequence[tuple[int, int]], organization: str, day
     score = Score(days=days)
     explained: set[tuple[int, int]] = set()
     for spike in each.spikes:
+        score.tenfold_planted += spike.factor >= _TENFOLD
         of_it = [episode for episode in fired if _explains(spike, episode)]
         explained.update(of_it)
         if of_it:
@@ -186,7 +190,7 @@ def _judge(each: Habit, fired: Sequence[tuple[int, int]], organization: str, day
 
 
 def _explains(spike: Spike, episode: tuple[int, int]) -> bool:
-    return episode[0] <= spike.start + spike.minutes + _LATE and episode[1] >= spike.start
+    return spike.start <= episode[0] <= spike.start + spike.minutes + _LATE
 
 
 if __name__ == "__main__":
