@@ -56,7 +56,7 @@ bench-organizations: $(VENV)/.dev ## memory, publishes, scrapes and CPU at 1, 50
 bench-requests: $(VENV)/.dev ## requests an hour of small and large organizations
 	@$(BIN)/python -m bench.requests_per_hour
 
-bench-alerts: $(VENV)/.dev ## eight weeks of ten kinds of projects through the alerts: found, missed, false, delay
+bench-alerts: $(VENV)/.dev ## eight weeks of twelve kinds of projects through the alerts: found, missed, false, delay
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench.replay_alerts $(ARGS)
 

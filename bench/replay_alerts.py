@@ -66,7 +66,7 @@ class Score:
 def main() -> None:
     """Write, replay, judge, print."""
     parser = argparse.ArgumentParser(prog="python -m bench.replay_alerts", description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[200, 201])
     parser.add_argument("--days", type=int, default=56)
     parser.add_argument("--alert", default="OpenAIRequestSpike", choices=list(_ALERTS))
     parser.add_argument("--profiles", nargs="+", default=list(PROFILES), choices=list(PROFILES))
