@@ -61,14 +61,14 @@ bench-alerts: $(VENV)/.dev ## eight weeks of twelve kinds of projects through th
 	@$(BIN)/python -m bench.replay_alerts $(ARGS)
 
 bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 and 1,000,000 samples
-	@deploy/install/debian.sh
+	@deploy/install/debian.sh nginx
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-quick: $(VENV)/.dev ## the figures of publishing and decoding, in about two minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
 bench-scrape: $(VENV)/.dev ## scrapes of 100,000 samples, compared with nginx serving the same bytes, in about three minutes
-	@deploy/install/debian.sh
+	@deploy/install/debian.sh nginx
 	@$(BIN)/python -m bench scrape --sizes $(or $(SIZES),100000)
 
 reliability: $(VENV)/.dev ## measure what each fault costs and write it into docs/reliability.md, in about ten minutes

@@ -95,7 +95,7 @@ def _nginx(files: dict[str, bytes]) -> Iterator[tuple[int, int]]:
     """Serve the files; yields port and process id."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
     if program is None:
-        raise FileNotFoundError("nginx is not installed: apt-get install nginx-light")
+        raise FileNotFoundError("nginx is not installed: run deploy/install/debian.sh nginx")
     with tempfile.TemporaryDirectory() as name, free_port() as port:
         folder = Path(name)
         folder.chmod(0o755)
