@@ -62,17 +62,10 @@ and on ({OWNER})
           ({lowest} > ignoring (over) 1.1 * {expected}{{over="15m"}})
         and on ({OWNER})
           ({lowest} > ignoring (over) 0.35 * {now})
-        and on ({OWNER})
-          ({now} > on ({OWNER}) group_left () {floor})
-        unless on ({OWNER})
-          {prefix}:catching_up{{path="sustained"}}
-        unless on ({OWNER})
-          ({now} <= max_over_time({prefix}:high{{over="15m"}}[21h] offset 3h))
-        and on ({OWNER})
-          openai:project:established
+        {_reportable(quantity, "15m", "sustained")}
         """,
         {"path": "fast"},
-        "More than at any time within an hour of this one in the last weeks, in each five minutes of ten: late data"
+        "More than at any time within an hour of this one in the last weeks, in each five minutes of seven: late data"
         " and corrections arrive in one piece.",
     )
     yield Record(
@@ -95,14 +88,7 @@ and on ({OWNER})
           )
         and on ({OWNER})
           {prefix}:ratio offset 45m
-        and on ({OWNER})
-          ({now} > on ({OWNER}) group_left () {floor})
-        unless on ({OWNER})
-          {prefix}:catching_up{{path="sustained"}}
-        unless on ({OWNER})
-          ({now} <= max_over_time({prefix}:high{{over="15m"}}[21h] offset 3h))
-        and on ({OWNER})
-          openai:project:established
+        {_reportable(quantity, "15m", "sustained")}
         """,
         {"path": "slow"},
         "More than at this very time in the last weeks, for three quarters of an hour: a job may run that much longer.",
@@ -150,14 +136,7 @@ and on ({OWNER})
                   ({prefix}:hour_ratio offset 66m > on ({OWNER}) (1.15 * {ratio}))
               )
           )
-        and on ({OWNER})
-          ({hour} > on ({OWNER}) group_left () {floor})
-        unless on ({OWNER})
-          {prefix}:catching_up{{path="hourly"}}
-        unless on ({OWNER})
-          ({hour} <= max_over_time({prefix}:high{{over="1h"}}[21h] offset 3h))
-        and on ({OWNER})
-          openai:project:established
+        {_reportable(quantity, "1h", "hourly")}
         """,
         {"path": "hourly"},
         "One run that is far too large, or two in a row.",
@@ -226,6 +205,20 @@ def contributors(quantity: Quantity) -> Iterator[Record]:
           sum by ({OWNER}) ({model}:excess)
         """,
     )
+
+
+def _reportable(quantity: Quantity, over: str, path: str) -> str:
+    """Return what every path requires: above the floor and earlier spikes, not catching up, an established project."""
+    prefix = quantity.prefix
+    now = f'{prefix}:per_hour{{over="{over}"}}'
+    return f"""and on ({OWNER})
+          ({now} > on ({OWNER}) group_left () {quantity.threshold_record("floor")})
+        unless on ({OWNER})
+          {prefix}:catching_up{{path="{path}"}}
+        unless on ({OWNER})
+          ({now} <= max_over_time({prefix}:high{{over="{over}"}}[21h] offset 3h))
+        and on ({OWNER})
+          openai:project:established"""
 
 
 def _catching_up(quantity: Quantity) -> Iterator[Record]:
