@@ -90,7 +90,7 @@ class BucketStore:
         self.last_seen = np.zeros(0, np.int64)
         """For each row the start of the newest bucket that ever had it, Unix seconds."""
         self.incomplete: set[int] = set()
-        """Starts of buckets whose last response lacked a row because its labels could not be read."""
+        """Starts of buckets of whose last response a row could not be attributed."""
         self.changes = UnsavedChanges()
         self.version = 0
         """Incremented when a value changes."""
@@ -254,6 +254,7 @@ class BucketStore:
         old = held.fit(len(self.rows)) if held else empty
         if start in self.incomplete:
             new.present = new.present | old.present
+            _distrust_falls(old, new)
         _carry_over(old, new)
         changed = _changed(old, new) if held or start in closed else new.present
         self.last_seen[new.present] = np.maximum(self.last_seen[new.present], start)
@@ -288,6 +289,14 @@ class BucketStore:
 def dtype_of(measure: Measure) -> np.dtype[Any]:
     """Return what the columns of a measure hold."""
     return EXACT if measure.exact else COUNTS
+
+
+def _distrust_falls(old: Cells, new: Cells) -> None:
+    """Take values below the last known ones for unknown: the rows that were not read may belong to them."""
+    for position, known in enumerate(new.known):
+        fallen = known & old.present & (new.values[position] < old.values[position]).astype(np.bool_)
+        if fallen.any():
+            new.known[position] = known & ~fallen
 
 
 def _carry_over(old: Cells, new: Cells) -> None:

@@ -57,7 +57,7 @@ class DecodedRows:
     traits: BucketTrait
     rejections: Rejections
     incomplete: frozenset[int] = frozenset()
-    """Indexes of the label groups that lack a row because its labels could not be read."""
+    """Indexes of the label groups of which a row could not be attributed."""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from exporter.catalog import DAY, QUANTA, Bucket, Plan, PollResult, Row, day_of, resource
 from exporter.clock import Moment
-from exporter.ledger import BucketStore, Cells, Column, CounterState, Ledger
+from exporter.ledger import BucketStore, Cells, Column, CounterState, Ledger, buckets
 from exporter.publisher.commit import CommitCoordinator
 from exporter.store import Refusal, Store, ledgers
 from tests.support.exactness import Labels, MeasureModel, Model
@@ -152,10 +152,10 @@ class Search(RuleBasedStateMachine):
         assert bool(applied.audit.missing) == hole
         self.applied(answer, complete=not hole and answer.start <= self.plan.lookback_start(self.now))
 
-    @rule(age=days_ago, number=st.integers(min_value=0, max_value=3))
-    def poll_with_an_unreadable_row(self, age: int, number: int) -> None:
-        """A poll has a row without readable labels: what its day lacks is unknown."""
-        answer, wanted_full = self.answer(repeated=False)
+    @rule(age=days_ago, number=st.integers(min_value=0, max_value=3), repeated=st.booleans())
+    def poll_with_an_unreadable_row(self, age: int, number: int, repeated: bool) -> None:  # noqa: FBT001 # drawn
+        """A poll has a row without readable labels: what its day lacks, or has less of than before, is unknown."""
+        answer, wanted_full = self.answer(repeated=repeated)
         answer = replace(
             answer, buckets=tuple(_without_a_row(b, number) if b.start == self.day(age) else b for b in answer.buckets)
         )
@@ -378,7 +378,7 @@ class CostSearch(Search):
 
 
 def _without_a_row(bucket: Bucket, number: int) -> Bucket:
-    """Return the bucket without a label set of each label group that has so many."""
+    """Return the bucket without a row of each label group that has so many."""
     groups = bucket.rows or ()
     rows = tuple([*group[:number], *group[number + 1 :]] for group in groups)
     return replace(bucket, rows=rows, incomplete=frozenset(i for i, group in enumerate(groups) if number < len(group)))
@@ -472,6 +472,10 @@ def _a_bucket_below_its_baseline_counts_as_nothing() -> AbstractContextManager[N
     return planted(CounterState, "contribution", contribution)
 
 
+def _what_remains_of_a_day_is_all_of_it() -> AbstractContextManager[None]:
+    return planted(buckets, "_distrust_falls", lambda _old, _new: None)
+
+
 @pytest.mark.parametrize(
     "defect",
     [
@@ -483,6 +487,7 @@ def _a_bucket_below_its_baseline_counts_as_nothing() -> AbstractContextManager[N
         _release_is_not_durable,
         _expired_days_are_counted_again,
         _growth_is_shown_at_once_after_a_restart,
+        _what_remains_of_a_day_is_all_of_it,
     ],
 )
 def test_a_planted_defect_is_found(defect: Callable[[], AbstractContextManager[None]]) -> None:

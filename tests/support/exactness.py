@@ -42,12 +42,16 @@ class MeasureModel:
     def apply(self, answer: Mapping[int, Values], lookback: int, *, full: bool, lacking: Collection[int] = ()) -> None:
         """Take over an answer, except for days that have expired since the baseline.
 
-        In days that lack a row (`lacking`) everything that is not there is unknown.
+        In days that lack a row (`lacking`) everything that is not there, or lower than before, is unknown.
         """
         for start, values in answer.items():
             if start >= self.expired:
-                unknown = self.reported.get(start, {}) if start in lacking else ()
-                self._replace(start, dict.fromkeys(unknown) | dict(values), complete=start not in lacking)
+                before = self.reported.get(start, {}) if start in lacking else {}
+                trusted = {
+                    labels: None if value is not None and value < before.get(labels, value) else value
+                    for labels, value in values.items()
+                }
+                self._replace(start, dict.fromkeys(before) | trusted, complete=start not in lacking)
         self.partial -= answer.keys() - set(lacking)
         if self.since is not None:
             for values in answer.values():
