@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import Decimal
 from enum import IntFlag
 from functools import lru_cache
 from operator import attrgetter
@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from exporter.catalog import QUANTA, BucketRows, CountColumn, LabelGroup, Measure, Plan, Row, RowFilter
+from exporter.catalog import BucketRows, CountColumn, LabelGroup, Measure, Plan, Row, RowFilter
+from exporter.openai.amounts import MAX_AMOUNT, quanta_column
 from exporter.openai.error_responses import excerpt
-from exporter.openai.errors import InvalidResponse, NotFinite, WrongObject
+from exporter.openai.errors import InvalidResponse, WrongObject
 from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped, label_value
 from exporter.redaction import redact
 from exporter.telemetry import RejectionReason
@@ -21,15 +22,8 @@ from exporter.telemetry import RejectionReason
 UNKNOWN: Final = "unknown"
 """The label value of what the API leaves null or empty."""
 
-_MAX_AMOUNT: Final = 10**15
-"""Amounts of money and billed quantities from here on are rejected."""
-
 _MAX_COUNT: Final = 10**18
 """Counts from here on are rejected; stored bytes reach far."""
-
-_DIGITS: Final = len(str(QUANTA)) - 1
-_QUANTUM: Final = Decimal(1).scaleb(-_DIGITS)
-_EXACT: Final = Context(prec=100, rounding=ROUND_HALF_EVEN)
 
 _Count: TypeAlias = Annotated[float, msgspec.Meta(gt=-_MAX_COUNT, lt=_MAX_COUNT)]
 _RawLabel: TypeAlias = str | bool | None
@@ -111,6 +105,7 @@ class RowReader:
         self._primary_optional = not any(measure.required for measure in label_groups[0].measures)
         self._selection = _selection(label_groups)
         self._blank = _blank_group(label_groups)
+        self._selecting = _selecting_groups(label_groups)
         types: dict[str, Any] = dict.fromkeys(_selecting_fields(label_groups), str | None)
         types |= dict.fromkeys(_dimensions(label_groups), str | bool | None)
         types |= {name: _type(measure) for name, measure in self._measures.items()}
@@ -143,9 +138,9 @@ class RowReader:
             found = self._row_by_row(results, rejections)
             rows, incomplete = found.rows, found.incomplete
         else:
-            self._fill_in(rows, rejections)
+            incomplete = self._fill_in(rows, rejections)
         cache = cache or LabelCache()
-        amounts = {path: _quanta_column(_column(rows, path), rejections) for path in self._exact}
+        amounts = {path: quanta_column(_column(rows, path), rejections) for path in self._exact}
         dimensions = {name: cache.column(_column(rows, name)) for name in _dimensions(self._label_groups)}
         groups = tuple(_rows_of(group, rows, dimensions, amounts, cache) for group in self._label_groups)
         traits = self._traits(rows)
@@ -167,17 +162,21 @@ class RowReader:
         moved: dict[int, Sequence[Row]] = {source: others, target: chosen}
         return tuple(moved.get(index, rows) for index, rows in enumerate(groups))
 
-    def _fill_in(self, rows: list[Any], rejections: Rejections) -> None:
+    def _fill_in(self, rows: list[Any], rejections: Rejections) -> set[int]:
+        """Fill in what is absent; return the label groups that a row without its selecting text may belong to."""
+        incomplete: set[int] = set()
         for name, empty in self._empty.items():
             for row in rows:
                 if getattr(row, name) is None:
                     setattr(row, name, empty)
+                    incomplete.update(*(groups for path, groups in self._selecting.items() if _part_of(path, name)))
         if self._primary_optional and rows:
             columns = [_column(rows, name) for name in self._primary]
             if all(None in column for column in columns):
                 missing = sum(all(value is None for value in values) for values in zip(*columns, strict=True))
                 if missing:
                     rejections[RejectionReason.MISSING_VALUE] += missing
+        return incomplete
 
     def _row_by_row(self, results: msgspec.Raw, rejections: Rejections) -> _TolerantRead:
         content = decode_untyped(results)
@@ -206,6 +205,9 @@ class RowReader:
             if not _is_label(_raw(row, label)):
                 row.pop(value, None)
                 read.incomplete.add(index)
+        for path, groups in self._selecting.items():
+            if not _is_selecting_text(row, path):
+                read.incomplete |= groups
         values: dict[str, Any] = {"object": self._object}
         for whole, parts in self._fields.items():
             content = row.get(whole) if whole else row
@@ -234,7 +236,7 @@ class RowReader:
         if number is None:
             rejections[RejectionReason.INVALID_VALUE] += 1
             return None
-        limit = _MAX_AMOUNT if measure.exact else _MAX_COUNT
+        limit = MAX_AMOUNT if measure.exact else _MAX_COUNT
         if not -limit < number < limit:
             rejections[RejectionReason.OUT_OF_RANGE] += 1
             return None
@@ -252,34 +254,6 @@ class RowReader:
             else:
                 traits |= BucketTrait.SELECTED if selecting.admits(text) else BucketTrait.OTHER
         return traits
-
-
-def quanta(amount: Decimal | None) -> int | None:
-    """Return an exact amount as a whole number of quanta, rounded half to even. Raises NotFinite."""
-    if amount is None:
-        return None
-    try:
-        if -_MAX_AMOUNT < amount < _MAX_AMOUNT:
-            return int(_EXACT.scaleb(_EXACT.quantize(amount, _QUANTUM), _DIGITS))
-    except InvalidOperation:
-        pass
-    raise NotFinite(f"an amount is out of range: {excerpt(str(amount))}")
-
-
-def _quanta_column(amounts: list[Decimal | None], rejections: Rejections) -> list[int | None]:
-    try:
-        return [quanta(amount) for amount in amounts]
-    except NotFinite:
-        return [_quanta_or_none(amount, rejections) for amount in amounts]
-
-
-def _quanta_or_none(amount: Decimal | None, rejections: Rejections) -> int | None:
-    try:
-        return quanta(amount)
-    except NotFinite:
-        finite = amount is not None and amount.is_finite()
-        rejections[RejectionReason.OUT_OF_RANGE if finite else RejectionReason.INVALID_VALUE] += 1
-        return None
 
 
 def _rows_of(
@@ -363,6 +337,15 @@ def _is_label(value: object) -> bool:
     return value is None or isinstance(value, str | bool)
 
 
+def _is_selecting_text(row: Mapping[str, Any], path: str) -> bool:
+    whole = path.rpartition(".")[0]
+    return (not whole or isinstance(row.get(whole), dict)) and _is_label(_raw(row, path))
+
+
+def _part_of(path: str, whole: str) -> bool:
+    return path.rpartition(".")[0] == whole
+
+
 def _separate_labels(label_groups: Sequence[LabelGroup]) -> dict[int, tuple[str, str]]:
     """Return for each label group with an extra label that selects nothing the fields of the label and the value."""
     first = (group.measures[0] for group in label_groups)
@@ -385,6 +368,16 @@ def _dimensions(label_groups: Sequence[LabelGroup]) -> tuple[str, ...]:
 def _selecting_fields(label_groups: Iterable[LabelGroup]) -> list[str]:
     sources = [source for measure in _measures(label_groups) for source in (measure.extra, measure.only)]
     return [source.field for source in sources if source]
+
+
+def _selecting_groups(label_groups: Sequence[LabelGroup]) -> dict[str, set[int]]:
+    """Return for each field by which measures select rows (a currency) the label groups of those measures."""
+    groups: dict[str, set[int]] = {}
+    for index, group in enumerate(label_groups):
+        for measure in group.measures:
+            if measure.only:
+                groups.setdefault(measure.only.field, set()).add(index)
+    return groups
 
 
 def _selection(label_groups: Sequence[LabelGroup]) -> tuple[RowFilter, str] | None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from exporter.catalog import CATALOG, DAY, QUANTA, ApiFamily, Bucket, Measure, Plan, Resource, RowFilter
 from exporter.openai import errors
+from exporter.openai.amounts import quanta
 from exporter.openai.pages import Page, read_page
-from exporter.openai.rows import quanta
 from tests.support.scripted_api import TODAY, bucket, cost, embeddings, encoded, page, plan
 
 EMBEDDINGS = plan("embeddings")
@@ -327,6 +327,17 @@ def test_an_absent_amount_is_unknown() -> None:
 
     assert ([(labels, (None,))] * 3, []) == _rows(*rows, of=COSTS)
     assert ([(labels, (None,))], []) == _rows(cost() | {"amount": None}, of=COSTS)
+
+
+@pytest.mark.parametrize("odd", [MISSING, None, 5, "usd", [], {"value": 1, "currency": 5}])
+def test_an_amount_that_cannot_be_attributed_to_a_currency_makes_both_incomplete(odd: object) -> None:
+    """It may be dollars or not; what was billed is known."""
+    settings = plan("costs", measures=["cost_usd", "cost_quantity"], group_by=["project_id"])
+    row = {name: value for name, value in (cost(1) | {"amount": odd}).items() if value is not MISSING}
+    (found,) = _page(encoded(page(bucket(TODAY, row, cost(2)))), settings, {}).buckets
+
+    kinds = {group.key: index for index, group in enumerate(settings.label_groups)}
+    assert {0, kinds["currency"]} == found.incomplete
 
 
 def test_currencies_part_in_any_case() -> None:
