@@ -36,7 +36,7 @@ class Way(Enum):
     RESTART = "restart"
     """The exporter is restarted, at the beginning and at the end."""
     KILLED = "killed"
-    """The exporter ends without saving anything, and is started again, every five minutes."""
+    """The exporter ends without saving anything, and is started again, every `options["every"]` seconds."""
     RELOADED = "reloaded"
     """The exporter reloads every minute, as at SIGHUP."""
     WEB_CONFIG = "web_config"
@@ -131,7 +131,9 @@ CASES: Final = (
     Case("disk full", Way.DISK, lasts=20 * MINUTE, in_tests=True),
     Case("state locked by another program", Way.LOCK, lasts=20 * MINUTE),
     Case("exporter restarted", Way.RESTART, lasts=20 * MINUTE),
-    Case("killed every 5 minutes (SIGKILL)", Way.KILLED, in_tests=True),
+    Case("killed every 5 minutes (SIGKILL)", Way.KILLED, options={"every": 5 * MINUTE}, in_tests=True),
+    Case("killed every 2 minutes (SIGKILL)", Way.KILLED, options={"every": 2 * MINUTE}),
+    Case("killed every 15 minutes (SIGKILL)", Way.KILLED, options={"every": 15 * MINUTE}),
     Case("SIGHUP every minute", Way.RELOADED),
     Case("broken web configuration", Way.WEB_CONFIG, lasts=20 * MINUTE, in_tests=True),
     Case("midnight", Way.MIDNIGHT, lasts=20 * MINUTE, step=5 * MINUTE, in_tests=True),

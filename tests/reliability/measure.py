@@ -434,8 +434,9 @@ def _do_each_minute(run: _Run, action: Change) -> Awaitable[None]:
 
 
 async def _kill(run: _Run) -> None:
-    """Every five minutes go on with what is on disk, as after SIGKILL: what the end of the process saves is lost."""
-    if round(run.right.now()) % (5 * MINUTE) != 2 * MINUTE:
+    """Go on with what is on disk, as after SIGKILL: what the end of the process saves is lost."""
+    every = run.case.options["every"]
+    if round(run.right.now()) % every != every // 2 // MINUTE * MINUTE:
         return
     left = run.folder / f"left-{round(run.right.now())}"
     left.mkdir()

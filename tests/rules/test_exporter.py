@@ -141,6 +141,15 @@ def _changed_organization() -> History:
     return history
 
 
+def _restarted(name: str, every: int, count: int) -> History:
+    """Return a history with restarts at noon and so many seconds after each other."""
+    history = _history(name)
+    starts = [float(NOON + number * every) for number in range(count)]
+    values = [max([0.0, *(start for start in starts if start <= at)]) for at in history.times]
+    history.put("process_start_time_seconds", history.target, values)
+    return history
+
+
 def _gap() -> History:
     history = _history("gap")
     labels = _labels(history, resource="costs", reason="gap")
@@ -172,6 +181,16 @@ SITUATIONS: Final[dict[str, tuple[Callable[[], History], set[Alert]]]] = {
     "all is well": (lambda: _history("well"), set()),
     "down": (lambda: _history("down", down=((0.45, 0.55),)), {("OpenAIExporterDown", "critical")}),
     "a restart": (lambda: _history("restart", down=((0.5, 0.503),)), set()),
+    "a crash loop": (
+        lambda: _restarted("crashes", 300, 24),
+        {("OpenAIExporterCrashLooping", "warning")},
+    ),
+    "a crash every twelve minutes": (
+        lambda: _restarted("slow-crashes", 720, 10),
+        {("OpenAIExporterCrashLooping", "warning")},
+    ),
+    "a few restarts by hand": (lambda: _restarted("by-hand", 300, 4), set()),
+    "a restart every quarter of an hour": (lambda: _restarted("quarters", 900, 20), set()),
     "the key is refused": (
         _refused,
         {
@@ -321,12 +340,25 @@ _JOB: Final = "openai-usage-exporter"
 
 
 def test_resolves(watched: Watched) -> None:
-    """What has passed fires no longer: an exporter that is up again, a key that is accepted, a gap of yesterday."""
+    """What has passed fires no longer: an exporter that is down or restarts, a refused key, a gap of yesterday."""
     last = {alert: times[-1] for alert, times in watched.fired.items()}
 
     assert last["OpenAIExporterDown", "critical", "down:10180", _JOB] <= 0.6 * DAY
+    assert last["OpenAIExporterCrashLooping", "warning", "crashes:10180", _JOB] <= NOON + 3 * HOUR
     assert last["OpenAIExporterCredentialsRefused", "critical", "refused"] <= 0.7 * DAY
     assert last["OpenAIExporterGap", "warning", "gap", "costs"] <= 1.5 * DAY
+
+
+def test_a_rolling_deployment_is_no_crash_loop(tmp_path: Path) -> None:
+    """Ten instances that are restarted one after the other raise nothing."""
+    replay = Replay(tmp_path, rules=_rules(tmp_path))
+    for number in range(10):
+        target = {"job": _JOB, "instance": f"{number}:10180"}
+        replay.add("up", target, [1.0] * 30)
+        replay.add("openai_exporter_build_info", target, [1.0] * 30)
+        replay.add("process_start_time_seconds", target, [1.0] * (5 + number) + [300.0 * (5 + number)] * (25 - number))
+
+    assert set() == replay.firing(*range(0, 2 * HOUR, 300))
 
 
 def test_nothing_to_scrape(tmp_path: Path) -> None:

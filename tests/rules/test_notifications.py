@@ -200,6 +200,25 @@ def test_one_cause_pages_once(tmp_path: Path) -> None:
     assert ["resolved"] == [note["status"] for path, note in hook.received if path == "page"][1:]
 
 
+def test_a_crash_loop_says_nothing_while_its_exporter_is_down(tmp_path: Path) -> None:
+    """The page that an instance is down inhibits the warning that it keeps restarting, and not that of another one."""
+    hook = _Hook()
+    with _serving(hook), _alertmanager(tmp_path, _webhooks(hook), {}) as url:
+        _send(url, _of_target("OpenAIExporterDown", "critical", "a:10180"))
+        until(lambda: bool(hook.received), "a page")
+        _send(url, *(_of_target("OpenAIExporterCrashLooping", "warning", f"{name}:10180") for name in "ab"))
+        until(lambda: 2 == len(hook.received), "a warning")
+
+    found = {(path, alert["labels"]["instance"]) for path, note in hook.received for alert in note["alerts"]}
+    assert {("page", "a:10180"), ("notify", "b:10180")} == found
+
+
+def _of_target(name: str, severity: str, instance: str) -> dict[str, Any]:
+    """Return an alert about what Prometheus scrapes."""
+    labels = {"alertname": name, "severity": severity, "job": "openai-usage-exporter", "instance": instance}
+    return _alert(name) | {"labels": labels}
+
+
 def test_what_people_see(tmp_path: Path) -> None:
     """The receivers of the docs bring the page to Slack, PagerDuty and mail, as the docs show it."""
     hook, mail = _Hook(), _MailServer()
