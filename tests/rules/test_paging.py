@@ -8,6 +8,7 @@ Routes and inhibitions of Alertmanager are the bundled ones; its waits are secon
 
 import contextlib
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ _ORGANIZATIONS: Final = {"acme": keys.FULL, "quiet": keys.OTHER_ORGANIZATION}
 
 
 @contextlib.contextmanager
-def _exporter(folder: Path, url: str) -> Iterator[int]:
+def _exporter(folder: Path, url: str, *, before: str = ":") -> Iterator[Child]:
+    """Run an exporter of two organizations; `before` is what its shell does first."""
     off = {row.name: {"enabled": False} for row in CATALOG if row.name not in {"costs", "completions"}}
     document = {
         "api": {"requests_per_minute": 60_000},
@@ -53,10 +55,11 @@ def _exporter(folder: Path, url: str) -> Iterator[int]:
         command = [sys.executable, "-m", "exporter", "run", "--config.file", str(file)]
         command += ["--web.listen-address", f"127.0.0.1:{port}"]
         child = Child("exporter", port, command, environment=environment, log=folder / "exporter.log", ready="/-/ready")
+        child.through_bash(before)
         child.start()
         try:
             child.wait_until_serving()
-            yield port
+            yield child
         finally:
             child.stop()
 
@@ -109,7 +112,7 @@ def test_a_spike_pages_once_and_resolves(tmp_path: Path) -> None:
         receiving() as pager,
         alertmanager(tmp_path, pager) as alertmanager_port,
         _exporter(tmp_path, url) as exporter,
-        _prometheus(tmp_path, exporter, alertmanager_port) as prometheus,
+        _prometheus(tmp_path, exporter.port, alertmanager_port) as prometheus,
     ):
         until(
             lambda: 2 == len(prometheus.query('openai:resource:steady10m{resource="completions"}')),
@@ -129,6 +132,51 @@ def test_a_spike_pages_once_and_resolves(tmp_path: Path) -> None:
     }
     assert [("page", labels)] == pager.notified("firing")
     assert [("page", labels)] == pager.notified("resolved")
+
+
+@pytest.mark.slow
+def test_a_flood_of_connections_alerts_nobody(tmp_path: Path) -> None:
+    """For an hour 100 connections and 64 descriptors: every scrape succeeds, no alert. Only the end of it pages."""
+    simulator = Simulator(3, shape=Shape(projects=1))
+    with (
+        serving(simulator) as url,
+        receiving() as pager,
+        alertmanager(tmp_path, pager) as alertmanager_port,
+        _exporter(tmp_path, url, before="ulimit -n 64") as exporter,
+        _prometheus(tmp_path, exporter.port, alertmanager_port) as prometheus,
+    ):
+        until(
+            lambda: bool(prometheus.query("openai:resource:steady10m")),
+            "ten minutes without a missed poll",
+            seconds=90,
+        )
+        pager.received.clear()
+        begun = time.monotonic()
+        while time.monotonic() < begun + HOUR / FACTOR:
+            _connect(exporter.port, 100)
+        lasted = f"{time.monotonic() - begun:.0f}s"
+        succeeded = prometheus.value(f"avg_over_time(up[{lasted}])")
+        scrapes = prometheus.value(f"count_over_time(up[{lasted}])")
+        alerts = prometheus.query(f"last_over_time(ALERTS[{lasted}])")
+        meanwhile = pager.notified("firing")
+        said = len(exporter.said)
+        exporter.kill()
+        until(lambda: bool(pager.notified("firing")), "a page", seconds=30)
+
+    assert (1.0, [], []) == (succeeded, alerts, meanwhile)
+    assert scrapes >= 0.9 * 2 * HOUR / FACTOR
+    assert said < 16384
+    assert {"OpenAIExporterDown"} == {labels["alertname"] for _, labels in pager.notified("firing")}
+
+
+def _connect(port: int, count: int) -> None:
+    """Hold so many connections for a second: half of them request and never read, half never finish a request."""
+    with contextlib.ExitStack() as stack:
+        for number in range(count):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            with contextlib.suppress(OSError):
+                client.sendall((b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /met")[number % 2])
+        time.sleep(1)
 
 
 def test_time_lapse_changes_durations_alone() -> None:

@@ -58,6 +58,10 @@ class Child:
         """Everything that it has said."""
         return self.log.read_text()
 
+    def through_bash(self, before: str, after: str = "") -> None:
+        """Start the command through a shell that changes what the process is given."""
+        self.command = ["bash", "-c", f'{before}; exec "$@" {after}', "bash", *self.command]
+
     def start(self) -> None:
         """Start the process; it may take a moment until it serves."""
         with self.log.open("ab") as log:

@@ -53,11 +53,6 @@ def child(api: str, tmp_path: Path) -> Iterator[Child]:
         child.kill()
 
 
-def _through_bash(child: Child, before: str, after: str = "") -> None:
-    """Start the command through a shell that changes what the process is given."""
-    child.command = ["bash", "-c", f'{before}; exec "$@" {after}', "bash", *child.command]
-
-
 def _events(child: Child, name: str) -> list[dict[str, object]]:
     lines = (json.loads(line) for line in child.said.splitlines() if line.startswith("{"))
     return [line for line in lines if line["event"] == name]
@@ -76,7 +71,7 @@ def _ignores_hangups(pid: int) -> bool:
 
 def test_clients_cannot_use_up_the_file_descriptors(child: Child) -> None:
     """With 64 descriptors and 100 connections, scrapes and commits go on, then and later, and the log stays short."""
-    _through_bash(child, "ulimit -n 64")
+    child.through_bash("ulimit -n 64")
     child.start()
     child.wait_until_serving()
     until(lambda: child.get("/-/ready").is_success, "first polls")
@@ -151,7 +146,7 @@ def test_a_broken_file_is_reported_and_the_old_one_kept(child: Child, tmp_path: 
 
 def test_closed_standard_streams(child: Child, tmp_path: Path) -> None:
     """Without standard streams it serves, reloads and keeps its state, in which no log line ends up."""
-    _through_bash(child, ":", "<&- >&- 2>&-")
+    child.through_bash(":", "<&- >&- 2>&-")
     child.start()
     child.wait_until_serving()
     os.kill(child.pid, signal.SIGHUP)
@@ -164,7 +159,7 @@ def test_closed_standard_streams(child: Child, tmp_path: Path) -> None:
 
 def test_a_log_that_nobody_reads_ends_nothing(child: Child) -> None:
     """When the reader of its log has gone, it serves on."""
-    _through_bash(child, "exec 2> >(exit 0); sleep 0.2")
+    child.through_bash("exec 2> >(exit 0); sleep 0.2")
     child.start()
     child.wait_until_serving()
     for _ in range(3):
