@@ -62,6 +62,28 @@ def test_money_that_moves_between_days_of_the_baseline_is_not_counted() -> None:
     assert 0.0 == harness.ledger.excess()[harness.first.name]
 
 
+@pytest.mark.parametrize(
+    ("source", "full", "without"),
+    [(YESTERDAY, True, (YESTERDAY,)), (TODAY - 3 * DAY, False, ())],
+    ids=["a-missing-bucket", "an-older-day"],
+)
+def test_what_moves_out_of_a_day_that_is_not_read_is_counted(source: int, full: bool, without: tuple[int, ...]) -> None:  # noqa: FBT001 # a case
+    """The counter has it twice until it is read there; then the net figure is right, and growth is counted again."""
+    harness = LedgerHarness()
+    harness.report(TODAY, A, 100)
+    harness.report(source, A, 730)
+    harness.poll()
+    harness.wait()
+    harness.report(source, A)
+    harness.report(TODAY, A, 830)
+    seen = []
+    for settings in ({"full": full, "without": without}, {}):
+        harness.poll(**settings)  # type: ignore[arg-type] # parameters of a poll
+        seen.append((harness.shown(), harness.ledger.excess()[harness.first.name]))
+
+    assert [({A: 730.0}, 0.0), ({A: 730.0}, 730.0)] == seen
+
+
 def test_counters_less_excess_are_the_net_figure_after_a_credit() -> None:
     """A bucket that falls below its baseline lowers the net figure, and growth makes up for it first."""
     harness = begun()
