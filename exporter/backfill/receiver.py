@@ -1,7 +1,9 @@
 """A remote write receiver: authentication, retries, and advice on what it refuses."""
 
+import errno
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +36,7 @@ _WRONG_PATH: Final = (
     "check the path of the URL. Prometheus with --web.enable-remote-write-receiver and VictoriaMetrics: /api/v1/write."
     " Mimir: /api/v1/push. Thanos Receive: /api/v1/receive"
 )
+_NO_RECEIVER: Final = frozenset({404, 405})
 _ADVICE: Final = {
     401: "set --remote-write-bearer-token-file, or --remote-write-username and --remote-write-password-file",
     403: "the user or token may not write: give it that permission",
@@ -60,10 +63,14 @@ class Target:
     headers: Mapping[str, str] | None = None
 
     def client(self) -> httpx.AsyncClient:
-        """Return a client. Raises OSError and ssl.SSLError when a file cannot be used."""
-        context = ssl.create_default_context(cafile=self.ca_file)
+        """Return a client. Raises OSError, with the name of the file, when a file cannot be used."""
+        for file in filter(None, (self.ca_file, self.cert_file, self.key_file)):
+            file.open("rb").close()
+        with _named(self.ca_file):
+            context = ssl.create_default_context(cafile=self.ca_file)
         if self.cert_file:
-            context.load_cert_chain(self.cert_file, self.key_file)
+            with _named(self.cert_file):
+                context.load_cert_chain(self.cert_file, self.key_file)
         headers = {"User-Agent": f"openai-usage-exporter/{__version__}", **(self.headers or {})}
         auth = None
         if self.bearer_token_file:
@@ -92,37 +99,56 @@ class Receiver:
     async def post(self, body: bytes) -> None:
         """Send one request. Raises ReceiverError when the receiver refuses it, or fails for too long."""
         for pause in (*_PAUSES, None):
+            response = None
             try:
                 response = await self._client.post(self._target.url, content=body, headers=_HEADERS)
             except httpx.HTTPError as error:
                 problem, wait = f"{type(error).__name__}: {error}", 0.0
             else:
-                if response.is_success and "html" not in response.headers.get("Content-Type", ""):
+                if response.is_success and not _is_page(response):
                     return
-                problem = f"{response.status_code} {_text(response)}"
-                if response.status_code != httpx.codes.TOO_MANY_REQUESTS and response.status_code < 500:  # noqa: PLR2004
-                    raise ReceiverError(self._refused(response.status_code, problem))
-                wait = _retry_after(response)
-            if pause is None:
-                raise ReceiverError(self._refused(int(problem[:3]) if problem[:3].isdigit() else 0, problem))
+                problem, wait = f"{response.status_code} {_text(response)}", _retry_after(response)
+            if pause is None or (response is not None and not _passes(response)):
+                raise ReceiverError(
+                    redact(": ".join(filter(None, (self._target.url, problem, self._advice(response)))))
+                )
             seconds = max(float(pause), wait)
             self._report(f"remote write: {redact(problem)}: retrying in {seconds:.0f} s")
             await self._clock.sleep(seconds)
 
-    def _refused(self, status: int, problem: str) -> str:
-        advice = _ADVICE.get(status, _WRONG_PATH if 0 < status < 500 else "")  # noqa: PLR2004
-        if any(text in problem.lower() for text in _TOO_OLD):
+    def _advice(self, response: httpx.Response | None) -> str:
+        if response is None:
+            return ""
+        said = response.text.lower()
+        if any(text in said for text in _TOO_OLD):
             days = int((self._clock.now() - self._oldest) // 86400) + 2
-            advice = _OUT_OF_ORDER.format(age=days)
-        elif "duplicate sample" in problem.lower():
-            advice = (
+            return _OUT_OF_ORDER.format(age=days)
+        if "duplicate sample" in said:
+            return (
                 "it has other values of these series at the same times: end before them with --until, or use other"
                 " values of --label"
             )
-        return redact(f"{self._target.url}: {problem}{': ' if advice else ''}{advice}")
+        if response.status_code in _ADVICE:
+            return _ADVICE[response.status_code]
+        missing = response.status_code in _NO_RECEIVER or response.is_redirect or "unsupported path" in said
+        return _WRONG_PATH if missing or (_is_page(response) and not response.is_server_error) else ""
+
+
+def _passes(response: httpx.Response) -> bool:
+    """Return whether the same request may succeed later."""
+    return response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error
+
+
+def _is_page(response: httpx.Response) -> bool:
+    return "html" in response.headers.get("Content-Type", "")
 
 
 def _text(response: httpx.Response) -> str:
+    """Return what the receiver says: of a redirect where it leads, of a web page only that it is one."""
+    if response.is_redirect:
+        return f"{response.reason_phrase} to {response.headers.get('Location')}"
+    if _is_page(response):
+        return f"{response.reason_phrase} with a web page"
     return " ".join(response.text.split())[:_SHOWN] or response.reason_phrase
 
 
@@ -131,7 +157,18 @@ def _retry_after(response: httpx.Response) -> float:
     return min(float(text), _LONGEST) if text.isdigit() else 0.0
 
 
+@contextmanager
+def _named(path: Path | None) -> Iterator[None]:
+    """Add the file's name to errors of the ssl module."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def _secret(path: Path) -> str:
-    secret = path.read_text(encoding="utf-8").strip()
+    secret = path.read_text(encoding="ascii", errors="replace").strip()
+    if not secret.isascii() or not secret.isprintable() or not secret:
+        raise OSError(errno.EINVAL, "expects one line of ASCII characters", str(path))
     register_secret(secret)
     return secret

@@ -103,11 +103,11 @@ class RemoteWrite:
         await self._post(body)
 
     async def _wait(self, most: int) -> None:
-        """Wait until no more requests than that are under way."""
+        """Wait until no more requests than that are under way. Raises what one of them raised."""
         while len(self._sending) > most:
             done, self._sending = await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            if failures := [error for task in done if (error := task.exception())]:
+                raise failures[0]
 
 
 def series_bytes(content: bytes) -> bytes:

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import hashlib
-import ssl
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from exporter.backfill import (
@@ -51,6 +52,7 @@ from exporter.store import MeasureBaseline, StateUnwritableError, read_baselines
 
 _USAGE_ERROR: Final = 2
 _TARGET_LABELS: Final = ("job", "instance")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Baselines = dict[str, list[MeasureBaseline]]
 
@@ -70,8 +72,7 @@ def execute(settings: BackfillSettings) -> int:
         _say(f"error: {error}")
         return _USAGE_ERROR
     except OSError as error:
-        _say(f"error: {error.filename or settings.output}: {error.strerror}")
-        _say("Set --output to a directory that can be created and written.")
+        _say_file_error(settings, error)
         return 1
     if missing := [name for name in _TARGET_LABELS if name not in labels]:
         _say(
@@ -89,9 +90,8 @@ def execute(settings: BackfillSettings) -> int:
     except ReceiverError as error:
         _say(f"error: {error}")
         _say("Run the same command again to continue.")
-    except (OSError, ssl.SSLError) as error:
-        _say(f"error: {error.filename or settings.output or 'remote write'}: {error.strerror or error}")
-        _say("Complete parts are kept: run the same command again to continue.")
+    except OSError as error:
+        _say_file_error(settings, error)
     else:
         return 0
     return 1
@@ -276,6 +276,32 @@ def _next_steps(settings: BackfillSettings, span: Span) -> str:
         f"       set --storage.tsdb.retention.time of Prometheus above {age}d: it deletes older blocks\n"
         "       move the directories in BLOCKS to its --storage.tsdb.path; it loads them within minutes"
     )
+
+
+def _say_file_error(settings: BackfillSettings, error: OSError) -> None:
+    """Print what failed, which option names it, and that the same command continues."""
+    written = settings.output or (settings.remote_write.progress if settings.remote_write else settings.state_path)
+    path = Path(error.filename or written)
+    _say(f"error: {path}: {error.strerror or error}")
+    if error.errno in _FULL:
+        advice = "Free room there"
+    elif option := _read_files(settings).get(path):
+        advice = f"Check the file of {option}"
+    elif settings.output:
+        advice = "Set --output to a directory that can be created and written"
+    else:
+        advice = "Set --remote-write-progress to a file in a directory that exists and can be written"
+    _say(f"{advice}, and run the same command again: it continues.")
+
+
+def _read_files(settings: BackfillSettings) -> dict[Path, str]:
+    """Return the options of the files that are only read, by path."""
+    remote = settings.remote_write
+    options = {settings.state_path: "--state.path"}
+    for name in ("bearer_token_file", "password_file", "ca_file", "cert_file", "key_file") if remote else ():
+        if path := getattr(remote, name):
+            options[path] = f"--remote-write-{name.replace('_', '-')}"
+    return options
 
 
 def _say(line: str) -> None:

@@ -17,6 +17,7 @@ from exporter.simulator import Shape, Simulator, keys
 from tests.support.installation import Installation, installed
 from tests.support.processes import until
 from tests.support.prometheus import Prometheus, running
+from tests.support.small_disk import enlarge, small_disk
 
 DAYS = 9
 SPAN = (f"--since={DAYS}d", "--dense-days=1")
@@ -135,23 +136,15 @@ def test_a_revoked_key(installation: Installation, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of 256 KiB; where none can be mounted the test is skipped."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a file system of 256 KiB."""
+    with small_disk(tmp_path) as disk:
+        yield disk
 
 
-def test_a_full_disk(installation: Installation, small_disk: Path) -> None:
+def test_a_full_disk(installation: Installation, disk: Path) -> None:
     """When the disk is full the message says so, no incomplete file has a name, and a later run completes them."""
-    output = small_disk / "history"
+    output = disk / "history"
     words = [f"--output={output}", "--new-prometheus"]
     files = [word for word in installation.command if not word.startswith("--remote-write")]
     to_files = Installation(installation.prometheus, files, installation.environment)
@@ -161,7 +154,7 @@ def test_a_full_disk(installation: Installation, small_disk: Path) -> None:
     assert "No space left on device" in said
     assert "run the same command again" in said
     assert [] == list(output.glob("*.om"))
-    subprocess.run(["mount", "-o", "remount,size=256m", str(small_disk)], check=True)
+    enlarge(disk)
     status, said = finished(to_files, *words)
     assert 0 == status, said
     assert 3 == len(list(output.glob("history-*.om")))
