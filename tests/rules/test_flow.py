@@ -191,9 +191,15 @@ Fired = dict[tuple[str, str], dict[str, tuple[int, int]]]
 
 
 @pytest.fixture(scope="module")
-def fired(tmp_path_factory: pytest.TempPathFactory) -> Fired:
-    """All situations, side by side in one Prometheus: each has its own exporter and organization."""
-    return _fired(tmp_path_factory.mktemp("flow"), [build() for build, _ in SITUATIONS.values()], DAYS)
+def histories() -> dict[str, History]:
+    """What happens in each situation: each has its own exporter and organization."""
+    return {situation: build() for situation, (build, _) in SITUATIONS.items()}
+
+
+@pytest.fixture(scope="module")
+def fired(tmp_path_factory: pytest.TempPathFactory, histories: dict[str, History]) -> Fired:
+    """All situations, side by side in one Prometheus."""
+    return _fired(tmp_path_factory.mktemp("flow"), histories.values(), DAYS)
 
 
 def _fired(folder: Path, histories: Iterable[History], days: float) -> Fired:
@@ -215,10 +221,10 @@ def _fired(folder: Path, histories: Iterable[History], days: float) -> Fired:
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_what_fires(situation: str, fired: Fired) -> None:
+def test_what_fires(situation: str, histories: dict[str, History], fired: Fired) -> None:
     """A situation fires its spike alerts, and no other, over its whole ten days."""
-    build, expected = SITUATIONS[situation]
-    name = build().organization
+    _, expected = SITUATIONS[situation]
+    name = histories[situation].organization
 
     assert expected == {(alert, project) for (of, project), alerts in fired.items() if of == name for alert in alerts}
 
