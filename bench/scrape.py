@@ -3,14 +3,12 @@
 The exporter polls every 5 s meanwhile, and publishes as often. Both are scraped in turn over kept connections.
 """
 
-import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -18,7 +16,8 @@ from typing import Final
 
 from bench.measurements import Measurement, emit, measurement
 from bench.process import dense_exporter
-from tests.support.processes import free_port, until
+from tests.support import nginx
+from tests.support.processes import until
 
 _REPETITIONS: Final = 5
 _TURNS: Final = 120
@@ -31,25 +30,8 @@ _FIRST_POLL_SECONDS: Final = 900.0
 _IDLE_SECONDS: Final = 5.0
 
 _NGINX: Final = """
-daemon off;
-master_process off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  keepalive_requests 1000000;
-  client_body_temp_path {folder}/body;
-  server {{
-    listen 127.0.0.1:{port};
-    root {folder};
     default_type "text/plain; version=0.0.4; charset=utf-8";
-    location /gzip {{ add_header Content-Encoding gzip; }}
-  }}
-}}
+    location /gzip { add_header Content-Encoding gzip; }
 """
 
 
@@ -93,28 +75,13 @@ class Target:
 @contextmanager
 def _nginx(files: dict[str, bytes]) -> Iterator[tuple[int, int]]:
     """Serve the files; yields port and process id."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-    if program is None:
-        raise FileNotFoundError("nginx is not installed: run deploy/install/debian.sh nginx")
-    with tempfile.TemporaryDirectory() as name, free_port() as port:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
         for path, content in files.items():
             (folder / path).write_bytes(content)
-        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
-        process = subprocess.Popen([program, "-c", str(folder / "nginx.conf"), "-p", str(folder)])
-        try:
-            until(lambda: _listens(port), "nginx serving")
-            yield port, process.pid
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
+        with nginx.serving(folder, _NGINX) as served:
+            yield served
 
 
 def measure(samples: int) -> list[Measurement]:

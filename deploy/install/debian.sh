@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs Debian's programs that the tests start and that are not on the PATH: Prometheus, Alertmanager, OpenSSL, curl,
-# Chromium.
+# Installs Debian's programs that the tests start and that are not on the PATH: Prometheus, Alertmanager, nginx, OpenSSL,
+# curl, Chromium.
 # usage: debian.sh [PACKAGE ...]; without packages, all of them
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 
-[ $# -gt 0 ] || set -- prometheus prometheus-alertmanager openssl curl chromium
+[ $# -gt 0 ] || set -- prometheus prometheus-alertmanager nginx openssl curl chromium
 
 installed() {
   case $1 in

@@ -1,11 +1,9 @@
 """What a backfill does about receivers that have the samples, that refuse them, and about disks that are full."""
 
-import os
-import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,8 +21,6 @@ DAYS = 9
 SPAN = (f"--since={DAYS}d", "--dense-days=1")
 BEYOND = Poll().lookback_days + 14
 """Days: two parts of a history end before what the state remembers."""
-RECIPES = Path("docs/backfill.md")
-COSTS = "openai_accrued_cost_usd_total"
 TOKENS = "openai_accrued_embeddings_input_tokens_total"
 
 pytestmark = pytest.mark.slow
@@ -147,7 +143,7 @@ def test_a_full_disk(installation: Installation, disk: Path) -> None:
     output = disk / "history"
     words = [f"--output={output}", "--new-prometheus"]
     files = [word for word in installation.command if not word.startswith("--remote-write")]
-    to_files = Installation(installation.prometheus, files, installation.environment)
+    to_files = replace(installation, command=files)
     status, said = finished(to_files, *words)
 
     assert 1 == status
@@ -160,39 +156,3 @@ def test_a_full_disk(installation: Installation, disk: Path) -> None:
     assert 3 == len(list(output.glob("history-*.om")))
     assert [] == list(output.glob("*.partial"))
     assert all(path.read_text().endswith("# EOF\n") for path in output.glob("*.om"))
-
-
-def test_the_recipe_for_a_host(installation: Installation, simulator: Simulator, tmp_path: Path) -> None:
-    """The commands of the first recipe, run as written but for a shorter span, give a Prometheus its history."""
-    recipe = RECIPES.read_text().split("## Prometheus on a host")[1].split("\n## ")[0]
-    commands = "".join(re.findall(r"```\n(.*?)```", recipe, re.DOTALL))
-    data = tmp_path / "metrics2"
-    data.mkdir()
-    for written, run in (
-        ("--since 90d", f"--since {DAYS}d --new-prometheus"),
-        ("chown -R prometheus: blocks && ", ""),
-        ("/var/lib/prometheus/metrics2/", str(data)),
-    ):
-        assert written in commands
-        commands = commands.replace(written, run)
-    environment = installation.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euc", commands],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-
-    assert 0 == done.returncode, done.stderr
-    day = day_of(time.time()) - 2 * DAY
-    truth = sum(float(row["values"]["amount"]) for row in simulator.scenario.truth("costs", since=day, until=day + DAY))
-    with running(tmp_path, "--storage.tsdb.retention.time=91d", blocks=data) as server:
-        prometheus = Prometheus(server.url)
-        (day_gauge,) = prometheus.query("sum(openai_cost_usd)", day + DAY - 1)
-        (counter,) = prometheus.query(f"sum({COSTS} - {COSTS} offset 1d)", day + DAY)
-
-        assert truth == pytest.approx(float(day_gauge["value"][1]))
-        assert truth == pytest.approx(float(counter["value"][1]))

@@ -27,6 +27,13 @@ class Installation:
     command: list[str]
     """Backfills by remote write, but for `--since`."""
     environment: dict[str, str]
+    target: str
+    """Where the exporter is scraped."""
+
+    @property
+    def state(self) -> Path:
+        """The exporter's state file."""
+        return Path(self.environment["OPENAI_EXPORTER_STATE__PATH"])
 
     def backfill(self, *words: str) -> subprocess.Popen[str]:
         """Start a backfill."""
@@ -75,6 +82,6 @@ def installed(
                     f"--remote-write-progress={folder / 'progress'}",
                 ]
                 command += ["--label=job=openai", f"--label=instance=127.0.0.1:{port}"]
-                yield Installation(prometheus, command, dict(child.environment))
+                yield Installation(prometheus, command, dict(child.environment), f"127.0.0.1:{port}")
         finally:
             child.stop()
