@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
@@ -112,8 +112,27 @@ def values(instrument: MetricWrapperBase) -> list[float]:
     return [cell._value for cell in _cells(instrument)]  # noqa: SLF001
 
 
+def children(instrument: MetricWrapperBase) -> Iterator[tuple[tuple[str, ...], list[float]]]:
+    """Yield the label values and the values of each child of an instrument with labels."""
+    for labels, child in list(instrument._metrics.items()):  # noqa: SLF001
+        yield tuple(labels), [cell._value for cell in _cells_of_child(child)]  # noqa: SLF001
+
+
+def family_of_child(instrument: MetricWrapperBase, labels: tuple[str, ...]) -> Metric:
+    """Return the family of an instrument with labels, with the samples of one child."""
+    (family,) = instrument.describe()
+    named = dict(zip(label_names(instrument), labels, strict=True))
+    for sample in instrument._metrics[labels]._child_samples():  # noqa: SLF001
+        family.add_sample(family.name + sample.name, named | sample.labels, sample.value)
+    return family
+
+
 def _cells(instrument: MetricWrapperBase) -> Iterator[Any]:
     """Yield what holds each value."""
     series: Any = instrument._metrics.values() if label_names(instrument) else (instrument,)  # noqa: SLF001
     for child in series:
-        yield from (*child._buckets, child._sum) if isinstance(child, Histogram) else (child._value,)  # noqa: SLF001
+        yield from _cells_of_child(child)
+
+
+def _cells_of_child(child: Any) -> tuple[Any, ...]:  # noqa: ANN401 -- the library's
+    return (*child._buckets, child._sum) if isinstance(child, Histogram) else (child._value,)  # noqa: SLF001

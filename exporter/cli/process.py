@@ -16,6 +16,12 @@ _M_MMAP_THRESHOLD: Final = -3
 _LARGE_BLOCK: Final = 256 * 1024
 """Bytes from which a block of memory goes back to the system as soon as it is freed."""
 
+_YOUNG_OBJECTS: Final = 20_000
+"""Objects that are allocated between two collections of the youngest. Of Python's 700 most are about to be freed."""
+
+_FULL_COLLECTIONS: Final = 1_000
+"""Collections of the second generation before one of everything, which stops all threads: `keep_objects` is in time."""
+
 _IGNORED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
 
 
@@ -47,13 +53,23 @@ def prepare_allocator() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _LARGE_BLOCK)
 
 
-def return_freed_memory() -> None:
-    """Exclude what is alive from garbage collection, and give what is free between it back, with glibc.
+def prepare_garbage_collector() -> None:
+    """Look at new objects only: a collection of everything stops all threads, for a second where there are millions."""
+    gc.set_threshold(_YOUNG_OBJECTS, 10, _FULL_COLLECTIONS)
 
-    With many organizations, long-lived objects are most of the garbage collector's work.
+
+def keep_objects() -> None:
+    """Collect what became garbage since the last call, and exclude what is alive from every later collection.
+
+    Nearly all objects live as long as the process. Each call looks only at those that were made since the last one.
     """
     gc.collect()
     gc.freeze()
+
+
+def return_freed_memory() -> None:
+    """Give what is free between the objects that are alive back to the system, with glibc."""
+    keep_objects()
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from exporter.cli.process import prepare_allocator
+from exporter.cli.process import prepare_allocator, prepare_garbage_collector
 from exporter.cli.service import open_store, serve_until_signalled
 from exporter.settings import Settings
 from exporter.store import StateInUseError, StateUnwritableError
@@ -16,6 +16,7 @@ _log = structlog.get_logger("exporter")
 def execute(settings: Settings) -> int:
     """Serve until a signal. Returns 1 when the state or the address cannot be used."""
     prepare_allocator()
+    prepare_garbage_collector()
     try:
         store = open_store(settings.state_path, required=not settings.state_path_is_default)
     except StateInUseError as error:

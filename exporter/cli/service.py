@@ -12,7 +12,7 @@ import structlog
 
 from exporter import __version__
 from exporter.catalog import METADATA, ApiFamily, PollInterval
-from exporter.cli.process import on_hangup, return_freed_memory, stop_signal
+from exporter.cli.process import keep_objects, on_hangup, return_freed_memory, stop_signal
 from exporter.cli.reload import Reloader
 from exporter.clock import Clock, SystemClock
 from exporter.collector import ClientMetrics, MetadataPlan, NoStore, Organization
@@ -35,6 +35,9 @@ _STAGGER: Final = 0.25
 
 _STAGGER_TOTAL: Final = 120.0
 """Seconds within which the first polls of all organizations begin."""
+
+_START_INTERVAL: Final = 5.0
+"""Seconds between exclusions of new objects from garbage collection, until all organizations have been polled."""
 
 _MEMORY_INTERVAL: Final = 6 * 3600.0
 """Seconds between two returns of freed memory to the system."""
@@ -123,7 +126,8 @@ class Service:
     async def _return_freed_memory(self) -> None:
         """Do it after the first polls, which allocate most of the memory ever used, and after those of each day."""
         while not self.publisher.snapshot.ready:
-            await self._clock.sleep(1.0)
+            keep_objects()
+            await self._clock.sleep(_START_INTERVAL)
         while True:
             await self._worker.run(return_freed_memory)
             await self._clock.sleep(_MEMORY_INTERVAL)

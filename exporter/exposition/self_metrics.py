@@ -17,7 +17,7 @@ from exporter.exposition import protobuf
 from exporter.exposition.encoder import Encoder
 from exporter.exposition.families import Column, Family, Type
 from exporter.exposition.snapshot import Body, Format
-from exporter.instruments import Cell, Values, Vector, metric_name, values
+from exporter.instruments import Cell, Values, Vector, children, family_of_child, label_names, metric_name, values
 from exporter.ledger import LabelSets
 from exporter.telemetry import Telemetry
 
@@ -61,6 +61,8 @@ class SelfMetrics:
         """Of everything but the vectors; empty when a value has changed."""
         self._rendered: dict[tuple[str, Format], tuple[list[float], bytes]] = {}
         """Values and text of each of those families."""
+        self._children: dict[tuple[str, Format], _ChildTexts] = {}
+        """Of those that have labels."""
 
     def labelled(self, format_: Format) -> Body:
         """Return the families with a series for every organization."""
@@ -90,15 +92,44 @@ class SelfMetrics:
             samples = [sample.value for sample in metric.samples]
             yield self._text(metric.name, samples, partial(tuple, (metric,)), format_)
         for instrument in self._instruments:
-            yield self._text(metric_name(instrument), values(instrument), instrument.collect, format_)
+            name = metric_name(instrument)
+            if format_ is Format.PROTOBUF or not label_names(instrument):
+                yield self._text(name, values(instrument), instrument.collect, format_)
+            else:
+                texts = self._children.setdefault((name, format_), _ChildTexts(instrument, format_))
+                yield from texts.update()
 
     def _text(self, name: str, current: list[float], collect: Callable[[], Iterable[Metric]], format_: Format) -> bytes:
         last = self._rendered.get((name, format_))
         if last is None or last[0] != current:
-            registry = SimpleNamespace(collect=collect)
-            text = render(registry, format_).removesuffix(_ENDS[format_])  # type: ignore[arg-type] # it only collects
-            last = self._rendered[name, format_] = current, text
+            last = self._rendered[name, format_] = current, _rendered(collect, format_)
         return last[1]
+
+
+class _ChildTexts:
+    """A family in a text format: its header, and the lines of each child, of which a scrape finds few changed."""
+
+    def __init__(self, instrument: MetricWrapperBase, format_: Format) -> None:
+        self._instrument, self._format = instrument, format_
+        self._header = _rendered(instrument.describe, format_)
+        self._lines: dict[tuple[str, ...], tuple[list[float], bytes]] = {}
+        """Values and lines of each child."""
+
+    def update(self) -> Iterator[bytes]:
+        """Yield the header and all lines."""
+        yield self._header
+        for labels, current in children(self._instrument):
+            last = self._lines.get(labels)
+            if last is None or last[0] != current:
+                family = family_of_child(self._instrument, labels)
+                text = _rendered(partial(tuple, (family,)), self._format).removeprefix(self._header)
+                last = self._lines[labels] = current, text
+            yield last[1]
+
+
+def _rendered(collect: Callable[[], Iterable[Metric]], format_: Format) -> bytes:
+    registry = SimpleNamespace(collect=collect)
+    return render(registry, format_).removesuffix(_ENDS[format_])  # type: ignore[arg-type] # it only collects
 
 
 class _Source:
