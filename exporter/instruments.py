@@ -1,8 +1,11 @@
 """Instruments of which there can be a hundred thousand series, and the values of those that prometheus_client keeps."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics import MetricWrapperBase
@@ -112,12 +115,6 @@ def values(instrument: MetricWrapperBase) -> list[float]:
     return [cell._value for cell in _cells(instrument)]  # noqa: SLF001
 
 
-def children(instrument: MetricWrapperBase) -> Iterator[tuple[tuple[str, ...], list[float]]]:
-    """Yield the label values and the values of each child of an instrument with labels."""
-    for labels, child in list(instrument._metrics.items()):  # noqa: SLF001
-        yield tuple(labels), [cell._value for cell in _cells_of_child(child)]  # noqa: SLF001
-
-
 def family_of_child(instrument: MetricWrapperBase, labels: tuple[str, ...]) -> Metric:
     """Return the family of an instrument with labels, with the samples of one child."""
     (family,) = instrument.describe()
@@ -125,6 +122,24 @@ def family_of_child(instrument: MetricWrapperBase, labels: tuple[str, ...]) -> M
     for sample in instrument._metrics[labels]._child_samples():  # noqa: SLF001
         family.add_sample(family.name + sample.name, named | sample.labels, sample.value)
     return family
+
+
+def children(instrument: MetricWrapperBase) -> list[tuple[str, ...]]:
+    """Return the label values of each child of an instrument with labels, in the order in which they were made."""
+    return [tuple(labels) for labels in instrument._metrics]  # noqa: SLF001
+
+
+def sample_values(instrument: MetricWrapperBase, count: int) -> NDArray[np.float64]:
+    """Return the values of the samples of the first `count` children, in their order.
+
+    Of a histogram these are the cumulative buckets, the count and the sum.
+    """
+    held = [cell._value for child in islice(instrument._metrics.values(), count) for cell in _cells_of_child(child)]  # noqa: SLF001
+    rows = np.array(held, np.float64).reshape(count, len(held) // max(count, 1))
+    if count and isinstance(instrument, Histogram):
+        buckets = np.cumsum(rows[:, :-1], axis=1)
+        rows = np.concatenate((buckets, buckets[:, -1:], rows[:, -1:]), axis=1)
+    return rows.ravel()
 
 
 def _cells(instrument: MetricWrapperBase) -> Iterator[Any]:

@@ -16,10 +16,10 @@ _M_MMAP_THRESHOLD: Final = -3
 _LARGE_BLOCK: Final = 256 * 1024
 """Bytes from which a block of memory goes back to the system as soon as it is freed."""
 
-_YOUNG_OBJECTS: Final = 20_000
+_YOUNG_OBJECTS: Final = 700
 """Objects that are allocated between two collections of the youngest. Of Python's 700 most are about to be freed."""
 
-_FULL_COLLECTIONS: Final = 1_000
+_FULL_COLLECTIONS: Final = 10_000
 """Collections of the second generation before one of everything, which stops all threads: `keep_objects` is in time."""
 
 _IGNORED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)

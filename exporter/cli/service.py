@@ -36,7 +36,7 @@ _STAGGER: Final = 0.25
 _STAGGER_TOTAL: Final = 120.0
 """Seconds within which the first polls of all organizations begin."""
 
-_START_INTERVAL: Final = 5.0
+_START_INTERVAL: Final = 2.0
 """Seconds between exclusions of new objects from garbage collection, until all organizations have been polled."""
 
 _MEMORY_INTERVAL: Final = 6 * 3600.0

@@ -77,6 +77,8 @@ class Organization:
             telemetry.begin(name, job.name, buckets=False)
         self.jobs: list[Job] = [*self.bucket_jobs, *metadata.jobs, *reconciliations]
         self.sources: list[Source] = metadata.sources
+        self._resources: tuple[ResourceReport, ...] | None = None
+        """The reports of all jobs, None when one has been polled since."""
         self._watch = watch
         watch.statuses = {job.name: job.status for job in self.jobs}
         self._show()
@@ -119,24 +121,11 @@ class Organization:
 
     def report(self) -> OrganizationReport:
         """Return how every job is doing, and the request rate. The publisher adds what the ledgers and sources hold."""
-        ledgers = {bucket_job.name: bucket_job.ledger for bucket_job in self.bucket_jobs}
+        if self._resources is None:
+            self._resources = self._report_resources()
         return OrganizationReport(
             self.name,
-            tuple(
-                ResourceReport(
-                    name=job.name,
-                    first_poll_done=job.status.first_poll_done,
-                    up=job.status.up,
-                    series=ledgers[job.name].series if job.name in ledgers else None,
-                    interval=job.status.interval,
-                    last_success=job.status.last_success,
-                    last_change=job.status.last_change,
-                    error=job.status.error,
-                    advice=job.status.advice,
-                    degraded=tuple(sorted(job.status.degraded)),
-                )
-                for job in self.jobs
-            ),
+            self._resources,
             requests_per_minute=self._throttle.requests_per_minute,
             paused_until=self._throttle.paused_until,
         )
@@ -150,10 +139,29 @@ class Organization:
         if self._client.skew is not None:
             telemetry.clock_skew_seconds.labels(self.name).set(self._client.skew)
 
+    def _report_resources(self) -> tuple[ResourceReport, ...]:
+        ledgers = {bucket_job.name: bucket_job.ledger for bucket_job in self.bucket_jobs}
+        return tuple(
+            ResourceReport(
+                name=job.name,
+                first_poll_done=job.status.first_poll_done,
+                up=job.status.up,
+                series=ledgers[job.name].series if job.name in ledgers else None,
+                interval=job.status.interval,
+                last_success=job.status.last_success,
+                last_change=job.status.last_change,
+                error=job.status.error,
+                advice=job.status.advice,
+                degraded=tuple(sorted(job.status.degraded)),
+            )
+            for job in self.jobs
+        )
+
     def _polled_once(self) -> bool:
         return all(bucket_job.status.first_poll_done for bucket_job in self.bucket_jobs)
 
     def _show(self) -> None:
+        self._resources = None
         telemetry = self._telemetry
         telemetry.throttle_paused_until_timestamp_seconds.labels(self.name)
         for job in self.jobs:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from exporter.catalog import DAY, HOUR, QUANTA, ApiFamily, Plan, day_of
+from exporter.catalog import DAY, HOUR, QUANTA, ApiFamily, Plan
 from exporter.estimate.billing_match import CostKey, Floats, Indexes, Mask, UsageKey
 from exporter.estimate.line_items import NO_MODEL, TOOLS, Kind, variant_of
 from exporter.ledger import BucketStore, Cells, Column, Ledger, as_floats
@@ -168,7 +168,8 @@ class CostReader:
 
 def starts_of(ledger: Ledger, day: int) -> list[int]:
     """Return the buckets of a UTC day that were read."""
-    return [start for start in ledger.coverage.read if day_of(start) == day]
+    read = ledger.coverage.read
+    return [start for start in range(day, day + DAY, ledger.plan.width_seconds) if start in read]
 
 
 def with_inputs(plan: Plan) -> Plan:

@@ -1,9 +1,9 @@
 """Encodes families to compressed bodies; parts unchanged since the last publish are reused."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from isal import isal_zlib
 
@@ -30,10 +30,12 @@ class _Encoded:
     """A column of a family in one syntax, with its samples."""
 
     column: Column
-    key: tuple[object, ...]
-    """Of its lines."""
     lines: _Lines
     texts: Sequence[bytes]
+
+
+_EncodedFamilies: TypeAlias = dict[tuple[Format, str], dict[int, _Encoded]]
+"""By format and name of the family, then by the identity of the column."""
 
 
 class Encoder:
@@ -44,39 +46,33 @@ class Encoder:
         self._created_samples = created_samples
         self._labels: WeakKeyDictionary[LabelSets, LabelTexts] = WeakKeyDictionary()
         self._label_records: WeakKeyDictionary[LabelSets, LabelRecords] = WeakKeyDictionary()
-        self._lines: dict[tuple[object, ...], _Lines] = {}
-        self._encoded: dict[tuple[Format, str, int], _Encoded] = {}
-        """By syntax, family and the identity of their column: an unchanged one is not looked at again."""
+        self._lines: WeakValueDictionary[tuple[object, ...], _Lines] = WeakValueDictionary()
+        """Of the columns that are encoded."""
+        self._encoded: _EncodedFamilies = {}
+        """An unchanged column is not looked at again."""
         self._headers: dict[tuple[object, ...], bytes] = {}
         self._pieces: dict[tuple[int, ...], Piece] = {}
         """By the identity of their texts, which they keep alive: no text is compared or hashed."""
 
     def encode(self, families: Sequence[Family], formats: Iterable[Format] = TEXT_FORMATS) -> dict[Format, Body]:
         """Return the bodies of the formats."""
-        last = self._lines, self._encoded
-        self._lines, self._encoded = {}, {}
+        last, self._encoded = self._encoded, {}
         pieces: dict[tuple[int, ...], Piece] = {}
-        bodies = {format_: self._body(pieces, self._parts(families, format_, *last)) for format_ in formats}
+        bodies = {format_: self._body(pieces, self._parts(families, format_, last)) for format_ in formats}
         self._pieces = pieces
         return bodies
 
-    def _parts(
-        self,
-        families: Sequence[Family],
-        format_: Format,
-        last_lines: Mapping[tuple[object, ...], _Lines],
-        last_encoded: Mapping[tuple[Format, str, int], _Encoded],
-    ) -> Iterator[bytes]:
+    def _parts(self, families: Sequence[Family], format_: Format, last: _EncodedFamilies) -> Iterator[bytes]:
         for family in families:
             samples: list[bytes] = []
+            before = last.get((format_, family.name), {})
+            now = self._encoded[format_, family.name] = {}
             for column in family.columns:
-                syntax = self._syntax(column, format_)
-                key = syntax, family.name, id(column)
-                encoded = self._encoded.get(key) or last_encoded.get(key)
+                identity = id(column)
+                encoded = before.get(identity)
                 if encoded is None or encoded.column is not column:
-                    encoded = self._encode(family, column, syntax, last_lines)
-                self._encoded[key] = encoded
-                self._lines[encoded.key] = encoded.lines
+                    encoded = self._encode(family, column, format_)
+                now[identity] = encoded
                 samples += encoded.texts
             if samples:
                 length = sum(map(len, samples)) if format_ is Format.PROTOBUF else 0
@@ -92,23 +88,26 @@ class Encoder:
             return Format.TEXT
         return format_
 
-    def _encode(
-        self, family: Family, column: Column, syntax: Format, last_lines: Mapping[tuple[object, ...], _Lines]
-    ) -> _Encoded:
+    def _encode(self, family: Family, column: Column, format_: Format) -> _Encoded:
+        syntax = self._syntax(column, format_)
+        if syntax is not format_:
+            same = self._encoded.get((syntax, family.name), {}).get(id(column))
+            if same is not None and same.column is column:
+                return same
         key = syntax, family.name, id(column.rows), column.before, column.after
-        lines = self._lines.get(key) or last_lines.get(key)
+        lines = self._lines.get(key)
         if syntax is Format.PROTOBUF:
             records = self._label_records.setdefault(column.rows, LabelRecords())
             records.update(column.rows, column.before)
             if not isinstance(lines, ColumnRecords):
-                lines = ColumnRecords(family.type, column.after)
+                lines = self._lines[key] = ColumnRecords(family.type, column.after)
             immediate = column.values if column.immediate is None else column.immediate
-            return _Encoded(column, key, lines, lines.update(replace(column, values=immediate), records))
+            return _Encoded(column, lines, lines.update(replace(column, values=immediate), records))
         labels = self._labels.setdefault(column.rows, LabelTexts())
         labels.update(column.rows, column.before)
         if not isinstance(lines, ColumnLines):
-            lines = ColumnLines(family.name, column.after, created=syntax is Format.OPENMETRICS)
-        return _Encoded(column, key, lines, lines.update(column, labels))
+            lines = self._lines[key] = ColumnLines(family.name, column.after, created=syntax is Format.OPENMETRICS)
+        return _Encoded(column, lines, lines.update(column, labels))
 
     def _body(self, pieces: dict[tuple[int, ...], Piece], parts: Iterable[bytes]) -> Body:
         body: list[Piece] = []

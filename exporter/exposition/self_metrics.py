@@ -16,8 +16,19 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from exporter.exposition import protobuf
 from exporter.exposition.encoder import Encoder
 from exporter.exposition.families import Column, Family, Type
+from exporter.exposition.lines import numbers
 from exporter.exposition.snapshot import Body, Format
-from exporter.instruments import Cell, Values, Vector, children, family_of_child, label_names, metric_name, values
+from exporter.instruments import (
+    Cell,
+    Values,
+    Vector,
+    children,
+    family_of_child,
+    label_names,
+    metric_name,
+    sample_values,
+    values,
+)
 from exporter.ledger import LabelSets
 from exporter.telemetry import Telemetry
 
@@ -97,7 +108,7 @@ class SelfMetrics:
                 yield self._text(name, values(instrument), instrument.collect, format_)
             else:
                 texts = self._children.setdefault((name, format_), _ChildTexts(instrument, format_))
-                yield from texts.update()
+                yield texts.update()
 
     def _text(self, name: str, current: list[float], collect: Callable[[], Iterable[Metric]], format_: Format) -> bytes:
         last = self._rendered.get((name, format_))
@@ -107,24 +118,29 @@ class SelfMetrics:
 
 
 class _ChildTexts:
-    """A family in a text format: its header, and the lines of each child, of which a scrape finds few changed."""
+    """A family with labels in a text format: the library renders each child once, later only values are formatted."""
 
     def __init__(self, instrument: MetricWrapperBase, format_: Format) -> None:
         self._instrument, self._format = instrument, format_
         self._header = _rendered(instrument.describe, format_)
-        self._lines: dict[tuple[str, ...], tuple[list[float], bytes]] = {}
-        """Values and lines of each child."""
+        self._children = 0
+        self._names: list[str] = []
+        """Each line up to its value."""
+        self._values = np.zeros(0)
+        self._text = self._header
 
-    def update(self) -> Iterator[bytes]:
-        """Yield the header and all lines."""
-        yield self._header
-        for labels, current in children(self._instrument):
-            last = self._lines.get(labels)
-            if last is None or last[0] != current:
-                family = family_of_child(self._instrument, labels)
-                text = _rendered(partial(tuple, (family,)), self._format).removeprefix(self._header)
-                last = self._lines[labels] = current, text
-            yield last[1]
+    def update(self) -> bytes:
+        """Return the family as of now."""
+        for labels in children(self._instrument)[self._children :]:
+            family = family_of_child(self._instrument, labels)
+            text = _rendered(partial(tuple, (family,)), self._format).removeprefix(self._header).decode()
+            self._names += [line.rpartition(" ")[0] for line in text.removesuffix("\n").split("\n")]
+            self._children += 1
+        current = sample_values(self._instrument, self._children)
+        if not np.array_equal(current, self._values):
+            lines = zip(self._names, numbers(current), strict=True)
+            self._values, self._text = current, self._header + "".join([f"{a} {b}\n" for a, b in lines]).encode()
+        return self._text
 
 
 def _rendered(collect: Callable[[], Iterable[Metric]], format_: Format) -> bytes:
