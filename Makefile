@@ -60,11 +60,11 @@ bench-alerts: $(VENV)/.dev ## eight weeks of twelve kinds of projects through th
 	@deploy/install/debian.sh
 	@$(BIN)/python -m bench.replay_alerts $(ARGS)
 
-bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 and 1,000,000 samples
+bench: $(VENV)/.dev ## every figure of docs/performance.md at 10,000, 100,000 and 1,000,000 samples, in half an hour
 	@deploy/install/debian.sh nginx
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-quick: $(VENV)/.dev ## the figures of publishing and decoding, in about two minutes
+bench-quick: $(VENV)/.dev ## the figures of publishing and decoding, in about a minute
 	@$(BIN)/python -m bench --quick $(ARGS)
 
 bench-scrape: $(VENV)/.dev ## scrapes of 100,000 samples, compared with nginx serving the same bytes, in about three minutes
