@@ -11,8 +11,8 @@ import pytest
 
 from exporter.catalog import DAY, day_of
 from exporter.settings import Poll
-from exporter.simulator import Shape, Simulator, keys
-from tests.support.installation import Installation, installed
+from exporter.simulator import Simulator, keys
+from tests.support.installation import Installation
 from tests.support.processes import until
 from tests.support.prometheus import Prometheus, running
 from tests.support.small_disk import enlarge, small_disk
@@ -24,19 +24,6 @@ BEYOND = Poll().lookback_days + 14
 TOKENS = "openai_accrued_embeddings_input_tokens_total"
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Simulator:
-    """Give a small organization."""
-    return Simulator(7, shape=Shape(projects=1, models=1, activity=0.1))
-
-
-@pytest.fixture(scope="module")
-def installation(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Give an exporter that was just installed, and its Prometheus."""
-    with installed(tmp_path_factory.mktemp("receivers"), simulator, "costs", "embeddings", seconds=600) as installation:
-        yield installation
 
 
 def finished(

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from exporter.catalog import DAY, day_of
-from exporter.simulator import Shape, Simulator
+from exporter.simulator import Simulator
 from tests.support import nginx
 from tests.support.certificates import Authority
-from tests.support.installation import Installation, installed
+from tests.support.installation import Installation
 from tests.support.prometheus import Prometheus, running
 
 DAYS: Final = 9
@@ -50,19 +50,6 @@ location = /prometheus/api/v1/query {{ proxy_pass {prometheus}/api/v1/query; }}
 """
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Simulator:
-    """Give a small organization."""
-    return Simulator(7, shape=Shape(projects=1, models=1, activity=0.1))
-
-
-@pytest.fixture(scope="module")
-def installation(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Give an exporter that was just installed, and its Prometheus, which receives."""
-    with installed(tmp_path_factory.mktemp("recipes"), simulator, "costs", "embeddings", seconds=600) as installation:
-        yield installation
 
 
 def recipe(title: str, language: str = "") -> str:
