@@ -16,9 +16,6 @@ _M_MMAP_THRESHOLD: Final = -3
 _LARGE_BLOCK: Final = 256 * 1024
 """Bytes from which a block of memory goes back to the system as soon as it is freed."""
 
-_YOUNG_OBJECTS: Final = 700
-"""Objects that are allocated between two collections of the youngest. Of Python's 700 most are about to be freed."""
-
 _FULL_COLLECTIONS: Final = 10_000
 """Collections of the second generation before one of everything, which stops all threads: `keep_objects` is in time."""
 
@@ -55,7 +52,8 @@ def prepare_allocator() -> None:
 
 def prepare_garbage_collector() -> None:
     """Look at new objects only: a collection of everything stops all threads, for a second where there are millions."""
-    gc.set_threshold(_YOUNG_OBJECTS, 10, _FULL_COLLECTIONS)
+    first, second, _ = gc.get_threshold()
+    gc.set_threshold(first, second, _FULL_COLLECTIONS)
 
 
 def keep_objects() -> None:

@@ -124,7 +124,10 @@ class Service:
         await organization.run(self.publisher.notify)
 
     async def _return_freed_memory(self) -> None:
-        """Do it after the first polls, which allocate most of the memory ever used, and after those of each day."""
+        """Do it after the first polls, which allocate most of the memory ever used, and after those of each day.
+
+        Until then, new objects are excluded from garbage collection every few seconds.
+        """
         while not self.publisher.snapshot.ready:
             keep_objects()
             await self._clock.sleep(_START_INTERVAL)
