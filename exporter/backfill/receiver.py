@@ -12,6 +12,7 @@ import httpx
 
 from exporter import __version__
 from exporter.clock import Clock
+from exporter.openai.retry import retry_after
 from exporter.redaction import redact, register_secret
 
 _HEADERS: Final = {
@@ -107,7 +108,7 @@ class Receiver:
             else:
                 if response.is_success and not _is_page(response):
                     return
-                problem, wait = f"{response.status_code} {_text(response)}", _retry_after(response)
+                problem, wait = f"{response.status_code} {_text(response)}", self._wait(response)
             if pause is None or (response is not None and not _passes(response)):
                 raise ReceiverError(
                     redact(": ".join(filter(None, (self._target.url, problem, self._advice(response)))))
@@ -115,6 +116,9 @@ class Receiver:
             seconds = max(float(pause), wait)
             self._report(f"remote write: {redact(problem)}: retrying in {seconds:.0f} s")
             await self._clock.sleep(seconds)
+
+    def _wait(self, response: httpx.Response) -> float:
+        return min(retry_after(response.headers, self._clock.now()) or 0.0, _LONGEST)
 
     def _advice(self, response: httpx.Response | None) -> str:
         if response is None:
@@ -150,11 +154,6 @@ def _text(response: httpx.Response) -> str:
     if _is_page(response):
         return f"{response.reason_phrase} with a web page"
     return " ".join(response.text.split())[:_SHOWN] or response.reason_phrase
-
-
-def _retry_after(response: httpx.Response) -> float:
-    text = response.headers.get("Retry-After", "")
-    return min(float(text), _LONGEST) if text.isdigit() else 0.0
 
 
 @contextmanager

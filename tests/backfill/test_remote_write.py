@@ -121,6 +121,31 @@ def test_passing_failures_are_retried() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("17", 17), ("1.5", 2), ("9999999", 120), ("0", 1), ("\xb2", 1), ("soon", 1), ("1e999", 1)],
+)
+def test_no_wait_that_a_receiver_asks_for_breaks_it(asked: str, seconds: float) -> None:
+    """Up to two minutes are waited; what makes no sense, or is less, is the wait of the first repetition."""
+    _, requests, waited = posted(
+        [
+            lambda: httpx.Response(429, headers={b"Retry-After": asked.encode("latin-1")}),
+            lambda: httpx.Response(204),
+        ]
+    )
+
+    assert 2 == len(requests)
+    assert seconds <= waited <= seconds + 2
+
+
+def test_a_date_to_wait_for() -> None:
+    """A wait that ends at a time is measured by the receiver's own clock."""
+    headers = {"Date": "Wed, 18 Nov 2026 15:42:00 GMT", "Retry-After": "Wed, 18 Nov 2026 15:42:40 GMT"}
+    _, _, waited = posted([lambda: httpx.Response(503, headers=headers), lambda: httpx.Response(204)])
+
+    assert 40 <= waited <= 42
+
+
+@pytest.mark.parametrize(
     ("status", "text", "advice"),
     [
         (400, "out of bounds", "storage.tsdb.out_of_order_time_window in its configuration file to 92d or more"),
