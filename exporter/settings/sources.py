@@ -211,8 +211,8 @@ def read_file(path: Path) -> dict[Any, Any]:
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         what = error.problem if error.problem == _DUPLICATE else "is not valid YAML"
         raise _refusal(path, f"{what}{where}: correct it there") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        raise _refusal(path, "is not valid YAML: correct its encoding, nesting, keys or dates") from None
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        raise _refusal(path, "is not valid YAML: correct its encoding, nesting, keys or values") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -187,8 +187,8 @@ def _parsed(text: str) -> _File:
         raise WebConfigError(f"is not valid YAML{line}: {error.problem}") from None
     except yaml.YAMLError:
         raise WebConfigError("is not valid YAML: it holds characters that YAML does not allow") from None
-    except (ValueError, OverflowError):
-        raise WebConfigError("is not valid YAML: it holds a number or date that does not exist") from None
+    except (ValueError, LookupError, AttributeError, OverflowError):
+        raise WebConfigError("is not valid YAML: it holds a number, date or boolean that does not exist") from None
     except RecursionError:
         raise WebConfigError(f"is nested deeper than {_DEEPEST} levels") from None
     try:

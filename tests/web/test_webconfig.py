@@ -14,6 +14,7 @@ _HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
 _COSTLY = _HASH.replace("$10$", "$31$")
 _PAIR = "cert_file: server.crt, key_file: server.key"
 
+_NO_SUCH_VALUE = "holds a number, date or boolean that does not exist"
 _BAD = {
     "junk": ("hWkNKCp3fvIx3jKnsaBI TuEjdwNS8A2vYdFbiKqr", "Expected `object`, got `str`"),
     "a list": ("[a]", "Expected `object`, got `array`"),
@@ -117,8 +118,11 @@ _BAD = {
     "deep indentation": ("".join(" " * n + "a:\n" for n in range(200)), "nested deeper than 8 levels"),
     "a bomb of aliases": ("a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]", "line 1: anchors and aliases are not supported"),
     "an anchor of itself": ("&a [*a]", "anchors and aliases are not supported"),
-    "a number without end": ("a: " + "9" * 5000, "holds a number or date that does not exist"),
-    "a date that is none": ("a: 2001-99-99", "holds a number or date that does not exist"),
+    "a number without end": ("a: " + "9" * 5000, _NO_SUCH_VALUE),
+    "a date that is none": ("a: 2001-99-99", _NO_SUCH_VALUE),
+    "a text tagged as a date": ("a: !!timestamp x", _NO_SUCH_VALUE),
+    "a text tagged as a boolean": ("a: !!bool x", _NO_SUCH_VALUE),
+    "no number, tagged as one": ("a: !!int ''", _NO_SUCH_VALUE),
     "a list as a key": ("? [a]\n: b", "is not valid YAML"),
     "an unknown tag": ("!!python/object/apply:os.system [id]", "is not valid YAML"),
     "a large file": ("#" * (129 << 10), "is larger than 128 KiB"),
