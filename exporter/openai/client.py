@@ -16,7 +16,7 @@ from exporter.openai.listing import ListPaginator
 from exporter.openai.pages import read_page
 from exporter.openai.pagination import BucketPaginator, bucket_query
 from exporter.openai.rate_limiter import Priority
-from exporter.openai.responses import ANYTHING, decode, label_value, redact_json
+from exporter.openai.responses import decode_object, label_value, redact_json
 from exporter.openai.retry import backoff, server_time
 from exporter.openai.throttle import Throttle
 from exporter.openai.transport import Response, Transport
@@ -205,7 +205,7 @@ class Client:
         if response.status == httpx.codes.NOT_FOUND:
             return None
         with self._reported(resource, response):
-            return await self._run(lambda: decode(ANYTHING, redact_json(response.body)))
+            return await self._run(lambda: decode_object(redact_json(response.body)))
 
     async def listing(
         self,

@@ -16,9 +16,6 @@ from exporter.telemetry import RejectionReason
 
 T = TypeVar("T")
 
-ANYTHING: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
-"""Decodes responses without a type."""
-
 MAX_LABEL_BYTES: Final = 256
 """UTF-8 bytes of a label value; longer ones are cut."""
 
@@ -28,7 +25,10 @@ Rejections = Counter[RejectionReason]
 _DIGEST_BYTES: Final = 8
 _ELLIPSIS: Final = "..."
 _KEPT_BYTES: Final = MAX_LABEL_BYTES - len(_ELLIPSIS) - 2 * _DIGEST_BYTES
+_ANYTHING: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 _INT64: Final = 2**63
+_LARGEST: Final = Decimal(10**40)
+"""More than any count, amount or time in a response that is used."""
 _MAX_UTF8_BYTES: Final = 4
 """Bytes of one character."""
 
@@ -89,25 +89,46 @@ def _redact_token(token: bytes) -> bytes:
     return token if found == text else json.dumps(found).encode()
 
 
-def decode_untyped(body: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 -- decoded JSON
-    """Return JSON with every number as a Decimal, however large. Raises InvalidResponse."""
+def decode_object(body: bytes) -> Any:  # noqa: ANN401 -- decoded JSON
+    """Return a whole response without a type. Raises InvalidResponse.
+
+    Numbers are those of Python; all are Decimals where one of them does not fit a double.
+    """
     try:
-        return json.loads(repair(bytes(body)), parse_float=Decimal, parse_int=Decimal)
-    except (ValueError, InvalidOperation) as error:
+        return decode(_ANYTHING, body)
+    except errors.NotFinite:
+        return decode_untyped(body)
+
+
+def decode_untyped(body: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 -- decoded JSON
+    """Return JSON with every number as a Decimal, NaN beyond what that can hold. Raises InvalidResponse."""
+    try:
+        return json.loads(repair(bytes(body)), parse_float=_parsed_number, parse_int=_parsed_number)
+    except ValueError as error:
         raise errors.NotJson(f"a part of the response is not JSON: {excerpt(str(error))}") from None
     except RecursionError:
         raise errors.TooDeep("a part of the response is nested too deep") from None
 
 
 def decimal_of(value: object) -> Decimal | None:
-    """Return a number, or a text that holds one, as a finite Decimal; None for anything else."""
+    """Return a number, or a text that holds one, as a finite Decimal; None for anything else.
+
+    Beyond `_LARGEST` it is that: a few bytes of exponent would take hours to write out as an integer.
+    """
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
         return None
     try:
         number = Decimal(str(value).strip()) if isinstance(value, str | float) else Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return max(-_LARGEST, min(number, _LARGEST)) if number.is_finite() else None
+
+
+def _parsed_number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def label_value(text: str) -> str:

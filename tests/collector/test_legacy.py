@@ -76,6 +76,26 @@ def test_money_is_exact_to_the_last_digit() -> None:
         run(story())
 
 
+@pytest.mark.parametrize("number", ["1E400", "1E999999999", "1E99999999999999999999", '"1E999999999"', '"many"'])
+@pytest.mark.parametrize("field", ["cost", "timestamp"])
+def test_a_number_out_of_range_costs_its_line_item_alone(field: str, number: str) -> None:
+    """The other line items and days of the answer count."""
+    day = TODAY - 86400
+    odd = {"cost": "50", "timestamp": str(day), field: number}
+    body = """{"daily_costs":[{"timestamp":%d,"line_items":[{"name":"a","cost":150.0}]},
+        {"timestamp":%s,"line_items":[{"name":"b","cost":%s},{"name":"c","cost":250.0}]}]}"""
+    with simulation(policy=ANSWERING) as sim:
+        given = body % (day, odd["timestamp"], odd["cost"])
+        sim.simulator.faults.add("status", path="billing", status=200, body="text", message=given)
+
+        async def story() -> None:
+            async with running_organization(sim, metadata(), [COSTS], key=keys.ORDINARY) as acme:
+                assert (await acme.poll("costs")).up
+                assert ({"a": 1.5, "c": 2.5} if field == "cost" else {"a": 1.5}) == _by(acme, "costs", 0, "line_item")
+
+        run(story())
+
+
 def test_usage_comes_from_the_lists_of_a_day() -> None:
     """Every resource that the lists have is read from one answer for each day."""
     with simulation(policy=ANSWERING) as sim:

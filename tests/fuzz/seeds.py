@@ -22,6 +22,12 @@ _ROWS: Final = (
     '{"object":"organization.usage.completions.result","project_id":"proj_a","model":"gpt-5","batch":false}',
     '{"object":"organization.costs.result","amount":{"value":"0E-6176","currency":"usd"},"line_item":"x, y"}',
     '{"object":"organization.costs.result","amount":{"value":1e3,"currency":"EUR"},"project_id":"","line_item":null}',
+    '{"object":"organization.usage.completions.result","input_tokens":1E-400,"output_tokens":-1E999999999999999999999}',
+    '{"object":"organization.costs.result","amount":{"value":1E999999999,"currency":"usd"},"quantity":"1E-999999999"}',
+)
+_ODD_TIMES: Final = (
+    '{"object":"page","data":[{"object":"bucket","start_time":17E4000,"end_time":-1E4000,"results":[]}],"has_more":false}',
+    '{"object":"page","data":[{"object":"bucket","start_time":"1795046400","end_time":1795.0464e6,"results":[]}],"has_more":false}',
 )
 _HEADERS: Final = (
     'x-ratelimit-limit-requests: 30,000\nx-ratelimit-reset-requests: 1m30s\n\n{"error":{"message":"a","code":"b"}}',
@@ -42,7 +48,7 @@ _WEB_CONFIG: Final = (
 def seeds(target: str) -> Iterator[bytes]:
     """Yield the inputs that a target begins with."""
     texts = {
-        "pages": [_PAGE % (TODAY, TODAY + 3600, row) for row in _ROWS],
+        "pages": [*(_PAGE % (TODAY, TODAY + 3600, row) for row in _ROWS), *_ODD_TIMES],
         "headers": _HEADERS,
         "requests": _REQUESTS,
         "settings": [path.read_text() for path in sorted(_BAD_SETTINGS.glob("*.yaml"))],

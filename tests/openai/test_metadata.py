@@ -147,6 +147,15 @@ def test_an_object_without_any_known_field_is_refused(answer: object) -> None:
     assert ["invalid_response"] == [error.reason for _, error in asked.journal.errors]
 
 
+@pytest.mark.parametrize("number", ["1e400", "1E999999999", "-1E99999999999999999999", '"1E999999999"'])
+def test_a_number_out_of_range_is_unknown(number: str) -> None:
+    """The other fields of the object are used."""
+    body = b'{"threshold_amount":%s,"interval":"month","enforcement":{"status":"enforcing"}}' % number.encode()
+    (entry,) = _Asked(httpx.Response(200, content=body)).fetch("spend_limit")
+
+    assert ({"enforcing"}, {}) == ({*entry.texts.values()} - {"month"}, entry.numbers)
+
+
 def test_names_come_after_everything_else() -> None:
     """A full round of look-ups takes a tenth of the rate and does not delay usage."""
     clock = ManualClock()

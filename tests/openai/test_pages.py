@@ -145,6 +145,7 @@ ODD_VALUES: list[tuple[object, float | None, str]] = [
     (-(10**18), None, "out_of_range"),
     (10**400, None, "out_of_range"),
     ("1e999", None, "out_of_range"),
+    ("1e999999999", None, "out_of_range"),
     ("7", 7.0, ""),
     (" 7.5 ", 7.5, ""),
     ("-2e1", -20.0, ""),
@@ -182,6 +183,44 @@ def test_an_amount_that_is_not_a_number_is_unknown_and_the_rest_counts(value: ob
 
     assert [(("a",), (2 * QUANTA,)), (("odd",), (read,))] == list((found.buckets[0].rows or ())[0])
     assert (0 if read is not None else 1) == found.rejections.total()
+
+
+EXPONENTS = ("1E4960001", "-1E999999999", "1E99999999999999999999", "-1E99999999999999999999")
+
+
+@pytest.mark.parametrize("number", EXPONENTS)
+def test_a_count_with_any_exponent_costs_its_value_alone(number: str) -> None:
+    """A few bytes that would take hours to write out as an integer are rejected like any other number out of range."""
+    odd = embeddings(3, 2, project_id="odd") | {"input_tokens": "@"}
+    body = encoded(page(bucket(TODAY, odd, embeddings(7, project_id="b"))))
+    found = _page(body.replace(b'"@"', number.encode()), EMBEDDINGS, {})
+
+    assert [(("odd", "unknown"), (None, 2.0)), (("b", "unknown"), (7.0, 1.0))] == list((found.buckets[0].rows or ())[0])
+    assert 1 == found.rejections.total()
+
+
+@pytest.mark.parametrize("number", EXPONENTS)
+@pytest.mark.parametrize("field", ["start_time", "end_time"])
+def test_a_time_with_any_exponent_costs_its_bucket_at_most(field: str, number: str) -> None:
+    """Its neighbours count; without a readable end the bucket lasts its width."""
+    odd = bucket(TODAY, embeddings(7)) | {field: "@"}
+    body = encoded(page(bucket(TODAY - DAY, embeddings(1)), odd))
+    found = _page(body.replace(b'"@"', number.encode()), EMBEDDINGS, {})
+
+    assert TODAY - DAY == found.buckets[0].start
+    assert [(TODAY, TODAY + DAY)] * (1 - found.rejections.total()) == [(b.start, b.end) for b in found.buckets[1:]]
+
+
+@pytest.mark.parametrize("number", EXPONENTS)
+def test_an_amount_with_any_exponent_costs_its_value_alone(number: str) -> None:
+    """Its neighbour counts, to the last digit."""
+    odd = cost(project_id="odd")
+    odd["amount"]["value"] = "@"
+    body = encoded(page(bucket(TODAY, cost("0.1", project_id="a"), odd))).replace(b'"@"', number.encode())
+    found = _page(body, plan("costs", group_by=["project_id"]), {})
+
+    assert [(("a",), (QUANTA // 10,)), (("odd",), (None,))] == list((found.buckets[0].rows or ())[0])
+    assert 1 == found.rejections.total()
 
 
 @pytest.mark.parametrize("odd", [None, 5, "row", [], [{}]])
@@ -250,6 +289,8 @@ ODD_BUCKETS: list[tuple[object, str]] = [
     (bucket(TODAY + DAY, embeddings(9)), "future_bucket"),
     (bucket(10**15, embeddings(9)), "future_bucket"),
     (bucket(10**30, embeddings(9)), "future_bucket"),
+    (bucket(TODAY) | {"start_time": "1e999999999"}, "future_bucket"),
+    (bucket(TODAY) | {"end_time": "1e999999999"}, "invalid_bucket"),
 ]
 
 
