@@ -12,7 +12,7 @@ import httpx
 
 from exporter import __version__
 from exporter.clock import Clock
-from exporter.openai.retry import retry_after
+from exporter.openai import retry_after
 from exporter.redaction import redact, register_secret
 
 _HEADERS: Final = {

@@ -23,6 +23,7 @@ from exporter.openai.grouping import negotiate
 from exporter.openai.metadata import PRIORITIES, Entry, MetadataClient
 from exporter.openai.rate_limiter import BACKGROUND_SHARE, Priority
 from exporter.openai.responses import MAX_LABEL_BYTES
+from exporter.openai.retry import retry_after
 from exporter.openai.throttle import Throttle
 
 __all__ = [
@@ -57,4 +58,5 @@ __all__ = [
     "UpstreamError",
     "inline",
     "negotiate",
+    "retry_after",
 ]
