@@ -99,7 +99,7 @@ def stored_mask(mask: Mask) -> StoredMask:
 
 def read_mask(content: StoredMask, rows: int) -> Mask:
     """Return the mask. Raises DAMAGE, also when it is longer than there are rows."""
-    if content.length > rows:
+    if not 0 <= content.length <= rows:
         raise ValueError(f"a mask of {content.length} bits for {rows} rows")
     return np.unpackbits(np.frombuffer(content.bits, np.uint8), count=content.length).view(np.bool_)
 
