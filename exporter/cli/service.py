@@ -140,7 +140,9 @@ class Service:
         top_ups = tuple(TopUp(each.balance_usd, each.as_of) for each in settings.prepaid if whole)
         funds = Funds(top_ups, budgets.monthly_usd if whole else None, budgets.projects)
         store = self._store or NoStore()
-        return Estimator(organization.name, partial(_ledgers_of, organization), store.load, funds)
+        estimator = Estimator(organization.name, partial(_ledgers_of, organization), store.load, funds)
+        organization.show(estimator)
+        return estimator
 
     def _labelled_metrics(self, format_: Format) -> Body:
         for organization in self.organizations:
@@ -188,6 +190,7 @@ class Service:
             on_change=client_metrics.fallback_changed,
             organization=settings.name,
             organization_id=settings.organization_id or "",
+            run=self._worker.run,
         )
 
 

@@ -28,8 +28,8 @@ _CENTS: Final = 100
 _NO_RATE_LIMIT: Final = 2**31 - 1
 _DELETED: Final = "deleted"
 _LISTED: Final = "listed"
-_LOOKUPS: Final = 20
-"""Ids, at most, that one poll looks up one by one."""
+_REMEMBERED: Final = 100_000
+"""Names of one kind; beyond, only those are remembered that metrics show."""
 
 _SEARCH_INTERVAL: Final = DAY
 """Seconds after which the projects without usage are searched again for keys of which no project is known."""
@@ -277,7 +277,8 @@ class RememberedSource(MetadataSource):
         self._searches.read(parent, now)
         shown = self._shown()
         for entry in answer:
-            if self._wanted(entry.id) or entry.id in shown:
+            room = entry.id in self._known or len(self._known) < _REMEMBERED
+            if (self._wanted(entry.id) and room) or entry.id in shown:
                 changed |= self._learn(entry, parent, listed=True)
         if self.row.keeps_deleted:
             present = {entry.id for entry in answer}
@@ -290,7 +291,7 @@ class RememberedSource(MetadataSource):
         """Return the ids that are shown, and neither listed nor known not to exist."""
         if not self.row.keeps_deleted:
             return []
-        return sorted(self._shown() - self._known.keys() - PLACEHOLDERS)[:_LOOKUPS]
+        return sorted(self._shown() - self._known.keys() - PLACEHOLDERS)
 
     def resolve(self, id_: str, entry: Entry | None) -> bool:
         """Remember what was looked up; what does not exist is deleted."""

@@ -4,13 +4,16 @@ import contextlib
 import math
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from exporter.catalog import MetadataResource
 from exporter.clock import Clock
 from exporter.collector.poller import Status
 from exporter.collector.schedule import Outcome
-from exporter.openai import PRIORITIES, BadRequest, Entry, MetadataClient, Runner
+from exporter.openai import PRIORITIES, BadRequest, Entry, InvalidResponse, MetadataClient, Runner
+
+_LOOKUPS: Final = 20
+"""Ids that a poll looks up one by one."""
 
 
 class Rotation:
@@ -103,14 +106,31 @@ class _MetadataJob:
 class OrganizationJob(_MetadataJob):
     """Asks for an object or a list of the whole organization."""
 
+    def __init__(
+        self,
+        row: MetadataResource,
+        destination: Destination,
+        client: MetadataClient,
+        clock: Clock,
+        run: Runner,
+        *,
+        interval: float,
+    ) -> None:
+        super().__init__(row, destination, client, clock, run, interval=interval)
+        self._lookups = Rotation(interval, _LOOKUPS)
+
     async def poll(self, due: float) -> Outcome:
         """Ask once, and then for the entries that are shown although no list has them."""
         await self._fetch(due)
-        for id_ in await self._run(self._destination.unresolved):
+        unresolved = await self._run(self._destination.unresolved)
+        for id_ in self._lookups.due(unresolved, self._clock.now()):
+            self._lookups.tried(id_, self._clock.now())
             try:
                 found = await self._client.look_up(self._row, id_, self._clock.monotonic())
             except BadRequest:
                 found = None
+            except InvalidResponse:
+                continue
             if await self._run(partial(self._destination.resolve, id_, found)):
                 self.status.last_change = self._clock.now()
         return Outcome.DATA

@@ -10,7 +10,7 @@ from exporter.clock import Clock
 from exporter.collector.bucket_job import BucketJob, JobContext, LedgerStore
 from exporter.collector.client_metrics import ClientMetrics
 from exporter.collector.identity import OrganizationChanged, OrganizationIdentity
-from exporter.collector.label_index import LabelIndex
+from exporter.collector.label_index import LabelIndex, LedgerOwner
 from exporter.collector.metadata import Metadata, MetadataPlan
 from exporter.collector.metadata_families import MetadataContext
 from exporter.collector.name_cache import NameCache
@@ -58,11 +58,12 @@ class Organization:
         for plan in plans:
             telemetry.begin(name, plan.resource.name, buckets=True)
         self.bucket_jobs = [BucketJob(plan, context, store) for plan in plans]
+        self._shown: list[LedgerOwner] = [*self.bucket_jobs]
         self._memory = NameCache(name, names)
         metadata_plan = metadata_plan or MetadataPlan()
         metadata = Metadata(
             metadata_plan,
-            MetadataContext(name, self._memory, LabelIndex(self.bucket_jobs), metadata_plan.personal_data),
+            MetadataContext(name, self._memory, LabelIndex(self._shown), metadata_plan.personal_data),
             MetadataClient(client, watch),
             clock,
             run,
@@ -92,6 +93,10 @@ class Organization:
     def ready(self) -> bool:
         """Whether every bucket endpoint has been polled once, with any result; names may come later."""
         return all(job.status.first_poll_done for job in self.jobs if job.affects_up)
+
+    def show(self, owner: LedgerOwner) -> None:
+        """Resolve the names of the ids in another ledger as well. Before `run`."""
+        self._shown.append(owner)
 
     async def run(self, polled: Callable[[], None]) -> None:
         """Poll until cancelled; `polled` is called after every poll and every refusal that silences all endpoints."""

@@ -128,6 +128,29 @@ def test_every_id_that_is_shown_has_an_info_series() -> None:
         run(story())
 
 
+def test_an_odd_look_up_does_not_keep_the_others_from_their_names() -> None:
+    """What cannot be read is looked up again at the next poll, after the others."""
+    with simulation() as sim:
+        scenario = sim.simulator.scenario
+        gone = sorted(scenario.project(number).id for number in (0, 1))
+        for number in (0, 1):
+            scenario.delete_project(number)
+        odd = '{"name":["odd"],"status":5}'
+        sim.simulator.faults.add("status", path=f"projects/{gone[0]}", status=200, body="text", message=odd)
+
+        async def story() -> None:
+            async with running_organization(sim, PROJECTS, [plan("completions")]) as acme:
+                await acme.poll("completions", "projects")
+                status = await acme.poll("projects")
+                infos = acme.labels(INFO, "project_id")
+
+                assert status.up
+                assert ["unknown", "deleted"] == [infos[id_]["status"] for id_ in gone]
+                assert [2, 1] == [len(acme.asked(f"/projects/{id_}")) for id_ in gone]
+
+        run(story())
+
+
 def test_the_row_of_what_is_folded_has_its_series() -> None:
     """`other` is the sum of many projects, and joins like any of them."""
     with simulation() as sim:
