@@ -34,6 +34,9 @@ _MAX_CLOCK_LAG: Final = 900.0
 RETRIES: Final = 3
 """How often a request is repeated after a failure that may pass."""
 
+_MAX_RETRY_PAUSE: Final = 60.0
+"""Seconds before a request is repeated, whatever the response asks for, unless it pauses the organization."""
+
 Query = Sequence[tuple[str, str]]
 
 
@@ -196,16 +199,17 @@ class Client:
         priority: Priority,
         due: float,
         optional: bool = False,
+        read: Callable[[bytes], Any] = decode_object,
     ) -> Any:  # noqa: ANN401
-        """Return the decoded response of `path`, which is relative to the base URL (`organization/spend_limit`).
+        """Return what `read` makes of the response of `path`, relative to the base URL (`organization/spend_limit`).
 
-        For 404, returns None if it is `optional`, and raises NotFound otherwise.
+        `read` may raise InvalidResponse. For 404, returns None if it is `optional`, and raises NotFound otherwise.
         """
         response = await self._get(path, query, resource=resource, priority=priority, due=due, optional=optional)
         if response.status == httpx.codes.NOT_FOUND:
             return None
         with self._reported(resource, response):
-            return await self._run(lambda: decode_object(redact_json(response.body)))
+            return await self._run(lambda: read(redact_json(response.body)))
 
     async def listing(
         self,
@@ -256,7 +260,7 @@ class Client:
         known: Mapping[int, bytes],
         end: int | None,
     ) -> PollResult:
-        pages = BucketPaginator(plan, start, self._clock.now(), end)
+        pages = BucketPaginator(plan, start, self._clock.now(), end, known.values())
         name = plan.resource.name
         path = f"organization/{plan.resource.path}"
         cursor = ""
@@ -306,7 +310,8 @@ class Client:
                 if not error.retryable or failures > RETRIES:
                     raise
                 if not error.pauses_organization:
-                    await self._clock.sleep(error.retry_after or backoff(failures, self._chance()))
+                    pause = error.retry_after or backoff(failures, self._chance())
+                    await self._clock.sleep(min(pause, _MAX_RETRY_PAUSE))
 
     async def _attempt(
         self, path: str, query: Query, resource: str, priority: Priority, due: float, *, optional: bool

@@ -39,6 +39,9 @@ _CLIENT_ERROR: Final = 4
 """First digit of the status."""
 
 _LONGEST: Final = 200
+_PAGE_BYTES: Final = 2000
+"""How much of a page that is not JSON is searched for its title."""
+
 _SCOPE: Final = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _SCOPES: Final = re.compile(rf"[Mm]issing scopes?:?\s*({_SCOPE.pattern}(?:[,\s]+{_SCOPE.pattern})*)")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -120,11 +123,11 @@ class _Report:
         self.explained = isinstance(error, dict | str)
         """Whether the body has an error of the API."""
         if not self.explained:
-            text = body[:10_000].decode(errors="replace")
+            text = body[:_PAGE_BYTES].decode(errors="replace")
             title = _TITLE.search(text)
             self.message = redact(title[1] if title else text)
         found = _SCOPES.search(self.message)
-        self.scopes = tuple(_SCOPE.findall(found[1])) if found else ()
+        self.scopes = tuple(dict.fromkeys(_SCOPE.findall(excerpt(found[1])))) if found else ()
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -18,9 +19,9 @@ import structlog
 from exporter.catalog import DAY, ApiFamily, Bucket, Plan, PollResult, day_of
 from exporter.clock import Clock
 from exporter.openai import errors
-from exporter.openai.client import Client, Observer
+from exporter.openai.client import Client, Observer, Runner, inline
 from exporter.openai.rate_limiter import Priority
-from exporter.openai.responses import Rejections, decimal_of
+from exporter.openai.responses import Rejections, decimal_of, decode_object
 from exporter.openai.rows import reader
 
 _DIGEST: Final = b"legacy"
@@ -28,6 +29,9 @@ _DIGEST: Final = b"legacy"
 
 _RETRY_SECONDS: Final = 3600.0
 """Seconds after which an endpoint that gave nothing is requested again."""
+
+_MAX_BODY: Final = 8 << 20
+"""Bytes of a response."""
 
 _REFUSED_FACTOR: Final = 10
 _BILLING: Final = "dashboard/billing/usage"
@@ -94,11 +98,13 @@ class FallbackSource:
         on_change: FallbackListener,
         organization: str = "",
         organization_id: str = "",
+        run: Runner = inline,
     ) -> None:
         """Take the client for both, the organization's name for the log, and its id, empty if not configured."""
         self._client, self._observer, self._clock = client, observer, clock
         self._on_change = on_change
         self._organization_id = organization_id
+        self._run = run
         self._log = _log.bind(organization=organization)
         self._answered: set[str] = set()
         self._refused: dict[str, errors.MissingScopes] = {}
@@ -177,20 +183,18 @@ class FallbackSource:
             why = _explanation(error)
         else:
             if rows is not None:
-                return self._result(plan, days, rows)
+                result, rejections = await self._run(partial(_result, plan, days, rows, self._clock.now()))
+                self._observer.rejected(name, rejections)
+                return result
             why = "the legacy billing endpoints answer, but have nothing for this key"
         self._closed[endpoint] = self._clock.monotonic() + _RETRY_SECONDS - plan.interval, why
         raise _closed(refusal, why)
 
     async def _costs(self, days: range, resource: str, due: float, priority: Priority) -> _RowsByDay | None:
         query = [("start_date", _date(days.start)), ("end_date", _date(days.stop))]
-        content = await self._client.get_json(_BILLING, query, resource=resource, priority=priority, due=due)
-        daily = self._member(content, "daily_costs", resource)
-        rows: _RowsByDay = {}
-        for day in _objects(daily):
-            timestamp = decimal_of(day.get("timestamp"))
-            if timestamp is not None and days.start <= timestamp < days.stop:
-                rows.setdefault(day_of(float(timestamp)), []).extend(map(_cost, _objects(day.get("line_items"))))
+        rows: _RowsByDay = await self._client.get_json(
+            _BILLING, query, resource=resource, priority=priority, due=due, read=partial(_read_costs, days)
+        )
         return rows if any(rows.values()) else None
 
     async def _usage(self, days: range, plan: Plan, due: float, priority: Priority) -> _RowsByDay | None:
@@ -198,7 +202,7 @@ class FallbackSource:
         contents = {day: await self._day(day, plan, due, priority) for day in days}
         if not any(rows for content in contents.values() for rows in content.values()):
             return None
-        return {day: list(_usage_rows(name, content)) for day, content in contents.items()}
+        return await self._run(lambda: {day: list(_usage_rows(name, lists)) for day, lists in contents.items()})
 
     async def _day(self, day: int, plan: Plan, due: float, priority: Priority) -> _Lists:
         """Return all lists of a day: one response serves every resource that is polled in the same turn."""
@@ -207,32 +211,12 @@ class FallbackSource:
             cached = self._days.get(day)
             if cached is None or cached[0] <= now - plan.interval / 2:
                 name, query = plan.resource.name, [("date", _date(day))]
-                content = await self._client.get_json(_USAGE, query, resource=name, priority=priority, due=due)
-                self._member(content, "", name)
-                lists = {key: list(_objects(rows)) for key, rows in content.items() if isinstance(rows, list)}
+                lists = await self._client.get_json(
+                    _USAGE, query, resource=name, priority=priority, due=due, read=_read_lists
+                )
                 self._days = {day: kept for day, kept in self._days.items() if kept[0] > now - _RETRY_SECONDS}
                 cached = self._days[day] = now, lists
             return cached[1]
-
-    def _member(self, content: Any, name: str, resource: str) -> Any:  # noqa: ANN401 -- decoded JSON
-        if isinstance(content, dict) and (not name or isinstance(content.get(name), list)):
-            return content.get(name)
-        error = errors.InvalidResponse(f"the response is not an object{f' with a list {name}' if name else ''}")
-        self._observer.error(resource, error)
-        raise error
-
-    def _result(self, plan: Plan, days: range, rows_by_day: _RowsByDay) -> PollResult:
-        now = self._clock.now()
-        rows = reader(plan)
-        rejections = Rejections()
-        buckets = []
-        for day in days:
-            results = [{"object": plan.resource.object, **row} for row in rows_by_day.get(day, ())]
-            decoded = rows.read(msgspec.Raw(msgspec.json.encode(results)))
-            rejections.update(decoded.rejections)
-            buckets.append(Bucket(day, min(day + DAY, int(now)), decoded.groups, _DIGEST))
-        self._observer.rejected(plan.resource.name, rejections)
-        return PollResult(days.start, days.stop, tuple(buckets), now)
 
     async def _title(self, resource: str, due: float) -> str:
         """Return the organization's title, empty if its id is not configured or the API does not have it."""
@@ -249,6 +233,43 @@ class FallbackSource:
         if event not in self._logged:
             self._logged.add(event)
             self._log.warning(event, **{key: text for key, text in fields.items() if text})
+
+
+def _read_costs(days: range, body: bytes) -> _RowsByDay:
+    rows: _RowsByDay = {}
+    daily = _members(body).get("daily_costs")
+    if not isinstance(daily, list):
+        raise errors.InvalidResponse("the response has no list daily_costs")
+    for day in _objects(daily):
+        timestamp = decimal_of(day.get("timestamp"))
+        if timestamp is not None and days.start <= timestamp < days.stop:
+            rows.setdefault(day_of(float(timestamp)), []).extend(map(_cost, _objects(day.get("line_items"))))
+    return rows
+
+
+def _read_lists(body: bytes) -> _Lists:
+    return {key: list(_objects(rows)) for key, rows in _members(body).items() if isinstance(rows, list)}
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    if len(body) > _MAX_BODY:
+        raise errors.InvalidResponse(f"a response of more than {_MAX_BODY >> 20} MiB")
+    content = decode_object(body)
+    if not isinstance(content, dict):
+        raise errors.InvalidResponse("the response is not an object")
+    return content
+
+
+def _result(plan: Plan, days: range, rows_by_day: _RowsByDay, now: float) -> tuple[PollResult, Rejections]:
+    rows = reader(plan)
+    rejections = Rejections()
+    buckets = []
+    for day in days:
+        results = [{"object": plan.resource.object, **row} for row in rows_by_day.get(day, ())]
+        decoded = rows.read(msgspec.Raw(msgspec.json.encode(results)))
+        rejections.update(decoded.rejections)
+        buckets.append(Bucket(day, min(day + DAY, int(now)), decoded.groups, _DIGEST))
+    return PollResult(days.start, days.stop, tuple(buckets), now), rejections
 
 
 def _objects(content: object) -> Iterator[dict[str, Any]]:

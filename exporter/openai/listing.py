@@ -6,6 +6,7 @@ import msgspec
 
 from exporter.catalog import Pagination
 from exporter.openai import errors
+from exporter.openai.pagination import MAX_CURSOR
 from exporter.openai.responses import ObjectDecoder, Rejections, decode, redact_json
 from exporter.telemetry import RejectionReason
 
@@ -62,6 +63,8 @@ class ListPaginator(Generic[T]):
         cursor = self._cursor(envelope)
         if not cursor:
             raise errors.MissingCursor(f"page {self._pages} of a list has has_more but no cursor")
+        if len(cursor) > MAX_CURSOR:
+            raise errors.InvalidResponse(f"page {self._pages} of a list has a cursor of over {MAX_CURSOR} characters")
         if cursor in self._cursors:
             raise errors.RepeatedCursor(f"page {self._pages} of a list repeats the cursor of an earlier page")
         self._cursors.add(cursor)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,6 +13,9 @@ from exporter.openai import errors
 from exporter.openai.client import Client, Observer
 from exporter.openai.rate_limiter import Priority
 from exporter.openai.responses import ObjectDecoder, Rejections
+
+_MAX_OBJECT: Final = 1 << 20
+"""Bytes of a single object."""
 
 PRIORITIES: Final = {MetadataKind.NAMES: Priority.NAMES, MetadataKind.LIMITS: Priority.LIMITS}
 
@@ -40,8 +43,8 @@ class MetadataClient:
         """Return what the row's endpoint has, about one project or group where its scope says so; nothing for 404."""
         path = row.path.format_map({row.scope.value: quote(parent, safe="")})
         if row.pagination is None:
-            content = await self._object(row, path, due)
-            return () if content is None else (self._entry(row, content),)
+            entry = await self._object(row, path, due)
+            return () if entry is None else (entry,)
         found = await self._client.listing(
             path,
             row.query,
@@ -58,26 +61,35 @@ class MetadataClient:
 
     async def look_up(self, row: MetadataResource, id_: str, due: float) -> Entry | None:
         """Return a single entry of a list, None where there is none of this id."""
-        path = f"{row.path}/{quote(id_, safe='')}"
-        content = await self._client.get_json(
-            path, resource=row.name, priority=PRIORITIES[row.kind], due=due, optional=True
+        found = await self._client.get_json(
+            f"{row.path}/{quote(id_, safe='')}",
+            resource=row.name,
+            priority=PRIORITIES[row.kind],
+            due=due,
+            optional=True,
+            read=partial(_read, row),
         )
-        return None if content is None else self._entry(row, content)
+        return None if found is None else self._checked(row, found)
 
-    async def _object(self, row: MetadataResource, path: str, due: float) -> Any:  # noqa: ANN401 -- decoded JSON
+    async def _object(self, row: MetadataResource, path: str, due: float) -> Entry | None:
         try:
-            return await self._client.get_json(
-                path, row.query, resource=row.name, priority=PRIORITIES[row.kind], due=due, optional=row.optional
+            found = await self._client.get_json(
+                path,
+                row.query,
+                resource=row.name,
+                priority=PRIORITIES[row.kind],
+                due=due,
+                optional=row.optional,
+                read=partial(_read, row),
             )
         except errors.Forbidden as error:
             if not row.legacy:
                 raise
             raise errors.BrowserOnly(error.message, status=error.status, request_id=error.request_id) from None
+        return None if found is None else self._checked(row, found)
 
-    def _entry(self, row: MetadataResource, content: Any) -> Entry:  # noqa: ANN401 -- decoded JSON
-        rejections = Rejections()
-        found = ObjectDecoder(_type_of(row)).decode(msgspec.json.encode(content), rejections)
-        entry = None if found is None else _entry(row, found)
+    def _checked(self, row: MetadataResource, found: tuple[Entry | None, Rejections]) -> Entry:
+        entry, rejections = found
         if entry is None or not (entry.texts or entry.numbers):
             expected = ", ".join((*row.text_fields, *row.number_fields))
             error = errors.InvalidResponse(f"the response is not an object with any of {expected}")
@@ -85,6 +97,14 @@ class MetadataClient:
             raise error
         self._observer.rejected(row.name, rejections)
         return entry
+
+
+def _read(row: MetadataResource, body: bytes) -> tuple[Entry | None, Rejections]:
+    if len(body) > _MAX_OBJECT:
+        raise errors.InvalidResponse(f"an object of more than {_MAX_OBJECT >> 20} MiB")
+    rejections = Rejections()
+    found = ObjectDecoder(_type_of(row)).decode(body, rejections)
+    return None if found is None else _entry(row, found), rejections
 
 
 @cache

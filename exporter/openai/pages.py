@@ -78,9 +78,9 @@ def read_page(body: bytes, plan: Plan, known: Mapping[int, bytes], *, open_end: 
     return Page(tuple(buckets), envelope.has_more, envelope.next_page, rejections)
 
 
-def bucket_traits(bucket: Bucket) -> BucketTrait:
+def traits_of(digest: bytes) -> BucketTrait:
     """Return what the digest of a bucket remembers of its rows."""
-    return BucketTrait(bucket.digest[_HASH_BYTES]) if len(bucket.digest) > _HASH_BYTES else BucketTrait(0)
+    return BucketTrait(digest[_HASH_BYTES]) if len(digest) > _HASH_BYTES else BucketTrait(0)
 
 
 def _envelope(body: bytes, plan: Plan, rejections: Rejections) -> _Envelope:

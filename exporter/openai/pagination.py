@@ -1,14 +1,20 @@
 """The requests and pages of one poll of buckets."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from exporter.catalog import Bucket, BucketRows, Plan, PollResult
 from exporter.openai import errors
-from exporter.openai.pages import Page, bucket_traits
+from exporter.openai.pages import Page, traits_of
 from exporter.openai.responses import Rejections
 from exporter.openai.rows import BucketTrait, reader
 from exporter.telemetry import RejectionReason
+
+MAX_CURSOR: Final = 4096
+"""Characters of a cursor; a longer one is an error."""
 
 _SINGLE: Final = frozenset({"batch"})
 """Filters that are one value rather than an array."""
@@ -34,8 +40,11 @@ def bucket_query(
 class BucketPaginator:
     """Collects pages and returns their cursors. Buckets before the start are not kept."""
 
-    def __init__(self, plan: Plan, start: int, now: float, end: int | None = None) -> None:
-        """Start at the bucket that contains `start`, and end before `end` or with the open bucket. Unix seconds."""
+    def __init__(self, plan: Plan, start: int, now: float, end: int | None = None, known: Iterable[bytes] = ()) -> None:
+        """Start at the bucket that contains `start`, and end before `end` or with the open bucket. Unix seconds.
+
+        `known`: the digests of all earlier buckets.
+        """
         self.start = start - start % plan.width_seconds
         self.rejections: Rejections = Rejections()
         self._plan = plan
@@ -46,6 +55,7 @@ class BucketPaginator:
         self._buckets: dict[int, Bucket] = {}
         self._cursors: set[str] = set()
         self._labels: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._known_traits = _union(map(traits_of, known))
 
     def wanted(self, now: float) -> int:
         """Return how many buckets there are from the start to the open one."""
@@ -93,16 +103,15 @@ class BucketPaginator:
         return bucket
 
     def _with_currency(self, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
-        """Count amounts without a currency as US dollars where every other amount of the response is."""
-        traits = BucketTrait(0)
-        for bucket in buckets:
-            traits |= bucket_traits(bucket)
-        if BucketTrait.BLANK not in traits or BucketTrait.SELECTED not in traits or BucketTrait.OTHER in traits:
+        """Count amounts without a currency as US dollars where every other amount is, of all buckets that are known."""
+        traits = _union(traits_of(bucket.digest) for bucket in buckets)
+        everywhere = traits | self._known_traits
+        if BucketTrait.BLANK not in traits or BucketTrait.SELECTED not in everywhere or BucketTrait.OTHER in everywhere:
             return buckets
         rows = reader(self._plan)
         return tuple(
             replace(bucket, rows=rows.select_blank(bucket.rows))
-            if bucket.rows is not None and BucketTrait.BLANK in bucket_traits(bucket)
+            if bucket.rows is not None and BucketTrait.BLANK in traits_of(bucket.digest)
             else bucket
             for bucket in buckets
         )
@@ -112,5 +121,11 @@ class BucketPaginator:
             raise errors.MissingCursor(f"page {self._pages} has has_more but no next_page")
         if page.next_page in self._cursors:
             raise errors.RepeatedCursor(f"page {self._pages} repeats the next_page of an earlier page")
+        if len(page.next_page) > MAX_CURSOR:
+            raise errors.InvalidResponse(f"page {self._pages} has a next_page of more than {MAX_CURSOR} characters")
         self._cursors.add(page.next_page)
         return page.next_page
+
+
+def _union(traits: Iterable[BucketTrait]) -> BucketTrait:
+    return reduce(or_, traits, BucketTrait(0))

@@ -32,7 +32,7 @@ _LARGEST: Final = Decimal(10**40)
 _MAX_UTF8_BYTES: Final = 4
 """Bytes of one character."""
 
-_STRING_OR_CONSTANT: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|-?(?:NaN|Infinity)\b', re.DOTALL)
+_STRING_OR_CONSTANT: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|-?\b(?:NaN|Infinity)\b', re.DOTALL)
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
@@ -46,13 +46,15 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, what: st
     not cost the rest of the response.
     """
     try:
-        return decoder.decode(body)
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return decoder.decode(repair(bytes(body)))
     except msgspec.ValidationError as error:
         raise _invalid(excerpt(str(error)), what) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        repaired = repair(bytes(body))
-        if repaired != body:
-            return decode(decoder, repaired, what)
+    except msgspec.DecodeError as error:
         raise _malformed(bytes(body), str(error), what) from None
     except RecursionError:
         raise errors.TooDeep(f"{what} is nested too deep") from None

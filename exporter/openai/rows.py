@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from exporter.catalog import BucketRows, CountColumn, LabelGroup, Measure, Plan, Row, RowFilter
+from exporter.catalog import BucketRows, CountColumn, Kind, LabelGroup, Measure, Plan, Row, RowFilter
 from exporter.openai.amounts import MAX_AMOUNT, quanta_column
 from exporter.openai.error_responses import excerpt
 from exporter.openai.errors import InvalidResponse, WrongObject
@@ -22,11 +22,19 @@ from exporter.telemetry import RejectionReason
 UNKNOWN: Final = "unknown"
 """The label value of what the API leaves null or empty."""
 
-_MAX_COUNT: Final = 10**18
-"""Counts from here on are rejected; stored bytes reach far."""
+_MAX_COUNT: Final = 10**15
+"""Counts from here on are rejected: their sums would not be exact."""
+
+_MAX_LEVEL: Final = 10**18
+"""Bytes from here on are rejected; they are never summed."""
+
+_MAX_EMPTY_ROWS: Final = 10_000
+"""A bucket with more rows without any value is rejected."""
 
 _Count: TypeAlias = Annotated[float, msgspec.Meta(gt=-_MAX_COUNT, lt=_MAX_COUNT)]
+_Level: TypeAlias = Annotated[float, msgspec.Meta(gt=-_MAX_LEVEL, lt=_MAX_LEVEL)]
 _RawLabel: TypeAlias = str | bool | None
+_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class BucketTrait(IntFlag):
@@ -61,6 +69,8 @@ class _TolerantRead:
     rejections: Rejections
     rows: list[Any] = field(default_factory=list)
     incomplete: set[int] = field(default_factory=set)
+    empty: int = 0
+    """Rows without any value."""
 
 
 class LabelCache:
@@ -119,6 +129,7 @@ class RowReader:
         self._empty = {name: kind() for name, kind in self._structs.items()}
         flat |= {name: kind | None for name, kind in self._structs.items()}
         self._row = _struct({"object": Literal[row_object], **flat})
+        self._row_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._row)
         self._decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[self._row])  # type: ignore[name-defined]
 
     def read(self, results: msgspec.Raw, cache: LabelCache | None = None) -> DecodedRows:
@@ -179,20 +190,37 @@ class RowReader:
         return incomplete
 
     def _row_by_row(self, results: msgspec.Raw, rejections: Rejections) -> _TolerantRead:
-        content = decode_untyped(results)
-        if not isinstance(content, list):
-            raise InvalidResponse("the results of a bucket are not a list")
         read = _TolerantRead(rejections)
-        for row in content:
-            if not isinstance(row, dict):
-                rejections[RejectionReason.INVALID_ROW] += 1
-                read.incomplete.update(range(len(self._label_groups)))
-                continue
-            found = row.get("object")
-            if isinstance(found, str) and found != self._object:
-                raise WrongObject(f"a bucket has an unexpected object: {excerpt(found)!r}")
-            self._tolerant_row(row, read)
+        sound = []
+        for raw in decode(_LIST, results, "the results of a bucket"):
+            try:
+                row = decode(self._row_decoder, raw, "a bucket")
+            except WrongObject:
+                raise
+            except InvalidResponse:
+                self._unsound_row(raw, read)
+            else:
+                read.rows.append(row)
+                sound.append(row)
+            if read.empty > _MAX_EMPTY_ROWS:
+                raise InvalidResponse(f"a bucket has more than {_MAX_EMPTY_ROWS} rows without any value")
+        read.incomplete |= self._fill_in(sound, rejections)
         return read
+
+    def _unsound_row(self, raw: msgspec.Raw, read: _TolerantRead) -> None:
+        try:
+            row = decode_untyped(raw)
+        except InvalidResponse:
+            row = None
+        if not isinstance(row, dict):
+            read.rejections[RejectionReason.INVALID_ROW] += 1
+            read.incomplete.update(range(len(self._label_groups)))
+            read.empty += 1
+            return
+        found = row.get("object")
+        if isinstance(found, str) and found != self._object:
+            raise WrongObject(f"a bucket has an unexpected object: {excerpt(found)!r}")
+        self._tolerant_row(row, read)
 
     def _tolerant_row(self, row: Mapping[str, object], read: _TolerantRead) -> None:
         rejections = read.rejections
@@ -202,7 +230,7 @@ class RowReader:
             return
         row = dict(row)
         for index, (label, value) in self._separate_labels.items():
-            if not _is_label(_raw(row, label)):
+            if not _is_text(_raw(row, label)):
                 row.pop(value, None)
                 read.incomplete.add(index)
         for path, groups in self._selecting.items():
@@ -217,6 +245,7 @@ class RowReader:
             members = {part: self._value(f"{whole}.{part}".lstrip("."), found.get(part), rejections) for part in parts}
             values |= {whole: self._structs[whole](**members)} if whole else members
         made = self._row(**values)
+        read.empty += all(_raw(row, path) is None for path in self._measures)
         if self._primary_optional and all(_raw(row, path) is None for path in self._primary):
             rejections[RejectionReason.MISSING_VALUE] += 1
         read.rows.append(made)
@@ -224,7 +253,7 @@ class RowReader:
     def _value(self, path: str, value: object, rejections: Rejections) -> object:
         measure = self._measures.get(path)
         if measure is None:
-            if _is_label(value):
+            if _is_label(value) if path in self._dimensions else _is_text(value):
                 return value
             rejections[RejectionReason.INVALID_FIELD] += 1
             return None
@@ -236,7 +265,7 @@ class RowReader:
         if number is None:
             rejections[RejectionReason.INVALID_VALUE] += 1
             return None
-        limit = MAX_AMOUNT if measure.exact else _MAX_COUNT
+        limit = MAX_AMOUNT if measure.exact else _MAX_LEVEL if measure.kind is Kind.LEVEL else _MAX_COUNT
         if not -limit < number < limit:
             rejections[RejectionReason.OUT_OF_RANGE] += 1
             return None
@@ -337,9 +366,13 @@ def _is_label(value: object) -> bool:
     return value is None or isinstance(value, str | bool)
 
 
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
 def _is_selecting_text(row: Mapping[str, Any], path: str) -> bool:
     whole = path.rpartition(".")[0]
-    return (not whole or isinstance(row.get(whole), dict)) and _is_label(_raw(row, path))
+    return (not whole or isinstance(row.get(whole), dict)) and _is_text(_raw(row, path))
 
 
 def _part_of(path: str, whole: str) -> bool:
@@ -407,7 +440,7 @@ def _blank_group(label_groups: Sequence[LabelGroup]) -> tuple[int, int, int] | N
 
 
 def _type(measure: Measure) -> Any:  # noqa: ANN401 -- a type form
-    kind: Any = Decimal if measure.exact else _Count
+    kind: Any = Decimal if measure.exact else _Level if measure.kind is Kind.LEVEL else _Count
     return kind if measure.required else kind | None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -75,6 +76,7 @@ class Transport:
             },
             timeout=timeout,
             follow_redirects=False,
+            cookies=_no_cookies(),
             trust_env=False,
             verify=_trust(ca_file),
             proxy=proxy,
@@ -99,7 +101,7 @@ class Transport:
             self._renew(connections)
             phase = type(error).__name__.removesuffix("Timeout").lower()
             raise errors.Timeout(f"no complete response within {self._timeout:g} s (api.timeout): {phase}") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise errors.NetworkError(_describe(error)) from None
         except asyncio.CancelledError:
             self._renew(connections)
@@ -135,6 +137,8 @@ class Transport:
         request_id = request_id_of(headers)
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in _UNPACKERS:
+            if not good:
+                return b""
             raise errors.NotJson(
                 f"a response with content-encoding {excerpt(encoding)}", status=status, request_id=request_id
             )
@@ -147,6 +151,8 @@ class Transport:
                     break
             complete = unpack.complete
         except zlib.error:
+            if not good:
+                return b""
             raise errors.NotJson(
                 "a response with content-encoding gzip that is not gzip", status=status, request_id=request_id
             ) from None
@@ -161,6 +167,11 @@ class Transport:
                 request_id=request_id,
             )
         return bytes(body[:limit])
+
+
+def _no_cookies() -> CookieJar:
+    """Return a jar that stores nothing: the API needs no cookies, and a host could send more and more of them."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 @cache
@@ -197,7 +208,7 @@ _UNPACKERS: Final[Mapping[str, type[_Identity | _Gzip]]] = {
 }
 
 
-def _describe(error: httpx.HTTPError) -> str:
+def _describe(error: Exception) -> str:
     kind = type(error).__name__
     text = excerpt(str(error))
     return f"{kind}: {text}" if text else kind

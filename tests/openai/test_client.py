@@ -184,12 +184,37 @@ def test_known_buckets_come_without_rows() -> None:
     assert [None] == [found.rows for found in again.buckets]
 
 
+def test_a_currency_outside_the_response_is_not_forgotten() -> None:
+    """An amount without a currency is not counted as dollars while any bucket that is known has another currency."""
+    days = [
+        bucket(TODAY - 5 * DAY, cost(2, "eur", project_id="a")),
+        *(bucket(TODAY - day * DAY) for day in (4, 3, 2, 1)),
+        bucket(TODAY, cost(1, project_id="b"), cost(10, None, project_id="c")),
+    ]
+    clock = ManualClock()
+    asked = client(Api(ok(page(*days)), ok(page(*days[3:]))), clock)
+    costs = plan("costs", group_by=["project_id"])
+    whole = _poll(asked, clock, costs, TODAY - 5 * DAY)
+    known = {each.start: each.digest for each in whole.buckets}
+    work = asked.poll(costs, TODAY - 2 * DAY, due=0.0, priority=Priority.COSTS, known=known)
+    recent = run(clock.run(work))
+    dollars, others = ([("b",)], [("c", "unknown")])
+
+    for result in (whole, recent):
+        groups = result.buckets[-1].rows
+        assert groups is not None
+        assert [dollars, others] == [
+            [labels for labels, values in group if values[0] is not None] for group in groups[:2]
+        ]
+
+
 @pytest.mark.parametrize(
     ("api", "kind"),
     [
         (Api(ok(page(bucket(TODAY), has_more=True))), errors.MissingCursor),
         (Api(ok(page(bucket(TODAY), has_more=True, next_page=""))), errors.MissingCursor),
         (Api(ok(page(next_page="page_A"))), errors.RepeatedCursor),
+        (Api(ok(page(next_page="A" * 70_000))), errors.InvalidResponse),
         (Api(ok(page(bucket(TODAY), bucket(TODAY)))), errors.DuplicateBucket),
         (Api(ok(page(bucket(TODAY), next_page="page_A"))), errors.DuplicateBucket),
         (Api(ok(page(*(bucket(TODAY - day * DAY) for day in range(8))))), errors.Endless),
@@ -280,6 +305,27 @@ def test_a_requested_pause_is_exact() -> None:
     _poll(client(api, clock), clock)
 
     assert clock.monotonic() - began == 97.0
+
+
+def test_a_failure_that_pauses_nobody_waits_a_minute_at_most() -> None:
+    """Only 429 and 503 may ask for more: another endpoint that fails must not be silent for a quarter of an hour."""
+    api = Api(refusal(500, retry_after="900"), EMPTY)
+    clock = ManualClock()
+    began = clock.monotonic()
+    _poll(client(api, clock), clock)
+
+    assert clock.monotonic() - began == 60.0
+
+
+def test_cookies_are_not_kept() -> None:
+    """The API needs none, and a host that sets more and more of them would make every request larger."""
+    api = Api(httpx.Response(200, json=page(), headers={"Set-Cookie": "a=b; Path=/"}), EMPTY)
+    clock = ManualClock()
+    asked = client(api, clock)
+    _poll(asked, clock)
+    _poll(asked, clock)
+
+    assert [None, None] == [request.headers.get("Cookie") for request in api.requests]
 
 
 def test_billing_limits_do_not_silence_the_organization() -> None:
@@ -513,6 +559,7 @@ def test_lists_are_paged_in_their_own_style(style: Pagination, first: httpx.Resp
         (Api(_rows(5, has_more=True)), Pagination.LAST_ROW, errors.MissingCursor),
         (Api(_rows("a", has_more=True, next=None)), Pagination.NEXT, errors.MissingCursor),
         (Api(_rows("a", has_more=True)), Pagination.LAST_ROW, errors.RepeatedCursor),
+        (Api(_rows("a", has_more=True, last_id="a" * 70_000)), Pagination.LAST_ID, errors.InvalidResponse),
         (Api(*(_rows(str(n), has_more=True) for n in range(MAX_PAGES + 9))), Pagination.LAST_ROW, errors.Endless),
         (Api(_rows(*map(str, range(MAX_ROWS + 1)))), Pagination.LAST_ROW, errors.Endless),
         (Api(ok({"object": "page"})), Pagination.LAST_ROW, errors.InvalidResponse),

@@ -78,6 +78,15 @@ def test_missing_scopes_are_named() -> None:
     assert "api.usage.read and api.management.read" in error.advice
 
 
+def test_scopes_without_end_are_cut() -> None:
+    """The advice stays one short line, whatever the refusal says."""
+    scopes = ", ".join(f"api.scope_{chr(97 + n % 26)}.{'x' * (n % 60)}a" for n in range(10_000))
+    error = classify(403, {}, encoded({"error": f"Missing scopes: {scopes}"}))
+
+    assert isinstance(error, errors.MissingScopes)
+    assert len(error.advice) < 600
+
+
 def test_a_bad_request_says_which_parameter() -> None:
     """The refused parameter is kept and named in the advice."""
     body = {"error": {"message": "no", "param": "group_by", "code": "unsupported"}}

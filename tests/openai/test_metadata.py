@@ -26,7 +26,9 @@ class _Asked:
         self.api = Api(*answers)
         self.journal = Journal()
         self.clock = ManualClock()
-        self._client = MetadataClient(client(self.api, self.clock, observer=self.journal), self.journal)
+        self._client = MetadataClient(
+            client(self.api, self.clock, observer=self.journal, max_body=2 << 20), self.journal
+        )
 
     def fetch(self, name: str, parent: str = "") -> tuple[Entry, ...]:
         """Return what a row's endpoint has."""
@@ -154,6 +156,33 @@ def test_a_number_out_of_range_is_unknown(number: str) -> None:
     (entry,) = _Asked(httpx.Response(200, content=body)).fetch("spend_limit")
 
     assert ({"enforcing"}, {}) == ({*entry.texts.values()} - {"month"}, entry.numbers)
+
+
+def _nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+@pytest.mark.parametrize("depth", [200, 900, 980, 100_000])
+def test_an_unknown_field_may_be_nested_as_deep_as_it_likes(depth: int) -> None:
+    """The object is read, or refused as nested too deep."""
+    body = b'{"odd":%s,"enforcement":{"status":"enforcing"}}' % _nested(depth)
+    asked = _Asked(httpx.Response(200, content=body))
+    try:
+        (entry,) = asked.fetch("spend_limit")
+    except InvalidResponse:
+        entry = None
+
+    assert (entry is None) is bool(asked.journal.errors)
+    assert entry or depth > 900
+
+
+def test_a_single_object_is_bounded() -> None:
+    """A megabyte is no object of the API."""
+    asked = _Asked(ok({"enforcement": {"status": "enforcing"}, "odd": "x" * (1 << 20)}))
+    with pytest.raises(InvalidResponse, match="an object of more than 1 MiB"):
+        asked.fetch("spend_limit")
+
+    assert ["invalid_response"] == [error.reason for _, error in asked.journal.errors]
 
 
 def test_names_come_after_everything_else() -> None:

@@ -141,8 +141,8 @@ ODD_VALUES: list[tuple[object, float | None, str]] = [
     (-math.inf, None, "invalid_value"),
     ("NaN", None, "invalid_value"),
     ("Infinity", None, "invalid_value"),
-    (10**18, None, "out_of_range"),
-    (-(10**18), None, "out_of_range"),
+    (10**15, None, "out_of_range"),
+    (-(10**15), None, "out_of_range"),
     (10**400, None, "out_of_range"),
     ("1e999", None, "out_of_range"),
     ("1e999999999", None, "out_of_range"),
@@ -370,7 +370,9 @@ def test_an_absent_amount_is_unknown() -> None:
     assert ([(labels, (None,))], []) == _rows(cost() | {"amount": None}, of=COSTS)
 
 
-@pytest.mark.parametrize("odd", [MISSING, None, 5, "usd", [], {"value": 1, "currency": 5}])
+@pytest.mark.parametrize(
+    "odd", [MISSING, None, 5, "usd", [], {"value": 1, "currency": 5}, {"value": 1, "currency": True}]
+)
 def test_an_amount_that_cannot_be_attributed_to_a_currency_makes_both_incomplete(odd: object) -> None:
     """It may be dollars or not; what was billed is known."""
     settings = plan("costs", measures=["cost_usd", "cost_quantity"], group_by=["project_id"])
@@ -506,3 +508,30 @@ def test_buckets_begin_on_boundaries() -> None:
 
     assert [TODAY] == [bucket.start for bucket in _page(clipped, EMBEDDINGS, {}).buckets]
     assert {"invalid_bucket": 1} == _page(clipped, EMBEDDINGS, {}, first=False).rejections
+
+
+@pytest.mark.parametrize("content", [b"NaN" * 100_000, b"-NaN" * 100_000, b'"a",' + b"Infinity" * 100_000])
+def test_runs_of_what_is_no_number_are_refused_at_once(content: bytes) -> None:
+    """They are no JSON, and are not repaired one after the other."""
+    assert isinstance(_refused(b'{"object":"page","data":[%s],"has_more":false}' % content), errors.NotJson)
+
+
+@pytest.mark.parametrize("row", [{}, 0, {"input_tokens": None}])
+def test_a_bucket_of_rows_without_values_is_ignored(row: object) -> None:
+    """Rows without any value are read up to ten thousand; another bucket of the page counts."""
+    odd = bucket(TODAY) | {"results": [row] * 10_001}
+    found = _page(encoded(page(bucket(TODAY - DAY, embeddings(7)), odd)), EMBEDDINGS, {})
+
+    assert [TODAY - DAY] == [each.start for each in found.buckets]
+    assert {"invalid_bucket": 1} == found.rejections
+
+
+def test_stored_bytes_reach_further_than_counts() -> None:
+    """A level is never summed, so that it is exact enough up to 10^18."""
+    rows = [
+        {"object": "organization.usage.vector_stores.result", "usage_bytes": size, "project_id": name}
+        for name, size in (("a", 10**17), ("b", 10**18))
+    ]
+    found = _rows(*rows, of=plan("vector_stores", group_by=["project_id"]))
+
+    assert [(("a",), (1e17,)), (("b",), (None,))] == found[0]

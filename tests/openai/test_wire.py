@@ -120,6 +120,18 @@ def test_an_endless_body_is_bounded() -> None:
     assert "model" in error.advice
 
 
+@pytest.mark.parametrize("encoding", ["br", "gzip", "deflate"])
+def test_a_refusal_that_cannot_be_unpacked_keeps_its_status(encoding: str) -> None:
+    """Status and headers decide: a 429 pauses the organization, whatever its body is."""
+    refused = _sized(
+        b"neither of them", f"Content-Encoding: {encoding}", "Retry-After: 90", status="429 Too Many Requests"
+    )
+    error = _fails(saying(refused))
+
+    assert isinstance(error, errors.RateLimited)
+    assert error.retry_after == 90.0
+
+
 def test_a_gzip_bomb_is_bounded_while_it_is_unpacked() -> None:
     """A megabyte that unpacks to 256 never takes more memory than `max_body` and a little."""
     bomb = gzip.compress(b" " * (256 * MIB), 1)
