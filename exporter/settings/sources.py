@@ -6,14 +6,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from exporter.files import open_regular
 from exporter.settings.messages import Problem, SettingsError
 from exporter.settings.model import PREFIX, PROXY_AUTH
 from exporter.settings.options import Option, Shape
 from exporter.settings.types import split_list
+from exporter.yaml_file import YamlError, read_yaml
 
 _BOOLEANS: Final = ("true", "false")
 _SECRETS: Final = ("key", "key-file", "secret", "token", "password")
@@ -60,7 +59,8 @@ _OTHER_NAMES: Final[Mapping[str, str]] = {
 _SERVICE_LINK: Final = re.compile(
     rf"{PREFIX}(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_PROTO|_PORT|_ADDR)?)"
 )
-_DUPLICATE: Final = "a setting is given twice"
+_LARGEST_FILE: Final = 256 << 10
+"""Bytes; two hundred organizations with overrides have a fifth."""
 
 
 def parse_flags(known: Iterable[Option], arguments: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
@@ -181,38 +181,12 @@ class EnvironmentSource(EnvSettingsSource):
         }
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that occurs twice, of which YAML would silently use the last."""
-
-
-def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[object, object]:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=_DUPLICATE, problem_mark=key.start_mark)
-            seen.add(key.value)
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
-
-
 def read_file(path: Path) -> dict[Any, Any]:
     """Return the content of a YAML file. Raises SettingsError, which never quotes the file."""
     try:
-        with open_regular(path) as file:
-            content = yaml.load(file, _Loader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise _refusal(path, f"cannot be read ({error.strerror}): correct the path or the file's permissions") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        what = error.problem if error.problem == _DUPLICATE else "is not valid YAML"
-        raise _refusal(path, f"{what}{where}: correct it there") from None
-    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
-        raise _refusal(path, "is not valid YAML: correct its encoding, nesting, keys or values") from None
+        content = read_yaml(path, _LARGEST_FILE)
+    except YamlError as error:
+        raise _refusal(path, str(error)) from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -11,15 +11,14 @@ takes one), bcrypt costs that take seconds, YAML anchors, and every unknown key.
 """
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
-import yaml
 
 from exporter.durations import parse_duration
-from exporter.files import open_regular
+from exporter.yaml_file import YamlError, read_yaml
 
 ClientAuth: TypeAlias = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 
@@ -60,8 +59,7 @@ _HIGHEST_COST: Final = 14
 _LARGEST_FILE: Final = 128 << 10
 """Bytes."""
 
-_DEEPEST: Final = 8
-"""Levels of nesting; the format has three."""
+_LARGEST_BURST: Final = 1_000_000
 
 
 class WebConfigError(ValueError):
@@ -136,14 +134,8 @@ class WebConfig(msgspec.Struct, frozen=True):
 def read_web_config(path: Path) -> WebConfig:
     """Return the content of the file; other files that it names are relative to its folder. Raises WebConfigError."""
     try:
-        text = _read(path).decode()
-    except OSError as error:
-        raise WebConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise WebConfigError(f"{path}: cannot be read: it is not UTF-8") from None
-    try:
-        return _checked(_parsed(text), path.parent)
-    except WebConfigError as error:
+        return _checked(_converted(read_yaml(path, _LARGEST_FILE)), path.parent)
+    except (YamlError, WebConfigError) as error:
         raise WebConfigError(f"{path}: {error}") from None
 
 
@@ -171,26 +163,7 @@ def _tls_weakened_by(new: Tls | None, old: Tls) -> list[str]:
     return [f"tls_server_config.{name}" for name, weaker in strictness if weaker]
 
 
-def _read(path: Path) -> bytes:
-    with open_regular(path) as file:
-        content = file.read(_LARGEST_FILE + 1)
-    if len(content) > _LARGEST_FILE:
-        raise WebConfigError(f"{path}: is larger than {_LARGEST_FILE >> 10} KiB: it is not a web configuration")
-    return content
-
-
-def _parsed(text: str) -> _File:
-    try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - a safe loader that also refuses a key given twice
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise WebConfigError(f"is not valid YAML{line}: {error.problem}") from None
-    except yaml.YAMLError:
-        raise WebConfigError("is not valid YAML: it holds characters that YAML does not allow") from None
-    except (ValueError, LookupError, AttributeError, OverflowError):
-        raise WebConfigError("is not valid YAML: it holds a number, date or boolean that does not exist") from None
-    except RecursionError:
-        raise WebConfigError(f"is nested deeper than {_DEEPEST} levels") from None
+def _converted(document: object) -> _File:
     try:
         return msgspec.convert(_without_nulls(document) or {}, _File)
     except msgspec.ValidationError as error:
@@ -234,6 +207,8 @@ def _rate_limit(written: _RateLimit) -> RateLimit | None:
         return None
     if written.burst < 1:
         raise WebConfigError("rate_limit.burst: must be at least 1: with 0 every request would be refused")
+    if written.burst > _LARGEST_BURST:
+        raise WebConfigError(f"rate_limit.burst: must be at most {_LARGEST_BURST}")
     return RateLimit(interval, written.burst)
 
 
@@ -315,32 +290,3 @@ def _without_nulls(node: Any) -> Any:  # noqa: ANN401 - a parsed document is any
     if isinstance(node, dict):
         return {key: _without_nulls(value) for key, value in node.items() if value is not None}
     return node
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses what the format has no use for: keys given twice, of which YAML takes the last, anchors, deep nesting."""
-
-    _depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 - PyYAML's
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if getattr(event, "anchor", None):
-            raise yaml.MarkedYAMLError(problem="anchors and aliases are not supported", problem_mark=event.start_mark)
-        if self._depth > _DEEPEST:
-            raise yaml.MarkedYAMLError(
-                problem=f"it is nested deeper than {_DEEPEST} levels", problem_mark=event.start_mark
-            )
-        self._depth += 1
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self._depth -= 1
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key.value, str):
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)

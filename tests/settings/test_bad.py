@@ -51,11 +51,27 @@ def test_missing_flags_of_a_command_are_named() -> None:
     ] == [str(problem) for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\xfa", b"[" * 5000, b"a: 2026-99-99", b"? [1, 2]\n: 3"])
-def test_content_that_is_not_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Other encodings, deep nesting and impossible dates produce a message, not a traceback."""
+_ALIASES = "".join(f"k{n}: &k{n}\n  <<: [{', '.join([f'*k{n - 1}'] * 9)}]\n" for n in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe\xfa", "is not valid YAML: it is not UTF-8"),
+        (b"? [1, 2]\n: 3", "is not valid YAML at line 1"),
+        (b"[" * 5000, "is nested deeper than 8 levels"),
+        (b"a: 2026-99-99", "holds a number, date, boolean or character that does not exist at line 1, column 4"),
+        (b'a: "\\ud800"', "holds a number, date, boolean or character that does not exist"),
+        (b"a: 1" + b":1" * 100_000, "holds a number, date, boolean or character that does not exist"),
+        (b"k0: &k0 {a: 1}\n" + _ALIASES.encode(), "anchors and aliases are not supported at line 1, column 5"),
+        (b"#" * (257 << 10), "is larger than 256 KiB: correct the path, or shorten the file"),
+    ],
+    ids=["encoding", "list as a key", "nesting", "date", "surrogate", "number in base 60", "aliases", "size"],
+)
+def test_content_that_is_not_yaml_or_takes_long_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    """Each produces a message at once, not a traceback."""
     path = tmp_path / "settings.yaml"
     path.write_bytes(content)
 
-    with pytest.raises(SettingsError, match="is not valid YAML"):
+    with pytest.raises(SettingsError, match=words):
         load("run", ["--config.file", str(path)], {})

@@ -14,16 +14,16 @@ _HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
 _COSTLY = _HASH.replace("$10$", "$31$")
 _PAIR = "cert_file: server.crt, key_file: server.key"
 
-_NO_SUCH_VALUE = "holds a number, date or boolean that does not exist"
+_NO_SUCH_VALUE = "holds a number, date, boolean or character that does not exist"
 _BAD = {
     "junk": ("hWkNKCp3fvIx3jKnsaBI TuEjdwNS8A2vYdFbiKqr", "Expected `object`, got `str`"),
     "a list": ("[a]", "Expected `object`, got `array`"),
-    "unclosed": ("tls_server_config: {", "is not valid YAML, line 1"),
+    "unclosed": ("tls_server_config: {", "is not valid YAML at line 1"),
     "control characters": ("a: \x07", "is not valid YAML"),
     "unknown section": ("tls_config: {}", "unknown field `tls_config`"),
     "unknown key": ("tls_server_config: {cert_filse: server.crt}", "unknown field `cert_filse`"),
-    "a section twice": ("rate_limit: {}\nrate_limit: {}", "'rate_limit' is given twice"),
-    "a user twice": (f"basic_auth_users:\n  a: {_HASH}\n  a: {_HASH}", "'a' is given twice"),
+    "a section twice": ("rate_limit: {}\nrate_limit: {}", "a name is given twice at line 2"),
+    "a user twice": (f"basic_auth_users:\n  a: {_HASH}\n  a: {_HASH}", "a name is given twice at line 3"),
     "no certificate": ("tls_server_config: {key_file: server.key}", "missing one of cert or cert_file"),
     "empty certificate": ('tls_server_config: {cert: "", key_file: server.key}', "missing one of cert or cert_file"),
     "no key": ("tls_server_config: {cert_file: server.crt}", "missing one of key or key_file"),
@@ -116,9 +116,20 @@ _BAD = {
     "deep lists": ("[" * 100_000, "nested deeper than 8 levels"),
     "deep mappings": ("{a: " * 1000, "nested deeper than 8 levels"),
     "deep indentation": ("".join(" " * n + "a:\n" for n in range(200)), "nested deeper than 8 levels"),
-    "a bomb of aliases": ("a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]", "line 1: anchors and aliases are not supported"),
+    "a bomb of aliases": ("a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]", "anchors and aliases are not supported at line 1"),
     "an anchor of itself": ("&a [*a]", "anchors and aliases are not supported"),
     "a number without end": ("a: " + "9" * 5000, _NO_SUCH_VALUE),
+    "a number in base 60": ("a: 1" + ":1" * 60_000, _NO_SUCH_VALUE),
+    "half a character": ('tls_server_config: {cert_file: "\\ud800", key_file: c}', _NO_SUCH_VALUE),
+    "a path that is none": ('tls_server_config: {cert_file: "a\\0b", key_file: c}', "cert_file: is not the path of a"),
+    "an authority that is no ASCII": (
+        f"tls_server_config: {{{_PAIR}, client_ca: é, client_auth_type: VerifyClientCertIfGiven}}",
+        "the client CA holds no certificate",
+    ),
+    "a burst beyond any": (f"rate_limit: {{interval: 1ms, burst: {'9' * 400}}}", "burst: must be at most 1000000"),
+    "a hexadecimal burst": (f"rate_limit: {{interval: 1ms, burst: 0x{'f' * 900}}}", "burst: must be at most 1000000"),
+    "a burst in base 60": (f"rate_limit: {{interval: 1ms, burst: 1{':1' * 400}}}", "burst: must be at most 1000000"),
+    "a burst of many digits": (f"rate_limit: {{interval: 1ms, burst: 0b{'1' * 4000}}}", _NO_SUCH_VALUE),
     "a date that is none": ("a: 2001-99-99", _NO_SUCH_VALUE),
     "a text tagged as a date": ("a: !!timestamp x", _NO_SUCH_VALUE),
     "a text tagged as a boolean": ("a: !!bool x", _NO_SUCH_VALUE),
