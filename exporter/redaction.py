@@ -58,6 +58,12 @@ def _json_spellings(text: str) -> tuple[str, str]:
     return spelled, spelled.replace("/", "\\/")
 
 
+def _spellings(text: str) -> tuple[str, ...]:
+    """Return every spelling in which others may repeat a text; one that is not UTF-8 has them as well."""
+    quoted = (quote(text, safe=safe, errors="surrogatepass") for safe in ("", "/"))
+    return (text, *quoted, escape(text), *_json_spellings(text))
+
+
 class _KnownSecrets:
     """The secrets that this process has read, with every spelling in which a text can contain them."""
 
@@ -71,11 +77,7 @@ class _KnownSecrets:
         if len(secret) < _SHORTEST or secret in self._values:
             return
         self._values.add(secret)
-        spellings = {
-            spelling
-            for value in self._values
-            for spelling in (value, quote(value, safe=""), quote(value), escape(value), *_json_spellings(value))
-        }
+        spellings = {spelling for value in self._values for spelling in _spellings(value)}
         longest_first = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
         self.lowered = tuple({spelling.lower().encode(errors="replace") for spelling in spellings})

@@ -10,6 +10,7 @@ import pytest
 from exporter.openai import errors
 from exporter.openai.client import Client
 from exporter.openai.rate_limiter import Priority
+from exporter.redaction import redact, register_secret
 from tests.support.clock import ManualClock, run
 from tests.support.scripted_api import TODAY, Api, bucket, client, cost, embeddings, encoded, ok, page, plan
 
@@ -107,3 +108,12 @@ def test_a_secret_as_the_organization_is_not_kept() -> None:
     found = run(asking(answer).poll(plan("costs"), TODAY, due=0.0, priority=Priority.COSTS))
 
     assert hidden(found.organization)
+
+
+def test_a_secret_that_is_no_text_is_redacted_like_others() -> None:
+    """It can be registered, is removed where it is repeated, and so are secrets that follow it."""
+    secret = "no-text-\udcff"
+    register_secret(secret)
+    register_secret(f"{secret}-next")
+
+    assert "a *** b ***" == redact(f"a {secret} b {secret}-next")
