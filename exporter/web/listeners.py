@@ -3,10 +3,13 @@
 import asyncio
 import errno
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final, NamedTuple
+
+import structlog
 
 _BACKLOG: Final = 128
 _FIRST_PASSED: Final = 3
@@ -15,6 +18,10 @@ _FIRST_PASSED: Final = 3
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RETRY: Final = 0.1
 """Seconds until another attempt to accept once file descriptors have run out."""
+
+_COUNT: Final = re.compile(r"[1-9]\d{0,5}", re.ASCII)
+
+_log = structlog.get_logger()
 
 
 class ListenError(OSError):
@@ -54,7 +61,7 @@ def bind(addresses: Sequence[Address]) -> list[socket.socket]:
 def passed_by_systemd(environ: Mapping[str, str] = os.environ) -> list[socket.socket]:
     """Return the sockets of a systemd socket unit. Raises ListenError where there are none."""
     count = environ.get("LISTEN_FDS", "")
-    if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal() or not int(count):
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not _COUNT.fullmatch(count):
         raise ListenError(
             "systemd passed no socket to this process: start it through a .socket unit, "
             "or use --web.listen-address instead of --web.systemd-socket"
@@ -81,7 +88,7 @@ def address_of(listener: socket.socket) -> Address:
 async def accept_connections(
     listener: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], exhausted: Callable[[], None]
 ) -> None:
-    """Accept one connection after another until cancelled.
+    """Accept one connection after another until cancelled, whatever becomes of one.
 
     `exhausted` is called when there are no file descriptors left; accepting goes on a moment later.
     """
@@ -98,6 +105,9 @@ async def accept_connections(
         try:
             await loop.connect_accepted_socket(protocol, connected)
         except OSError:
+            connected.close()
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            _log.exception("connection_failed")
             connected.close()
 
 

@@ -152,6 +152,8 @@ class Security:
             return _State(config, server_context(config.tls) if config.tls else None, bucket)
         except WebConfigError as error:
             raise WebConfigError(f"{path}: {error}") from None
+        except OSError as error:
+            raise WebConfigError(f"{path}: tls_server_config: {error.strerror}") from None
 
     def _file_versions(self) -> tuple[object, ...]:
         tls = self._state.config.tls
@@ -169,4 +171,6 @@ def _version(path: Path | str) -> object:
         found = os.stat(path)  # noqa: PTH116 - of a string or a path alike
     except OSError as error:
         return error.errno
+    except ValueError:
+        return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

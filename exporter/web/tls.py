@@ -87,7 +87,7 @@ def _load_authority(context: ssl.SSLContext, tls: Tls) -> None:
             context.load_verify_locations(cadata=tls.client_ca)
     except WebConfigError:
         raise
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):
         raise WebConfigError("tls_server_config: the client CA holds no certificate") from None
 
 
@@ -100,3 +100,5 @@ def _readable(name: str, path: str) -> None:
         open_regular(path).close()
     except OSError as error:
         raise WebConfigError(f"tls_server_config.{name}: {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise WebConfigError(f"tls_server_config.{name}: is not the path of a file") from None

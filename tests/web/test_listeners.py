@@ -1,13 +1,15 @@
 """Sockets that listen."""
 
+import asyncio
 import socket
 import subprocess
 import sys
 from contextlib import closing
 
 import pytest
+from structlog.testing import capture_logs
 
-from exporter.web.listeners import Address, ListenError, bind
+from exporter.web.listeners import Address, ListenError, accept_connections, bind
 
 
 @pytest.mark.parametrize("host", ["", "::"])
@@ -56,6 +58,38 @@ def test_loopback_is_recognised() -> None:
     assert ["127.0.0.1", "::1", "localhost", "127.8.9.1"] == [host for host in hosts if Address(host, 1).loopback]
 
 
+def test_a_connection_that_fails_does_not_end_accepting() -> None:
+    """Whatever error it raises is logged, its socket is closed, and the next connection is served."""
+    (bound,) = bind([Address("127.0.0.1", 0)])
+    failures = iter((OverflowError(), RuntimeError()))
+
+    def protocol() -> asyncio.Protocol:
+        for failure in failures:
+            raise failure
+        return _Greeting()
+
+    async def received() -> list[bytes]:
+        accepting = asyncio.create_task(accept_connections(bound, protocol, lambda: None))
+        answers = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(*bound.getsockname())
+            answers.append(await asyncio.wait_for(reader.read(), 10))
+            writer.close()
+        accepting.cancel()
+        return answers
+
+    with closing(bound), capture_logs() as logged:
+        assert [b"", b"", b"hello"] == asyncio.run(received())
+    assert ["connection_failed"] * 2 == [entry["event"] for entry in logged]
+
+
+class _Greeting(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"hello")
+        transport.close()
+
+
 _PASSED = """
 import os, socket, sys
 listener = socket.create_server(("127.0.0.1", 0)) if sys.argv[1] == "listening" else socket.socket()
@@ -77,6 +111,7 @@ except ListenError as error:
     [
         ("listening", "1", 0, "[True]"),
         ("listening", "", 0, "systemd passed no socket to this process"),
+        ("listening", "9" * 5000, 0, "systemd passed no socket to this process"),
         ("listening", "1", 1, "systemd passed no socket to this process"),
         ("connected", "1", 0, "file descriptor 3 passed by systemd is not a listening stream socket"),
         ("file", "1", 0, "file descriptor 3 passed by systemd is not a listening stream socket"),

@@ -170,6 +170,24 @@ def test_passwords_are_reloaded(config: Path) -> None:
         assert (401, 200) == (_get(site, login="a:correct horse")[0], _get(site, login="b:another")[0])
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        f"rate_limit: {{interval: 1ms, burst: {'9' * 400}}}",
+        'tls_server_config: {cert_file: "a\\0b", key_file: c}',
+        'tls_server_config: {cert: "\\ud800", key: c}',
+    ],
+)
+def test_a_value_beyond_belief_changes_nothing(config: Path, broken: str) -> None:
+    """A file with a number or a path that nothing can use is refused like any other, and the old one is served on."""
+    _write(config, f"basic_auth_users: {{a: {_HASH}}}")
+    with capture_logs() as logged, serving(web_config=config) as site:
+        _write(config, broken)
+        assert (401, 200) == (_get(site)[0], _get(site, login="a:correct horse")[0])
+
+    assert ["web_config_rejected"] == [entry["event"] for entry in logged]
+
+
 def test_a_broken_new_file_changes_nothing(config: Path) -> None:
     """The last good file stays in force, and the log says once what is wrong with the new one."""
     _write(config, f"basic_auth_users: {{a: {_HASH}}}")
