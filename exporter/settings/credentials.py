@@ -13,6 +13,7 @@ from exporter.files import open_regular
 from exporter.redaction import register_secret
 from exporter.settings.model import PROXY_AUTH
 from exporter.settings.sources import EnvironmentSource
+from exporter.settings.types import Id
 
 _MAX_BYTES: Final = 4096
 """A larger file contains something else than a key."""
@@ -123,7 +124,7 @@ def _register(secret: str) -> None:
     register_secret(secret)
     if ":" in secret:
         register_secret(secret.partition(":")[2])
-        register_secret(b64encode(secret.encode()).decode())
+        register_secret(b64encode(secret.encode(errors="surrogatepass")).decode())
 
 
 def _read_text(path: Path) -> str:
@@ -156,10 +157,13 @@ def _validated_key(text: str, origin: str) -> str:
 
 
 def _none_if_blank(value: object) -> object:
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError("is not UTF-8: set it to the value alone, as text")
     return None if isinstance(value, str) and not value.strip() else value
 
 
 _Word = Annotated[str | None, BeforeValidator(_none_if_blank)]
+_Id = Annotated[Id | None, BeforeValidator(_none_if_blank)]
 _Secret = Annotated[SecretStr | None, BeforeValidator(_none_if_blank)]
 
 
@@ -173,8 +177,8 @@ class Credentials(BaseSettings):
     admin_key: _Secret = Field(None, validation_alias="OPENAI_ADMIN_KEY")
     admin_key_file: _Word = Field(None, validation_alias="OPENAI_ADMIN_KEY_FILE")
     api_key: _Secret = Field(None, validation_alias="OPENAI_API_KEY")
-    project_id: _Word = Field(None, validation_alias="OPENAI_PROJECT_ID")
-    organization_id: _Word = Field(None, validation_alias="OPENAI_ORG_ID")
+    project_id: _Id = Field(None, validation_alias="OPENAI_PROJECT_ID")
+    organization_id: _Id = Field(None, validation_alias="OPENAI_ORG_ID")
     proxy_auth: _Secret = Field(None, validation_alias=PROXY_AUTH)
 
     @classmethod

@@ -1,7 +1,9 @@
 """Loads the settings of a command from its arguments, the environment and the file."""
 
+import errno
 import os
 import ssl
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
 
+from exporter.files import open_regular
 from exporter.settings.credentials import (
     Credentials,
     KeyUnavailableError,
@@ -31,9 +34,12 @@ from exporter.settings.resolve import (
 )
 from exporter.settings.sections import Api, OrganizationSection
 from exporter.settings.sources import EnvironmentSource, parse_flags, read_file, unknown_variables
+from exporter.settings.types import parse_path
 
 _CONFIG_FILE: Final = "OPENAI_EXPORTER_CONFIG__FILE"
 _DIRECTORY: Final = "openai-usage-exporter"
+_LONGEST_SUFFIX: Final = ".quarantined-20000101T000000Z-wal"
+"""Of the files that the store keeps beside the state."""
 
 
 def load(command: str, arguments: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Settings:
@@ -67,7 +73,10 @@ def _file(
     if not path:
         return {}
     try:
-        content = read_file(Path(path).expanduser())
+        content = read_file(parse_path(path))
+    except ValueError as error:
+        problems.append(Problem("config.file", str(error)))
+        return {}
     except SettingsError as error:
         problems += error.problems
         return {}
@@ -89,14 +98,15 @@ def _paths(known: Sequence[Option]) -> list[str]:
 
 def _resolved(configured: CommandSettings, environ: Mapping[str, str], reread: Callable[[], Settings]) -> Settings:
     problems: list[Problem] = []
-    credentials = None if type(configured) in KEYLESS else Credentials.of(environ)
+    credentials = None if type(configured) in KEYLESS else _credentials(environ)
+    state_path = configured.state.path or _default_state_path(environ)
     shared: dict[str, Any] = {
         "web": configured.web,
         "api": configured.api,
         "proxy": _proxy(configured.api, credentials, problems) if credentials else None,
         "poll": configured.poll,
         "log": configured.log,
-        "state_path": configured.state.path or _default_state_path(environ),
+        "state_path": state_path,
         "state_path_is_default": configured.state.path is None,
         "same_organization": configured.state.same_organization,
         "new_counter_hold": configured.new_counter_hold,
@@ -105,6 +115,8 @@ def _resolved(configured: CommandSettings, environ: Mapping[str, str], reread: C
     }
     if configured.api.ca_file and credentials:
         problems += _ca_file_problems(configured.api.ca_file)
+    if credentials:
+        problems += _state_problems(state_path)
     if isinstance(configured, Backfill):
         problems += _backfill_problems(configured)
     if problems:
@@ -129,6 +141,13 @@ def _resolved(configured: CommandSettings, environ: Mapping[str, str], reread: C
             return SimulateSettings(seed=configured.seed, **shared)
         case _:
             return Settings(**shared)
+
+
+def _credentials(environ: Mapping[str, str]) -> Credentials:
+    try:
+        return Credentials.of(environ)
+    except ValidationError as error:
+        raise SettingsError(problems_of(error, (), {})) from None
 
 
 def _backfill_problems(configured: Backfill) -> list[Problem]:
@@ -180,6 +199,7 @@ def _proxy(api: Api, credentials: Credentials, problems: list[Problem]) -> Proxy
 
 def _ca_file_problems(ca_file: Path) -> list[Problem]:
     try:
+        open_regular(ca_file).close()
         ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError:
         return [Problem("api.ca_file", f"{ca_file} contains no valid certificate: use a file of PEM certificates")]
@@ -188,8 +208,29 @@ def _ca_file_problems(ca_file: Path) -> list[Problem]:
     return []
 
 
+def _state_problems(path: Path) -> list[Problem]:
+    """Return why there can be no state at this path. Whether it can be written is left to the store, which may wait."""
+    reason = ""
+    for name in (f"{path}{_LONGEST_SUFFIX}", path):
+        try:
+            if not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116 - of a string or a path alike
+                reason = "it is not a regular file"
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:
+                reason = error.strerror or "impossible"
+    if not reason:
+        return []
+    return [Problem("state.path", f"{path} cannot be used ({reason}): give the path of a file, which need not exist")]
+
+
 def _default_state_path(environ: Mapping[str, str]) -> Path:
-    """Return the default: in systemd's state directory (the first of several), otherwise in the user's."""
+    """Return the default: in systemd's state directory (the first of several), otherwise in the user's.
+
+    A user without a home directory, as in some containers, has that of the system.
+    """
     given = environ.get("STATE_DIRECTORY", "").split(":")[0] or environ.get("XDG_STATE_HOME", "")
-    directory = Path(given) if given else Path("~/.local/state").expanduser()
+    try:
+        directory = Path(given) if given else Path("~/.local/state").expanduser()
+    except RuntimeError:
+        directory = Path("/var/lib")
     return directory / ("" if directory.name == _DIRECTORY else _DIRECTORY) / "state.db"

@@ -22,6 +22,7 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "string_type": "expects text: put it in quotes",
     "string_too_short": "is empty: give a value, or remove the setting",
     "string_pattern_mismatch": "contains a control character or a line break: remove it",
+    "string_unicode": "is not UTF-8: write it as UTF-8 text",
     "literal_error": "use {expected}",
     "missing": "is required",
     "tuple_type": "expects a list",

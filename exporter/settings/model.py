@@ -33,6 +33,7 @@ from exporter.settings.types import (
     ListenAddresses,
     PastPointInTime,
     RemoteWriteUrl,
+    RequestHeaders,
     Text,
 )
 
@@ -128,7 +129,7 @@ class Backfill(CommandSettings):
     """File with the client certificate for the receiver"""
     remote_write_key_file: FilePath | None = Field(None, json_schema_extra=_FLAG_ONLY)
     """File with the key of the client certificate"""
-    remote_write_header: Labels = Field({}, json_schema_extra=_FLAG_ONLY)
+    remote_write_header: RequestHeaders = Field({}, json_schema_extra=_FLAG_ONLY)
     """Header to send to the receiver, such as X-Scope-OrgID=tenant"""
 
 

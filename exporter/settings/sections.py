@@ -17,7 +17,9 @@ from exporter.settings.types import (
     Duration,
     DurationOrZero,
     FilePath,
+    Id,
     ListenAddresses,
+    NonEmptyIds,
     NonEmptyTexts,
     ProxyUrl,
     Rate,
@@ -268,7 +270,8 @@ def _filter_field(parameter: str) -> tuple[Any, Any]:
     if parameter in dimensions:
         return bool | None, Field(None, description=f"Filter: only rows where {parameter} is true, or false")
     plural = parameter.replace("_", " ").replace("api ", "API ").replace(" ids", " IDs")
-    return NonEmptyTexts | None, Field(None, description=f"Filter: only these {plural}")
+    values = NonEmptyIds if parameter.endswith("_ids") else NonEmptyTexts
+    return values | None, Field(None, description=f"Filter: only these {plural}")
 
 
 class _Resources(Section):
@@ -306,9 +309,9 @@ class OrganizationSection(Section):
     """File with the admin key; read again when it changes"""
     admin_key_env: Text | None = None
     """Name of the environment variable with the admin key"""
-    project_ids: NonEmptyTexts | None = None
+    project_ids: NonEmptyIds | None = None
     """Only these projects"""
-    organization_id: Text | None = None
+    organization_id: Id | None = None
     """Value of the request header OpenAI-Organization"""
     base_url: BaseUrl | None = None
     """Base URL of the API; default: api.base_url"""

@@ -36,6 +36,11 @@ _SEPARATOR: Final = re.compile(r",(?!\s)")
 """A comma followed by a space belongs to the value: the API has line items such as `gpt-5.5, input`."""
 
 
+_ID: Final = re.compile(r"[!-~]+")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A host and a port to listen on."""
@@ -120,11 +125,11 @@ def parse_point_in_time(value: object) -> PointInTime:
 
 def parse_time(value: object) -> float:
     """Return Unix seconds of a UTC date or an ISO 8601 time. Raises ValueError with a message that shows the syntax."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
     try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
         moment = datetime.fromisoformat(str(value).strip())
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError("expects a UTC date such as 2026-01-31, or a time such as 2026-01-31T18:00:00Z") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
@@ -240,14 +245,21 @@ def _decoded(text: str) -> object:
         return None
 
 
+def parse_path(text: str) -> Path:
+    """Return the path, with the home directory for its ~. Raises ValueError."""
+    path = text.strip()
+    if not path:
+        raise ValueError("expects the path of a file")
+    if not path.isprintable():
+        raise ValueError("contains a control character or a line break: remove it")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, for which there is no home directory: write the whole path") from None
+
+
 def _path(value: object) -> object:
-    if isinstance(value, str):
-        if not value.strip():
-            raise ValueError("expects the path of a file")
-        if not value.strip().isprintable():
-            raise ValueError("contains a control character or a line break: remove it")
-        return Path(value.strip()).expanduser()
-    return value
+    return parse_path(value) if isinstance(value, str) else value
 
 
 def _not_bool(value: object) -> object:
@@ -263,6 +275,18 @@ def not_empty(value: tuple[_Item, ...]) -> tuple[_Item, ...]:
     return value
 
 
+def _id(value: str) -> str:
+    if not _ID.fullmatch(value):
+        raise ValueError("is not an id such as org-a1B2 or proj_a1B2: remove spaces and what is not ASCII")
+    return value
+
+
+def _headers(value: dict[str, str]) -> dict[str, str]:
+    if not all(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(text) for name, text in value.items()):
+        raise ValueError("expects NAME=VALUE in plain ASCII: letters, digits and - in the name, and no line breaks")
+    return value
+
+
 def _window(value: object) -> Window:
     return value if isinstance(value, Window) else Window(str(value).strip())
 
@@ -273,6 +297,9 @@ _NUMBER: Final = BeforeValidator(_not_bool)
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Texts = Annotated[tuple[Text, ...], _AS_LIST]
 NonEmptyTexts = Annotated[tuple[Text, ...], AfterValidator(not_empty), _AS_LIST]
+Id = Annotated[Text, AfterValidator(_id)]
+"""Goes into headers and URLs as it is."""
+NonEmptyIds = Annotated[tuple[Id, ...], AfterValidator(not_empty), _AS_LIST]
 AS_SEVERAL: Final = BeforeValidator(_one_or_several)
 """Accepts a single mapping instead of a list of them."""
 
@@ -285,6 +312,7 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMBER]
 Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMBER]
 DollarsByProject = Annotated[dict[Text, Dollars], BeforeValidator(_mapping)]
 Labels = Annotated[dict[Text, str], BeforeValidator(_mapping)]
+RequestHeaders = Annotated[Labels, AfterValidator(_headers)]
 Size = Annotated[int, Field(ge=1024), BeforeValidator(parse_size)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 ListenAddresses = Annotated[

@@ -1,5 +1,6 @@
 """A folder of invalid settings files; each begins with the messages that it must produce."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,63 @@ def test_content_that_is_not_yaml_or_takes_long_is_refused(tmp_path: Path, conte
 
     with pytest.raises(SettingsError, match=words):
         load("run", ["--config.file", str(path)], {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("OPENAI_ORG_ID", "org-a\nx: y", "contains a control character or a line break: remove it"),
+        ("OPENAI_ADMIN_KEY", "sk-admin-\udcff12345", "is not UTF-8: set it to the value alone, as text"),
+        ("OPENAI_EXPORTER_PROXY_AUTH", "hunter:\udcff12345", "is not UTF-8: set it to the value alone, as text"),
+        ("OPENAI_EXPORTER_WINDOWS__USAGE_MEASURES", "\udcff12345", "is not UTF-8: write it as UTF-8 text"),
+        ("OPENAI_EXPORTER_CONFIG__FILE", "~nosuchuser/x", "begins with ~, for which there is no home directory"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_an_error(variable: str, value: str, words: str) -> None:
+    """It is named, and its value is not shown, even if it is not UTF-8."""
+    with pytest.raises(SettingsError, match=words) as caught:
+        load("run", [], {"OPENAI_ADMIN_KEY": "sk-admin-example", variable: value})
+
+    assert "12345" not in str(caught.value)
+
+
+def _loop(folder: Path) -> Path:
+    path = folder / "loop"
+    path.symlink_to(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (_loop, "Too many levels of symbolic links"),
+        (lambda folder: _loop(folder) / "state.db", "Too many levels of symbolic links"),
+        (lambda folder: folder / ("x" * 300), "File name too long"),
+        (lambda folder: folder / ("x" * 250), "File name too long"),
+        (lambda folder: folder, "it is not a regular file"),
+        (lambda _: Path("/dev/null"), "it is not a regular file"),
+    ],
+    ids=["loop", "in a loop", "long", "long with a suffix", "directory", "device"],
+)
+def test_a_state_that_no_file_can_hold_is_refused(tmp_path: Path, make: Callable[[Path], Path], reason: str) -> None:
+    """The commands that use the state do not start; the others do."""
+    path = make(tmp_path)
+    with pytest.raises(SettingsError, match=rf"state\.path: .* cannot be used \({reason}\)"):
+        load("run", ["--state.path", str(path)], {"OPENAI_ADMIN_KEY": "sk-admin-example"})
+
+    assert path == load("metrics", ["--state.path", str(path)], {}).state_path
+
+
+def test_a_header_that_cannot_be_sent_is_refused() -> None:
+    """Neither its name nor its value may hold what HTTP does not."""
+    write = ["--since=3d", "--remote-write=http://127.0.0.1/x", "--remote-write-header"]
+    for header in ("X-é=a", "X Y=a", "X=é", "X=a\nb", "X= a"):
+        with pytest.raises(SettingsError, match="--remote-write-header: expects NAME=VALUE in plain ASCII"):
+            load("backfill", [*write, header], {"OPENAI_ADMIN_KEY": "sk-admin-example"})
+
+
+def test_without_a_home_directory_the_state_has_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user that the system does not know, as in a container, gets the system's directory."""
+    monkeypatch.setenv("HOME", "~")
+
+    assert Path("/var/lib/openai-usage-exporter/state.db") == load("metrics", [], {}).state_path

@@ -284,20 +284,6 @@ def test_every_setting_has_a_flag_and_a_variable(command: str) -> None:
             assert not [problem for problem in _problems(command, words, environ) if "unknown" in problem.what]
 
 
-def test_yaml_anchors_and_merges_are_understood(tmp_path: Path) -> None:
-    """A member next to a merge is not a duplicate."""
-    text = """
-resources:
-  images: &fine {bucket_width: 1h, interval: 5m}
-  embeddings: {<<: *fine, interval: 10m}
-"""
-    (organization,) = load("run", ["--config.file", _file(tmp_path, text)], _KEY).organizations
-
-    assert {"images": ("1h", 300), "embeddings": ("1h", 600)} == {
-        plan.resource.name: (plan.width, plan.interval) for plan in organization.plans if plan.width == "1h"
-    }
-
-
 def test_certificate_authorities_are_checked_at_startup(tmp_path: Path) -> None:
     """A valid file is accepted, and passed on as a path."""
     path = tmp_path / "ca.pem"
