@@ -74,6 +74,8 @@ class Reloader:
             fresh = await asyncio.to_thread(self._settings.reread)
         except SettingsError as error:
             return str(error)
+        except Exception as error:  # noqa: BLE001 - logged with its traceback
+            return _unexpected(error)
         if fresh.log != self._settings.log:
             configure_logging(fresh.log)
         if changed := _needing_restart(self._settings, fresh):
@@ -89,6 +91,8 @@ class Reloader:
                         key.reload()
                     except KeyUnavailableError as error:
                         self._errors[key.origin] = str(error)
+                    except Exception as error:  # noqa: BLE001 - logged with its traceback
+                        self._errors[key.origin] = _unexpected(error)
                     else:
                         self._errors[key.origin] = ""
 
@@ -108,6 +112,8 @@ class Reloader:
                 self.security.reload()
         except WebConfigError as error:
             return str(error)
+        except Exception as error:  # noqa: BLE001 - logged with its traceback
+            return _unexpected(error)
         return ""
 
     def _count(self) -> None:
@@ -115,6 +121,12 @@ class Reloader:
         self._telemetry.config_last_reload_successful.set(0 if failed else 1)
         if not failed:
             self._telemetry.config_last_reload_success_timestamp_seconds.set(self._now())
+
+
+def _unexpected(error: Exception) -> str:
+    """Log an error that is a defect of the exporter, and return the reason that it gives."""
+    _log.error("unexpected_error", exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _needing_restart(old: Settings, new: Settings) -> list[str]:

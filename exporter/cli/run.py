@@ -22,7 +22,7 @@ def execute(settings: Settings) -> int:
     except StateInUseError as error:
         _log.error("start_failed", error=str(error))  # an expected failure: the traceback adds nothing
         return 1
-    except StateUnwritableError as error:
+    except (StateUnwritableError, OSError) as error:
         _log.error("start_failed", error=str(error), advice="make state.path writable, or set another one")
         return 1
     try:
