@@ -11,11 +11,20 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from exporter.catalog import BucketRows, CountColumn, Kind, LabelGroup, Measure, Plan, Row, RowFilter
+from exporter.catalog import BucketRows, CountColumn, Kind, LabelGroup, Measure, Plan, Row
 from exporter.openai.amounts import MAX_AMOUNT, quanta_column
 from exporter.openai.error_responses import excerpt
 from exporter.openai.errors import InvalidResponse, WrongObject
 from exporter.openai.responses import Rejections, decimal_of, decode, decode_untyped, label_value
+from exporter.openai.row_fields import (
+    blank_group,
+    dimensions_of,
+    measures_of,
+    selecting_fields,
+    selecting_groups,
+    selection_of,
+    separate_labels,
+)
 from exporter.redaction import redact
 from exporter.telemetry import RejectionReason
 
@@ -107,17 +116,17 @@ class RowReader:
     def __init__(self, row_object: str, label_groups: tuple[LabelGroup, ...]) -> None:
         self._object = row_object
         self._label_groups = label_groups
-        self._measures = {measure.field: measure for measure in _measures(label_groups)}
-        self._dimensions = frozenset(_dimensions(label_groups))
-        self._separate_labels = _separate_labels(label_groups)
+        self._measures = {measure.field: measure for measure in measures_of(label_groups)}
+        self._dimensions = frozenset(dimensions_of(label_groups))
+        self._separate_labels = separate_labels(label_groups)
         self._exact = sorted(name for name, measure in self._measures.items() if measure.exact)
         self._primary = [measure.field for measure in label_groups[0].measures]
         self._primary_optional = not any(measure.required for measure in label_groups[0].measures)
-        self._selection = _selection(label_groups)
-        self._blank = _blank_group(label_groups)
-        self._selecting = _selecting_groups(label_groups)
-        types: dict[str, Any] = dict.fromkeys(_selecting_fields(label_groups), str | None)
-        types |= dict.fromkeys(_dimensions(label_groups), str | bool | None)
+        self._selection = selection_of(label_groups)
+        self._blank = blank_group(label_groups)
+        self._selecting = selecting_groups(label_groups)
+        types: dict[str, Any] = dict.fromkeys(selecting_fields(label_groups), str | None)
+        types |= dict.fromkeys(dimensions_of(label_groups), str | bool | None)
         types |= {name: _type(measure) for name, measure in self._measures.items()}
         nested: dict[str, dict[str, Any]] = {}
         for path, kind in types.items():
@@ -152,7 +161,7 @@ class RowReader:
             incomplete = self._fill_in(rows, rejections)
         cache = cache or LabelCache()
         amounts = {path: quanta_column(_column(rows, path), rejections) for path in self._exact}
-        dimensions = {name: cache.column(_column(rows, name)) for name in _dimensions(self._label_groups)}
+        dimensions = {name: cache.column(_column(rows, name)) for name in dimensions_of(self._label_groups)}
         groups = tuple(_rows_of(group, rows, dimensions, amounts, cache) for group in self._label_groups)
         traits = self._traits(rows)
         traits = traits | BucketTrait.REJECTED if rejections else traits
@@ -377,66 +386,6 @@ def _is_selecting_text(row: Mapping[str, Any], path: str) -> bool:
 
 def _part_of(path: str, whole: str) -> bool:
     return path.rpartition(".")[0] == whole
-
-
-def _separate_labels(label_groups: Sequence[LabelGroup]) -> dict[int, tuple[str, str]]:
-    """Return for each label group with an extra label that selects nothing the fields of the label and the value."""
-    first = (group.measures[0] for group in label_groups)
-    return {
-        index: (measure.extra.field, measure.field)
-        for index, measure in enumerate(first)
-        if measure.extra and not measure.only
-    }
-
-
-def _measures(label_groups: Iterable[LabelGroup]) -> list[Measure]:
-    return [measure for group in label_groups for measure in group.measures]
-
-
-def _dimensions(label_groups: Sequence[LabelGroup]) -> tuple[str, ...]:
-    group = label_groups[0]
-    return group.labels[:-1] if group.key else group.labels
-
-
-def _selecting_fields(label_groups: Iterable[LabelGroup]) -> list[str]:
-    sources = [source for measure in _measures(label_groups) for source in (measure.extra, measure.only)]
-    return [source.field for source in sources if source]
-
-
-def _selecting_groups(label_groups: Sequence[LabelGroup]) -> dict[str, set[int]]:
-    """Return for each field by which measures select rows (a currency) the label groups of those measures."""
-    groups: dict[str, set[int]] = {}
-    for index, group in enumerate(label_groups):
-        for measure in group.measures:
-            if measure.only:
-                groups.setdefault(measure.only.field, set()).add(index)
-    return groups
-
-
-def _selection(label_groups: Sequence[LabelGroup]) -> tuple[RowFilter, str] | None:
-    """Return the filter of the measure that counts only rows with a certain value, and the measure's field."""
-    return next(
-        ((each.only, each.field) for each in _measures(label_groups) if each.only and not each.only.negate), None
-    )
-
-
-def _blank_group(label_groups: Sequence[LabelGroup]) -> tuple[int, int, int] | None:
-    """Return which label group has the rows without a selecting value, and group and position of the selection."""
-    selection = _selection(label_groups)
-    if selection is None:
-        return None
-    sources = [
-        index
-        for index, group in enumerate(label_groups)
-        if group.measures[0].extra and group.measures[0].extra.field == selection[0].field
-    ]
-    targets = [
-        (index, position)
-        for index, group in enumerate(label_groups)
-        for position, measure in enumerate(group.measures)
-        if measure.only == selection[0]
-    ]
-    return (sources[0], *targets[0]) if sources else None
 
 
 def _type(measure: Measure) -> Any:  # noqa: ANN401 -- a type form
