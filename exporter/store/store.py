@@ -1,5 +1,6 @@
 """The state on disk: what the ledgers say has changed, in one transaction for each snapshot."""
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -194,8 +195,9 @@ class Store:
             self._database = copy_database(self._path, self._lock.recorded if self._lock else None)
         except StateUnwritableError as error:
             self.volatile = True
-            if self._path.exists():
-                self.problem = str(error)
+            with contextlib.suppress(OSError):
+                if self._path.exists():
+                    self.problem = str(error)
 
     def _writable(self) -> tuple[sqlite3.Connection, Lock]:
         """Return the file, opened for writing if it could not be before, or restored if somebody removed it.
