@@ -35,6 +35,8 @@ class View:
     shown: Mask
     whole: bool
     """Whether values are whole numbers."""
+    begins: Mask | None = None
+    """Where a series begins that has to be shown at its first value, for Prometheus to see it rise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,15 @@ class Curve:
 
 
 def sampled(curve: Curve, view: View, times: NDArray[np.int64]) -> Iterator[tuple[range, Sampled]]:
-    """Yield samples at the times up to the curve's end, some rows at once; rows that show nothing are left out."""
+    """Yield samples at the times up to the curve's end, some rows at once; rows that show nothing are left out.
+
+    A series that begins between two of the times has a sample there as well.
+    """
     if not len(curve.starts):
         return
-    wanted = times[(times >= curve.starts[0]) & (times < curve.end)]
+    begins = np.zeros_like(view.shown) if view.begins is None else view.begins
+    wanted = np.union1d(times, curve.starts[begins.any(axis=1)])
+    wanted = wanted[(wanted >= curve.starts[0]) & (wanted < curve.end)]
     at = np.searchsorted(curve.starts, wanted, "right") - 1
     inside = wanted < curve.starts[at] + curve.width
     wanted, at = wanted[inside], at[inside]
@@ -105,6 +112,7 @@ def sampled(curve: Curve, view: View, times: NDArray[np.int64]) -> Iterator[tupl
         wanted, at = np.append(wanted, curve.end), np.append(at, len(curve.starts) - 1)
     if not len(wanted):
         return
+    extra = ~np.isin(wanted, times) & (wanted < curve.end)
     starts = curve.starts[at]
     grown = np.clip((wanted - starts) / (curve.ends()[at] - starts), 0.0, 1.0)
     rows = view.before.shape[1]
@@ -112,11 +120,12 @@ def sampled(curve: Curve, view: View, times: NDArray[np.int64]) -> Iterator[tupl
     for first in range(0, rows, size):
         block = range(first, min(first + size, rows))
         columns = slice(block.start, block.stop)
-        shown = view.shown[:, columns]
+        shown = view.shown[:, columns].T[:, at]
+        shown &= ~extra | begins[:, columns].T[:, at]
         if not shown.any():
             continue
         before, after = view.before[:, columns].T[:, at], view.after[:, columns].T[:, at]
-        yield block, (wanted, _between(before, after, grown, whole=view.whole), shown.T[:, at])
+        yield block, (wanted, _between(before, after, grown, whole=view.whole), shown)
 
 
 def _between(

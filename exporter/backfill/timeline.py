@@ -36,9 +36,11 @@ class _Sums:
 
     total: Column
     origin: Column
-    """The total at the start of the history, where counters are 0."""
+    """The total where each counter was 0: at the start of the history, or when a forgotten row came back."""
     highest: NDArray[np.float64]
     """The highest that the counters have been."""
+    known: Mask
+    """Which rows were not forgotten."""
     last_known: NDArray[np.int64]
     """For each row the start of the newest bucket that had a value."""
     totals: dict[int, Column]
@@ -46,7 +48,23 @@ class _Sums:
 
     @classmethod
     def empty(cls, dtype: np.dtype[Any]) -> "_Sums":
-        return cls(np.zeros(0, dtype), np.zeros(0, dtype), np.zeros(0), np.zeros(0, np.int64), {})
+        return cls(
+            np.zeros(0, dtype), np.zeros(0, dtype), np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.int64), {}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counters:
+    """The counters of one measure over one part. Matrices are buckets x rows."""
+
+    before: NDArray[np.float64]
+    """The value at the start of each bucket."""
+    after: NDArray[np.float64]
+    """The value at the end of each bucket."""
+    begins: Mask
+    """Where a counter begins at 0: the row is new, or comes back after it was forgotten."""
+    origin: Column
+    """The total where each counter was 0 last."""
 
 
 class Timeline:
@@ -119,7 +137,8 @@ class Timeline:
                 for start, total in sums.totals.items()
                 if start >= end - (self._kept if start % DAY == 0 else self._kept_hours)
             }
-            sums.highest = self._counters(curve, sums)[1][-1]
+            counters = self._counters(curve, sums)
+            sums.origin, sums.highest, sums.known = counters.origin, counters.after[-1], self._known(curve)[-1]
             sums.total, sums.last_known = curve.running[-1].copy(), curve.last_known[-1].copy()
             self._last_present = curve.last_present[-1].copy()
         self._curves = []
@@ -133,8 +152,8 @@ class Timeline:
         """Yield the ways in which a measure is exported, over the loaded part: gauges, windows, counter."""
         position = self.group.measures.index(measure)
         curve, sums = self._curves[position], self._sums[position]
-        days = [day_of(start) for start in curve.starts.tolist()]
-        known = curve.last_known >= self._per_day(days, lambda day: day_of(self._plan.lookback_start(day)))
+        days = _days(curve)
+        known = self._known(curve)
         midnight = np.array(days, np.int64)[:, None]
         unknown = (curve.last_present >= midnight) & (curve.last_known < midnight)
         whole = not measure.exact
@@ -156,7 +175,8 @@ class Timeline:
             else:
                 yield View(window_name(measure), window.name, *curve.above(base), known, whole)
         if measure.name in self.baselines:
-            yield View(accrued_name(measure), "", *self._counters(curve, sums), known, whole)
+            counters = self._counters(curve, sums)
+            yield View(accrued_name(measure), "", counters.before, counters.after, known, whole, counters.begins)
 
     def samples(self, measure: Measure, view: View, times: NDArray[np.int64]) -> Iterator[Samples]:
         """Yield the samples of a view at these times (Unix seconds), as far as they are in the part, by rows."""
@@ -189,9 +209,26 @@ class Timeline:
         totals = [self._total_at(curve, sums, time) for time in times]
         return np.array(totals, curve.running.dtype).reshape(len(times), len(self.store.rows))
 
-    def _counters(self, curve: Curve, sums: _Sums) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        highest = np.maximum.accumulate(np.vstack([sums.highest, as_floats(curve.running[1:] - sums.origin)]), axis=0)
-        return highest[:-1], highest[1:]
+    def _known(self, curve: Curve) -> Mask:
+        """Return for each bucket the rows with a value in its look-back; the others are forgotten, or not there yet."""
+        known: Mask = curve.last_known >= self._per_day(
+            _days(curve), lambda day: day_of(self._plan.lookback_start(day))
+        )
+        return known
+
+    def _counters(self, curve: Curve, sums: _Sums) -> _Counters:
+        known = self._known(curve)
+        begins = known & ~np.vstack([sums.known, known])[:-1]
+        origin, highest = sums.origin, sums.highest
+        before, after = np.zeros(known.shape), np.zeros(known.shape)
+        for at, begun in enumerate(begins):
+            if begun.any():
+                origin = np.where(begun, curve.running[at], origin)
+                highest = np.where(begun, 0.0, highest)
+            before[at] = highest
+            highest = np.maximum(highest, as_floats(curve.running[at + 1] - origin))
+            after[at] = highest
+        return _Counters(before, after, begins, origin)
 
     def _totals(self, curve: Curve, sums: _Sums, days: Sequence[int], midnight_of: Any) -> Column:  # noqa: ANN401
         """Return for each bucket the totals at the midnight that belongs to its day."""
@@ -227,7 +264,7 @@ class Timeline:
         self._last_present = _padded(self._last_present, len(self.store.rows), NEVER)
         for sums in self._sums:
             sums.total, sums.origin = self._padded(sums.total), self._padded(sums.origin)
-            sums.highest = self._padded(sums.highest)
+            sums.highest, sums.known = self._padded(sums.highest), self._padded(sums.known)
             sums.last_known = _padded(sums.last_known, len(self.store.rows), NEVER)
 
     def _padded(self, column: Column) -> Column:
@@ -252,6 +289,10 @@ def _with_reset(samples: Samples) -> Samples:
         np.hstack([samples.values, zeros]),
         np.hstack([samples.shown, samples.shown[:, -1:]]),
     )
+
+
+def _days(curve: Curve) -> list[int]:
+    return [day_of(start) for start in curve.starts.tolist()]
 
 
 def _padded(column: Column, rows: int, value: int) -> Column:

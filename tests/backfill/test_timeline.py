@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,11 @@ def values(
                             float(series[index]) if index is not None and shown[index] else None for index in at
                         ]
     return found
+
+
+def as_reported(end: int, *label_sets: tuple[str, ...]) -> Baseline:
+    """Return a baseline that leaves the history as it is reported."""
+    return Baseline(float(end), label_sets, {})
 
 
 def at_end(ago: int) -> int:
@@ -192,6 +198,69 @@ def test_counter_never_falls() -> None:
     assert [3, 3, 3, 6, 6] == values(
         timeline, "openai_accrued_cost_usd_total", [at_end(ago) for ago in (5, 4, 3, 2)] + [end]
     )["a", "x"]
+
+
+@pytest.mark.parametrize("changes", [{"lookback_days": 2}, {"width": "1m"}], ids=str)
+def test_a_forgotten_counter_begins_anew(changes: Mapping[str, Any]) -> None:
+    """A counter whose label set has left the look-back vanishes, and is 0 when it comes back; others go on."""
+    back = TODAY - 10 * HOUR
+    rows: Rows = {
+        **{BEGIN + day * DAY: [(B, (10,))] for day in range(5)},
+        BEGIN + HOUR: [(A, (1000,))],
+        back: [(A, (600,))],
+    }
+    timeline = loaded(
+        replace(plan("embeddings", measures=("embeddings_input_tokens",)), **changes),
+        rows,
+        width=HOUR,
+        baselines={"embeddings_input_tokens": as_reported(TODAY, A, B)},
+    )
+
+    assert {A: [0, 1000, None, 0, 150, 600], B: [10, 10, 50, 50, 50, 50]} == values(
+        timeline,
+        "openai_accrued_embeddings_input_tokens_total",
+        [BEGIN + HOUR, BEGIN + 2 * HOUR, back - HOUR, back, back + HOUR // 4, back + HOUR],
+    )
+
+
+def test_a_forgotten_credit_holds_nothing_back() -> None:
+    """What comes back in a later part counts in full, also where a credit was before the gap."""
+    label = ("a", "x")
+    end = TODAY + DAY
+    timeline = loaded(
+        replace(plan("costs", measures=("cost_usd",)), lookback_days=2),
+        {BEGIN: [(label, (5 * QUANTA,))], BEGIN + DAY: [(label, (-3 * QUANTA,))]},
+        baselines={"cost_usd": as_reported(end, label)},
+    )
+    counter = "openai_accrued_cost_usd_total"
+
+    assert [5, 5, 5, None, None] == values(timeline, counter, [at_end(ago) for ago in (5, 4, 3, 2, 1)])[label]
+
+    timeline.finish()
+    timeline.load([Bucket(TODAY, end, ([(label, (2 * QUANTA,))],))], DAY)
+
+    assert [0, 1, 2, 0] == values(timeline, counter, [TODAY, TODAY + 42_900, end, end + 1])[label]
+
+
+def test_a_counter_is_0_where_it_begins() -> None:
+    """A series that begins between two samples has one there, so that Prometheus sees its first growth."""
+    begins = BEGIN + 5 * HOUR
+    timeline = loaded(
+        plan("embeddings", measures=("embeddings_input_tokens",)),
+        {begins: [(A, (600,))], BEGIN: [(B, (7,))]},
+        width=HOUR,
+        baselines={"embeddings_input_tokens": as_reported(TODAY, A, B)},
+    )
+    (measure,) = timeline.group.measures
+    *_, counter = timeline.views(measure)
+    (samples,) = timeline.samples(measure, counter, np.arange(BEGIN, BEGIN + 12 * HOUR, 2 * HOUR))
+    found = {
+        labels[0][1]: list(zip(samples.times[shown].tolist(), values[shown].tolist(), strict=True))[:3]
+        for labels, values, shown in zip(samples.labels, samples.values, samples.shown, strict=True)
+    }
+
+    assert [(begins, 0), (BEGIN + 6 * HOUR, 600), (BEGIN + 8 * HOUR, 600)] == found["a"]
+    assert [(BEGIN, 0), (BEGIN + 2 * HOUR, 7), (BEGIN + 4 * HOUR, 7)] == found["b"]
 
 
 def test_folding() -> None:
