@@ -1,6 +1,7 @@
 """History as the exporter would have exported it: OpenMetrics files, or remote write."""
 
 from exporter.backfill.backfill import History, Job, backfill
+from exporter.backfill.baselines import candidates_of
 from exporter.backfill.openmetrics import PROGRESS_FILE, OpenMetricsFiles
 from exporter.backfill.progress import Progress, ProgressError
 from exporter.backfill.protocol import AVAILABLE as REMOTE_WRITE_AVAILABLE
@@ -35,6 +36,7 @@ __all__ = [
     "Stored",
     "Target",
     "backfill",
+    "candidates_of",
     "checked_labels",
     "decoded",
     "format_time",

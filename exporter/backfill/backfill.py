@@ -1,6 +1,6 @@
 """From the Admin API to a sink: part by part, and in each part resource by resource."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -13,7 +13,7 @@ from exporter.backfill.reader import Reader, Source
 from exporter.backfill.sink import Labels, Sink
 from exporter.backfill.span import Part, Span, format_time
 from exporter.backfill.timeline import Timeline
-from exporter.catalog import CATALOG, DAY, Measure, accrued_name, today_name, window_name
+from exporter.catalog import CATALOG, DAY, ApiFamily, Measure, accrued_name, today_name, window_name
 from exporter.clock import Clock
 from exporter.durations import approximate_duration
 from exporter.exposition import Family, reference
@@ -35,7 +35,9 @@ class Job:
     end: int
     """Where the history of measures without a baseline ends, Unix seconds."""
     baselines: Mapping[str, Sequence[MeasureBaseline]]
-    """By organization, where the live counters began."""
+    """By organization, where the live counters began; those of other label names than are read are not used."""
+    counted: Mapping[str, Collection[str]]
+    """By organization, the resources that the exporter has read: their endpoints exist."""
     labels: Mapping[str, str]
     """Labels of every series."""
     cache: BucketCache | None = None
@@ -81,7 +83,8 @@ async def backfill(  # noqa: PLR0917 - where from, what, where to, and who is to
 ) -> None:
     """Write a history; `report` gets lines about its progress, `names` returns the families of names at the end.
 
-    A resource that a host does not have is left out. Raises UpstreamError, ReceiverError and OSError.
+    A resource that a host does not have is left out, except for costs and for what the exporter has read. Raises
+    UpstreamError, ReceiverError and OSError.
     """
     parts = job.span.parts
     everything = Part(len(parts), job.span.start, job.span.end)
@@ -122,6 +125,9 @@ async def _begin(job: Job, source: Source, reader: Reader, report: Report) -> li
     try:
         before = await reader.begin(start - (reader.plan.lookback_days - 1) * DAY, start)
     except NotFound as error:
+        if reader.plan.resource.branch is ApiFamily.COSTS or name in job.counted.get(source.name, ()):
+            report(f"{source.name}: {name}: not found, which may pass")
+            raise
         report(f"{source.name}: {name}: left out, this host does not have it: {error}")
         return []
     if lost := [dimension for dimension in group_by if dimension not in reader.plan.group_by]:
@@ -129,11 +135,16 @@ async def _begin(job: Job, source: Source, reader: Reader, report: Report) -> li
     known = job.baselines.get(source.name, ())
     timelines = []
     for index, group in enumerate(reader.plan.label_groups):
-        timeline = Timeline(reader.plan, index, baselines_of(reader.plan, group, known), job.end)
+        baselines = baselines_of(reader.plan, group, known)
+        timeline = Timeline(reader.plan, index, baselines, job.end)
         timeline.load([bucket for bucket in before if bucket.start < start], DAY)
         timeline.finish()
         timeline.begin_counters()
         timelines.append(timeline)
+    counters = {measure for timeline in timelines for measure in timeline.baselines}
+    if other := [each for each in known if each.resource == name and each.measure not in counters]:
+        labels = ", ".join(other[0].label_names) or "nothing"
+        report(f"{source.name}: {name}: counters are left out, since the state has them by {labels}")
     return [History(source, reader, timelines)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.catalog import LabelGroup, Plan
+from exporter.catalog import Kind, LabelGroup, Plan
 from exporter.ledger import EXACT, Baseline, Column, LabelSets, Mask
 from exporter.store import MeasureBaseline
 
@@ -21,6 +21,24 @@ def baselines_of(plan: Plan, group: LabelGroup, known: Iterable[MeasureBaseline]
         for each in known
         if each.resource == plan.resource.name and each.measure in names and each.label_names == group.labels
     }
+
+
+def candidates_of(plan: Plan, known: Iterable[MeasureBaseline]) -> list[MeasureBaseline]:
+    """Return the baselines that belong to a plan, or will if the API refuses some of its dimensions."""
+    labels = {
+        measure.name: group.labels
+        for group in plan.label_groups
+        for measure in group.measures
+        if measure.kind is Kind.FLOW
+    }
+    droppable = set(plan.resource.droppable_dimensions)
+    return [
+        each
+        for each in known
+        if each.resource == plan.resource.name
+        and each.measure in labels
+        and set(labels[each.measure]) - droppable <= set(each.label_names) <= set(labels[each.measure])
+    ]
 
 
 def held_at(baseline: Baseline, unit: int, rows: LabelSets, dtype: np.dtype[np.generic]) -> dict[int, Held]:

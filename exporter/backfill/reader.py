@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from exporter.backfill.bucket_cache import BucketCache
 from exporter.catalog import DAY, HOUR, WIDTHS, ApiFamily, Bucket, Kind, Plan, PollResult, day_of
 from exporter.clock import Clock
+from exporter.collector import ask_again
 from exporter.openai import Client, MissingBucket, Priority, negotiate
 
 
@@ -46,7 +47,7 @@ class Reader:
             group_by, buckets = saved
             self._served = bool(buckets)
         else:
-            accepted, result, _ = await negotiate(replace(self.plan, width="1d"), ask)
+            accepted, result, _ = await negotiate(replace(self.plan, width="1d"), ask, suspicious=True)
             group_by, buckets = accepted.group_by, self._checked(result, DAY)
             if self._cache:
                 self._cache.save(group_by, buckets, *self._key, start, end)
@@ -80,7 +81,10 @@ class Reader:
         first = max(start, *(plan.resource.not_before.get(dimension, 0) for dimension in plan.group_by), 0)
         closed = day_of(self._clock.now())
         until = end if first < end <= closed else None
-        return await self._client.poll(plan, first, due=self._clock.monotonic(), priority=self._priority, end=until)
+        due = self._clock.monotonic()
+        return await ask_again(
+            lambda: self._client.poll(plan, first, due=due, priority=self._priority, end=until), self._clock
+        )
 
     def _checked(self, result: PollResult, width: int) -> list[Bucket]:
         """Return the buckets of a result. Raises MissingBucket where one is missing after the oldest that is served."""

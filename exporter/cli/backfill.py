@@ -33,6 +33,7 @@ from exporter.backfill import (
     Stored,
     Target,
     backfill,
+    candidates_of,
     checked_labels,
     format_time,
     query_url,
@@ -65,7 +66,8 @@ def execute(settings: BackfillSettings) -> int:
         return _USAGE_ERROR
     try:
         labels = checked_labels(settings.labels, _own_labels(settings))
-        baselines = _baselines(settings, now)
+        known = _known(settings)
+        baselines = _baselines(settings, known, now)
         span, end = _span(settings, baselines, now)
         progress = None if settings.dry_run else _progress(settings, span, baselines, labels)
     except (SpanError, LabelError, ProgressError) as error:
@@ -82,8 +84,9 @@ def execute(settings: BackfillSettings) -> int:
     if progress and progress.count:
         _say(f"continuing: {progress.count} of {len(progress.span.parts) + 1} parts are complete")
     span, cache = (progress.span, progress.cache) if progress else (span, None)
+    counted = {name: {each.resource for each in found} for name, found in known.items()}
     try:
-        asyncio.run(_write(settings, progress, Job(span, min(end, span.end), baselines, labels, cache)))
+        asyncio.run(_write(settings, progress, Job(span, min(end, span.end), baselines, counted, labels, cache)))
     except UpstreamError as error:
         _say(f"error: {error}")
         _say(f"{error.advice} Run the same command again to continue.")
@@ -145,32 +148,47 @@ async def _sink(
 async def _names(
     settings: BackfillSettings, organization: OrganizationSettings, histories: Sequence[History], client: Client
 ) -> list[Family]:
-    shown = [history for history in histories if history.organization == organization.name]
+    name = organization.name
+    shown = [history for history in histories if history.organization == name]
+
+    def left_out(resource: str, error: UpstreamError) -> None:
+        _say(f"{name}: names of {resource}: left out: {error}. {error.advice}")
+
     try:
-        plan = metadata_plan(organization, settings.poll)
-        return await read_names(organization.name, plan, shown, client, SystemClock())
-    except UpstreamError as error:
-        _say(f"{organization.name}: names left out: {error}. {error.advice}")
-        return []
+        return await read_names(
+            name, metadata_plan(organization, settings.poll), shown, client, SystemClock(), left_out
+        )
+    except UpstreamError:
+        _say(f"{name}: names cannot be read now; they are all that is missing")
+        raise
 
 
-def _baselines(settings: BackfillSettings, now: float) -> Baselines:
-    """Return where the counters of each organization began, as far as the state knows it and --until allows it."""
+def _known(settings: BackfillSettings) -> Baselines:
+    """Return where the counters of each organization began, as far as the state knows it."""
+    found: Baselines = {}
+    for organization in settings.organizations:
+        name = organization.name
+        try:
+            found[name] = read_baselines(settings.state_path, name) if settings.state_path.exists() else []
+        except StateUnwritableError as error:
+            _say(f"note: {error}")
+            found[name] = []
+    return found
+
+
+def _baselines(settings: BackfillSettings, in_state: Baselines, now: float) -> Baselines:
+    """Return the baselines that belong to what is read, as far as --until allows it."""
     found: Baselines = {}
     until = settings.until.at(now) if settings.until else None
     for organization in settings.organizations:
         name = organization.name
-        try:
-            known = read_baselines(settings.state_path, name) if settings.state_path.exists() else []
-        except StateUnwritableError as error:
-            _say(f"note: {error}")
-            known = []
-        wanted = _measures(organization)
-        known = [each for each in known if (each.resource, each.measure, each.label_names) in wanted]
+        known = [each for plan in organization.plans for each in candidates_of(plan, in_state[name])]
         if until is not None and any(each.baseline.taken_at > until for each in known):
             _say(f"note: {name}: counters are left out, since --until is before they began")
             known = []
-        elif missing := sorted({resource for resource, *_ in wanted - {_key(each) for each in known}}):
+        elif missing := sorted(
+            {resource for resource, _ in _counters(organization) - {(each.resource, each.measure) for each in known}}
+        ):
             _say(
                 f"note: {name}: counters of {', '.join(missing)} are left out: {settings.state_path} does not know when"
                 " they began. Start the exporter first, and set --state.path to its state file"
@@ -223,13 +241,12 @@ def _target(remote: RemoteWriteSettings) -> Target:
     return Target(**fields)
 
 
-def _measures(organization: OrganizationSettings) -> set[tuple[str, str, tuple[str, ...]]]:
-    """Return resource, measure and label names of every counter."""
+def _counters(organization: OrganizationSettings) -> set[tuple[str, str]]:
+    """Return resource and measure of every counter."""
     return {
-        (plan.resource.name, measure.name, group.labels)
+        (plan.resource.name, measure.name)
         for plan in organization.plans
-        for group in plan.label_groups
-        for measure in group.measures
+        for measure in plan.measures
         if measure.kind is Kind.FLOW
     }
 

@@ -1,17 +1,19 @@
 """Reads the names of what given label sets show, once and without a schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from exporter.catalog import MetadataKind
 from exporter.clock import Clock
+from exporter.collector.absence import ask_again
 from exporter.collector.label_index import LabelIndex, LedgerOwner
 from exporter.collector.metadata import Metadata, MetadataPlan
 from exporter.collector.metadata_families import MetadataContext
 from exporter.collector.name_cache import NameCache
 from exporter.exposition import Family
-from exporter.openai import Client, MetadataClient, SilentObserver, inline
+from exporter.openai import Client, MetadataClient, MissingScopes, NotFound, SilentObserver, UpstreamError, inline
 
 _INFO: Final = "_info"
 
@@ -19,10 +21,19 @@ _ALL_AT_ONCE: Final = 1e9
 """Requests a minute: all projects are asked about in one poll; the client's throttle limits the rate."""
 
 
-async def read_names(
-    organization: str, plan: MetadataPlan, shown: Sequence[LedgerOwner], client: Client, clock: Clock
+async def read_names(  # noqa: PLR0917 - whose names, which of them, from where, and who is told
+    organization: str,
+    plan: MetadataPlan,
+    shown: Sequence[LedgerOwner],
+    client: Client,
+    clock: Clock,
+    left_out: Callable[[str, UpstreamError], None],
 ) -> list[Family]:
-    """Return the info families of the ids in the ledgers' label sets. Raises UpstreamError."""
+    """Return the info families of the ids in the ledgers' label sets.
+
+    `left_out` is called with each resource that the key may not read, or the host does not have. Raises UpstreamError
+    for every other failure, which may pass or be repaired.
+    """
     index = LabelIndex(shown)
     context = MetadataContext(organization, NameCache(organization), index, plan.personal_data)
     names = frozenset(row.name for row in plan.rows if row.kind is MetadataKind.NAMES)
@@ -31,6 +42,9 @@ async def read_names(
         unhurried, context, MetadataClient(client, SilentObserver()), clock, inline, polled_once=lambda: True
     )
     for job in metadata.jobs:
-        await job.poll(clock.monotonic())
+        try:
+            await ask_again(partial(job.poll, clock.monotonic()), clock)
+        except (MissingScopes, NotFound) as error:
+            left_out(job.name, error)
     families = [family for source in metadata.sources for family in source.families(clock.now())]
     return [family for family in families if family.name.endswith(_INFO)]

@@ -1,5 +1,7 @@
 """`backfill` as a command: the file, the messages and the exit status."""
 
+import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from exporter.catalog import CATALOG, DAY, day_of
 from exporter.cli import main
 from exporter.simulator import Simulator, keys
+from exporter.store import Store
+from tests.support.ledger_harness import LedgerHarness, costs, dollars
 from tests.support.openmetrics import total_at
 
 FAST = ("--api.requests-per-minute", "60000")
@@ -109,18 +113,15 @@ def test_refused_key(
 
 
 def test_retries(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A temporary failure is printed and retried; a missing endpoint is left out."""
+    """A temporary failure is printed and retried."""
     simulator.faults.add("rate_limited", path="costs", count=1, retry_after=1)
-    simulator.faults.add("unsupported", path="embeddings")
     output = tmp_path / "history"
     words = ["backfill", "--since=5d", "--step=6h", f"--output={output}", *FAST, "--api.base-url", url]
-    status = main([*words, *only("costs", "embeddings")])
+    status = main([*words, *only("costs")])
 
     said = capsys.readouterr().err
     assert 0 == status
     assert "retrying in 1 s, as requested" in said
-    assert "default: embeddings: left out" in said
-    assert "openai_embeddings" not in text_of(output)
 
 
 def test_refused_grouping(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +135,60 @@ def test_refused_grouping(url: str, simulator: Simulator, tmp_path: Path, capsys
     assert 0 == status
     assert "without user_id, which the API refuses" in capsys.readouterr().err
     assert "project_id=" in text_of(output)
+
+
+def test_counters_of_a_refused_grouping(url: str, simulator: Simulator, tmp_path: Path) -> None:
+    """Where the API refuses a label, as it did when the live counters began, they have their history."""
+    simulator.set_policy(costs_by_user_and_project=False)
+    state, output = tmp_path / "state.db", tmp_path / "history"
+    now = time.time()
+    with contextlib.closing(Store(state)) as store:
+        exporter = LedgerHarness(costs(group_by=("project_id",)), store, now=now)
+        exporter.report(day_of(now) - DAY, ("proj_a",), dollars("12.5"))
+        exporter.poll()
+    words = ["backfill", "--since=5d", "--new-prometheus", f"--output={output}", f"--state.path={state}", *FAST]
+    grouping = [f"--resources.costs.group-by={name}" for name in ("project_id", "user_id")]
+    status = main([*words, *grouping, "--resources.costs.measures=cost_usd", *only("costs"), "--api.base-url", url])
+
+    assert 0 == status
+    assert f'openai_accrued_cost_usd_total{{organization="default",project_id="proj_a"}} 12.5 {int(now)}' in text_of(
+        output
+    )
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_names_that_cannot_be_read_now(
+    url: str, simulator: Simulator, tmp_path: Path, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A history whose names were refused is not complete; the same command adds them once they can be read."""
+    simulator.faults.add("status", path="organization/projects", status=status)
+    output = tmp_path / "history"
+    words = ["backfill", "--since=2d", "--dense-days=1", f"--output={output}", *FAST, "--api.base-url", url]
+    refused = main([*words, *only("costs")])
+    said = capsys.readouterr().err
+    without = text_of(output)
+    simulator.faults.active.clear()
+    again = main([*words, *only("costs")])
+
+    assert (1, 0) == (refused, again)
+    assert "names cannot be read now; they are all that is missing" in said
+    assert "openai_cost_usd{" in without
+    assert "openai_project_info{" not in without
+    assert "openai_project_info{" in text_of(output)
+
+
+def test_names_that_the_key_may_not_read(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the scope for names the history is complete, and it is said which scope is missing."""
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", keys.USAGE_ONLY)
+    output = tmp_path / "history"
+    words = ["backfill", "--since=2d", "--dense-days=1", f"--output={output}", *FAST, "--api.base-url", url]
+    status = main([*words, *only("costs")])
+
+    assert 0 == status
+    assert "default: names of projects: left out: " in capsys.readouterr().err
+    assert "openai_cost_usd{" in text_of(output)
 
 
 def test_refused_request(url: str, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
