@@ -154,6 +154,8 @@ class Client:
         self._run = run
         self._chance = chance
         self._page_limits: dict[str, tuple[int, float]] = {}
+        self._present: set[str] = set()
+        """Optional paths that have answered with something."""
         self.skew: float | None = None
         """Seconds by which this machine's clock was ahead of the last response's `Date`."""
 
@@ -199,13 +201,17 @@ class Client:
         priority: Priority,
         due: float,
         optional: bool = False,
+        expected: bool = False,
         read: Callable[[bytes], Any] = decode_object,
     ) -> Any:  # noqa: ANN401
         """Return what `read` makes of the response of `path`, relative to the base URL (`organization/spend_limit`).
 
         `read` may raise InvalidResponse. For 404, returns None if it is `optional`, and raises NotFound otherwise.
+        Where something is `expected`, or was there before, an optional path is absent after four 404 in a row.
         """
-        response = await self._get(path, query, resource=resource, priority=priority, due=due, optional=optional)
+        response = await self._get(
+            path, query, resource=resource, priority=priority, due=due, optional=optional, expected=expected
+        )
         if response.status == httpx.codes.NOT_FOUND:
             return None
         with self._reported(resource, response):
@@ -298,13 +304,31 @@ class Client:
         return min(BucketPaginator(plan, start, now, end).wanted(now), plan.max_limit, limit)
 
     async def _get(
-        self, path: str, query: Query, *, resource: str, priority: Priority, due: float, optional: bool = False
+        self,
+        path: str,
+        query: Query,
+        *,
+        resource: str,
+        priority: Priority,
+        due: float,
+        optional: bool = False,
+        expected: bool = False,
     ) -> Response:
-        failures = 0
+        failures = absences = 0
         while True:
             try:
                 with self._reported(resource):
-                    return await self._attempt(path, query, resource, priority, due, optional=optional)
+                    response = await self._attempt(path, query, resource, priority, due, optional=optional)
+                if not optional:
+                    return response
+                if response.status != httpx.codes.NOT_FOUND:
+                    self._present.add(path)
+                    return response
+                if absences == RETRIES or not (expected or path in self._present):
+                    self._present.discard(path)
+                    return response
+                absences += 1
+                await self._clock.sleep(backoff(absences, self._chance()))
             except errors.UpstreamError as error:
                 failures += 1
                 if not error.retryable or failures > RETRIES:

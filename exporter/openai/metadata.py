@@ -67,6 +67,7 @@ class MetadataClient:
             priority=PRIORITIES[row.kind],
             due=due,
             optional=True,
+            expected=True,
             read=partial(_read, row),
         )
         return None if found is None else self._checked(row, found)

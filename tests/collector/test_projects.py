@@ -100,7 +100,7 @@ def test_a_deleted_project_keeps_its_name() -> None:
 
 
 def test_every_id_that_is_shown_has_an_info_series() -> None:
-    """Unlisted ids are looked up once and remembered as unknown; placeholders are not looked up."""
+    """Unlisted ids are looked up once, and unknown after four 404 in a row; placeholders are not looked up."""
     with simulation() as sim:
         scenario = sim.simulator.scenario
         gone = scenario.project(0).id
@@ -117,13 +117,13 @@ def test_every_id_that_is_shown_has_an_info_series() -> None:
 
                 assert {"project_id": gone, "project_name": gone, "status": "deleted"} == infos[gone]
                 assert {"project_id": "unknown", "project_name": "unknown", "status": "unknown"} == infos["unknown"]
-                assert [f"organization/projects/{gone}"] == acme.asked("/projects/")
+                assert [f"organization/projects/{gone}"] * 4 == acme.asked("/projects/")
                 remembered = acme.organization.names_to_save()
             async with running_organization(sim, PROJECTS, [plan("completions")], names=remembered) as acme:
                 await acme.poll("completions", "projects")
 
                 assert infos[gone] == acme.labels(INFO, "project_id")[gone]
-                assert 1 == len(acme.asked("/projects/"))
+                assert 4 == len(acme.asked("/projects/"))
 
         run(story())
 
@@ -146,7 +146,7 @@ def test_an_odd_look_up_does_not_keep_the_others_from_their_names() -> None:
 
                 assert status.up
                 assert ["unknown", "deleted"] == [infos[id_]["status"] for id_ in gone]
-                assert [2, 1] == [len(acme.asked(f"/projects/{id_}")) for id_ in gone]
+                assert [2, 4] == [len(acme.asked(f"/projects/{id_}")) for id_ in gone]
 
         run(story())
 

@@ -110,6 +110,30 @@ def test_an_object_that_is_not_set_is_none(row: MetadataResource) -> None:
     assert [] == asked.journal.errors
 
 
+@pytest.mark.parametrize("row", [row for row in METADATA if row.optional], ids=lambda row: row.name)
+def test_what_was_there_is_absent_after_four_404_in_a_row(row: MetadataResource) -> None:
+    """One that passes, as api.openai.com gives them, takes nothing away."""
+    field = next((name for name in (*row.number_fields, *row.text_fields) if "." not in name and name != "id"), "")
+    found = {field: 5 if field in row.number_fields else "five", row.id_field: "one"}
+    answer = ok({"data": [found]} if row.pagination else found)
+    parent = "one" if row.scope.value else ""
+    gone = refusal(404)
+    asked = _Asked(answer, gone, gone, gone, answer, gone)
+
+    assert 1 == len(asked.fetch(row.name, parent)) == len(asked.fetch(row.name, parent))
+    assert () == asked.fetch(row.name, parent) == asked.fetch(row.name, parent)
+    assert 10 == len(asked.urls)
+    assert [] == asked.journal.errors
+
+
+def test_a_look_up_believes_the_fourth_404_in_a_row() -> None:
+    """What does not exist is never looked up again, so that a passing failure must not decide it."""
+    gone, there = refusal(404), ok({"id": "proj_a", "name": "a"})
+
+    assert "a" == (_Asked(gone, gone, gone, there).look_up("projects", "proj_a") or Entry()).texts.get("name")
+    assert _Asked(gone).look_up("projects", "proj_a") is None
+
+
 @pytest.mark.parametrize("wrong", [5, None, [], {}, "not a time", "NaN", True])
 def test_a_field_of_an_unexpected_type_is_unknown(wrong: object) -> None:
     """Whatever one object of a list says, its other fields and its neighbours are used."""
