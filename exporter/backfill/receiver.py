@@ -1,16 +1,20 @@
 """A remote write receiver: authentication, retries, and advice on what it refuses."""
 
 import errno
+import re
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Final
 
 import httpx
 
 from exporter import __version__
+from exporter.backfill.answer import Answer, ask, excerpt
 from exporter.clock import Clock
 from exporter.openai import retry_after
 from exporter.redaction import redact, register_secret
@@ -26,7 +30,15 @@ _PAUSES: Final = (1, 2, 4, 8, 15, 30, 30, 60, 60, 60)
 _LONGEST: Final = 120.0
 """Seconds that a receiver may ask to wait."""
 
-_SHOWN: Final = 300
+_TIMEOUT: Final = 60.0
+"""Seconds until the status of an answer, and from there to its end."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_HEADERS: Final = re.compile(
+    r"host|content-.*|transfer-encoding|accept-encoding|connection|keep-alive|te|trailer|upgrade|expect|cookie"
+    r"|x-prometheus-remote-write-version",
+    re.IGNORECASE,
+)
 _TOO_OLD: Final = ("out of bounds", "out of order", "too old", "too far behind", "err-mimir-sample-timestamp-too-old")
 _OUT_OF_ORDER: Final = (
     "it refuses samples of the past. Prometheus: set storage.tsdb.out_of_order_time_window in its configuration file to"
@@ -44,10 +56,42 @@ _ADVICE: Final = {
     413: "the receiver takes smaller requests only: raise its limit (Mimir: distributor.max-recv-msg-size)",
     429: "it limits the rate: raise its ingestion limit for the time of the backfill, and run this again",
 }
+_UNVERIFIED: Final = (
+    "its certificate cannot be verified: set --remote-write-ca-file to the certificates of its authority, and use the"
+    " host name that its certificate has"
+)
+_USE_HTTP: Final = "it does not speak TLS at this port: use http:// or the port of https"
+_USE_HTTPS: Final = "it speaks TLS at this port: use https://"
+_CLIENT_CERTIFICATE: Final = (
+    "it wants another client certificate, or one at all: set --remote-write-cert-file and --remote-write-key-file"
+)
+_PLAIN_TEXT: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"})
+_TO_A_TLS_PORT: Final = ("http request to an https server", "plain http request was sent to https port")
+_UNKNOWN_HOST: Final = "its host name is not known here: check the URL of --remote-write"
+_UNREACHABLE: Final = "check the scheme, host and port of --remote-write, and whether it is running"
 
 
 class ReceiverError(Exception):
     """The receiver does not take the samples; the message says what to set."""
+
+
+class HeaderError(ValueError):
+    """A header cannot be sent; the message says which and why, without its value."""
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers that can be sent to a receiver. Raises HeaderError."""
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise HeaderError(f"--remote-write-header: {name!r} is not the name of a header")
+        if _OWN_HEADERS.fullmatch(name):
+            raise HeaderError(f"--remote-write-header: {name} belongs to the protocol: remove it")
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise HeaderError(
+                f"--remote-write-header: the value of {name} is not one line of printable ASCII characters without"
+                " spaces around them"
+            )
+    return dict(headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +122,10 @@ class Target:
             headers["Authorization"] = f"Bearer {_secret(self.bearer_token_file)}"
         elif self.username is not None and self.password_file:
             auth = httpx.BasicAuth(self.username, _secret(self.password_file))
-        return httpx.AsyncClient(verify=context, headers=headers, auth=auth, timeout=60.0, trust_env=False)
+        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return httpx.AsyncClient(
+            verify=context, headers=headers, auth=auth, cookies=cookies, timeout=_TIMEOUT, trust_env=False
+        )
 
 
 class Receiver:
@@ -92,38 +139,41 @@ class Receiver:
         report: Callable[[str], None],
         *,
         oldest: float,
+        timeout: float = _TIMEOUT,
     ) -> None:
-        """`report` gets a line about every failure that is retried; `oldest` is the first sample, Unix seconds."""
+        """`report` gets a line about every failure that is retried; `oldest` is the first sample, Unix seconds.
+
+        `timeout`: seconds until the status of an answer, and from there to its end.
+        """
         self._target, self._client, self._clock, self._report = target, client, clock, report
-        self._oldest = oldest
+        self._oldest, self._timeout = oldest, timeout
 
     async def post(self, body: bytes) -> None:
         """Send one request. Raises ReceiverError when the receiver refuses it, or fails for too long."""
         for pause in (*_PAUSES, None):
-            response = None
+            wait = 0.0
             try:
-                response = await self._client.post(self._target.url, content=body, headers=_HEADERS)
-            except httpx.HTTPError as error:
-                problem, wait = f"{type(error).__name__}: {error}", 0.0
+                request = self._client.build_request("POST", self._target.url, content=body, headers=_HEADERS)
+                answer = await ask(self._client, request, self._timeout)
+            except TimeoutError:
+                problem, advice, passes = f"no answer within {self._timeout:g} s", _UNREACHABLE, True
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                problem = ": ".join(filter(None, (type(error).__name__, str(error))))
+                advice, passes = _advice_of(error)
             else:
-                if response.is_success and not _is_page(response):
+                if answer.successful and not answer.is_page:
                     return
-                problem, wait = f"{response.status_code} {_text(response)}", self._wait(response)
-            if pause is None or (response is not None and not _passes(response)):
-                raise ReceiverError(
-                    redact(": ".join(filter(None, (self._target.url, problem, self._advice(response)))))
-                )
+                problem, advice, passes = answer.described(), self._advice(answer), _passes(answer)
+                wait = min(retry_after(answer.headers, self._clock.now()) or 0.0, _LONGEST)
+            problem = excerpt(problem)
+            if pause is None or not passes:
+                raise ReceiverError(": ".join(filter(None, (redact(self._target.url), problem, advice))))
             seconds = max(float(pause), wait)
-            self._report(f"remote write: {redact(problem)}: retrying in {seconds:.0f} s")
+            self._report(f"remote write: {problem}: retrying in {seconds:.0f} s")
             await self._clock.sleep(seconds)
 
-    def _wait(self, response: httpx.Response) -> float:
-        return min(retry_after(response.headers, self._clock.now()) or 0.0, _LONGEST)
-
-    def _advice(self, response: httpx.Response | None) -> str:
-        if response is None:
-            return ""
-        said = response.text.lower()
+    def _advice(self, answer: Answer) -> str:
+        said = answer.text.lower()
         if any(text in said for text in _TOO_OLD):
             days = int((self._clock.now() - self._oldest) // 86400) + 2
             return _OUT_OF_ORDER.format(age=days)
@@ -132,28 +182,42 @@ class Receiver:
                 "it has other values of these series at the same times: end before them with --until, or use other"
                 " values of --label"
             )
-        if response.status_code in _ADVICE:
-            return _ADVICE[response.status_code]
-        missing = response.status_code in _NO_RECEIVER or response.is_redirect or "unsupported path" in said
-        return _WRONG_PATH if missing or (_is_page(response) and not response.is_server_error) else ""
+        if any(text in said for text in _TO_A_TLS_PORT):
+            return _USE_HTTPS
+        if answer.status in _ADVICE:
+            return _ADVICE[answer.status]
+        missing = answer.status in _NO_RECEIVER or answer.redirects or "unsupported path" in said
+        return _WRONG_PATH if missing or (answer.is_page and not answer.fails) else ""
 
 
-def _passes(response: httpx.Response) -> bool:
+def _passes(answer: Answer) -> bool:
     """Return whether the same request may succeed later."""
-    return response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error
+    return answer.status == httpx.codes.TOO_MANY_REQUESTS or answer.fails
 
 
-def _is_page(response: httpx.Response) -> bool:
-    return "html" in response.headers.get("Content-Type", "")
+def _advice_of(error: Exception) -> tuple[str, bool]:
+    """Return what to do about a request without an answer, and whether the same request may succeed later."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _UNVERIFIED, False
+        reason = (cause.reason or "") if isinstance(cause, ssl.SSLError) else ""
+        if reason in _PLAIN_TEXT:
+            return _USE_HTTP, False
+        if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason or "HANDSHAKE" in reason):
+            return _CLIENT_CERTIFICATE, False
+        if isinstance(cause, socket.gaierror):
+            return _UNKNOWN_HOST, True
+    if isinstance(error, httpx.TransportError) and not isinstance(
+        error, httpx.LocalProtocolError | httpx.UnsupportedProtocol
+    ):
+        return _UNREACHABLE, True
+    return "check the URL of --remote-write", False
 
 
-def _text(response: httpx.Response) -> str:
-    """Return what the receiver says: of a redirect where it leads, of a web page only that it is one."""
-    if response.is_redirect:
-        return f"{response.reason_phrase} to {response.headers.get('Location')}"
-    if _is_page(response):
-        return f"{response.reason_phrase} with a web page"
-    return " ".join(response.text.split())[:_SHOWN] or response.reason_phrase
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """What a receiver that answers queries has already of a history."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+import msgspec
 
+from exporter.backfill.answer import ask, excerpt
 from exporter.backfill.sink import Labels
 from exporter.exposition import escape
 from exporter.redaction import redact
@@ -14,13 +16,29 @@ Key = frozenset[tuple[str, str]]
 """The labels of a series without its name."""
 
 _TIMEOUT: Final = 120.0
-"""Seconds of one query."""
+"""Seconds of one query, until the status of its answer and from there to its end."""
+
+_LONGEST: Final = 256 << 20
+"""Bytes of an answer: half a million series."""
 
 _QUERY_PATHS: Final = {
     "/api/v1/write": "/api/v1/query",
     "/api/v1/push": "/prometheus/api/v1/query",
 }
 """Paths of instant queries by the paths of receivers that have both."""
+
+
+class _Series(msgspec.Struct):
+    metric: dict[str, str]
+    value: tuple[float, str]
+
+
+class _Data(msgspec.Struct):
+    result: list[_Series]
+
+
+class _Content(msgspec.Struct):
+    data: _Data
 
 
 class Stored:
@@ -38,38 +56,48 @@ class Stored:
         """Take the span (Unix seconds, both included) that is asked about from now on."""
         self._first, self._last = first, last
         found = await self._query(f"count by (__name__) (last_over_time({self._selector()}))")
-        self._names = {series["metric"]["__name__"] for series in found if "__name__" in series["metric"]}
+        self._names = {metric["__name__"] for metric, _ in found if "__name__" in metric}
 
     async def counts(self, name: str) -> dict[Key, int]:
         """Return how many samples each series of a metric has in the span."""
         if name not in self._names:
             return {}
         found = await self._query(f"count_over_time({self._selector(name)})")
-        return {frozenset(series["metric"].items()): int(float(series["value"][1])) for series in found}
+        return {frozenset(metric.items()): count for metric, count in found}
 
     def _selector(self, name: str = "") -> str:
         matchers = [f'__name__="{name}"' if name else '__name__=~"openai_.+"']
         matchers += [f'{label}="{escape(value)}"' for label, value in self._labels.items()]
         return f"{{{','.join(matchers)}}}[{self._last - self._first + 1}s]"
 
-    async def _query(self, expression: str) -> list[dict[str, Any]]:
+    async def _query(self, expression: str) -> list[tuple[dict[str, str], int]]:
+        """Return the labels and the counts that an expression has."""
         if not self._url:
             return []
         form = {"query": expression, "time": str(self._last), "nocache": "1"}
         try:
-            response = await self._client.post(self._url, data=form, timeout=_TIMEOUT)
-            if response.is_success:
-                series: list[dict[str, Any]] = response.json()["data"]["result"]
-                return series
-            problem = f"{response.status_code} {' '.join(response.text.split())[:200] or response.reason_phrase}"
-        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+            request = self._client.build_request("POST", self._url, data=form, timeout=_TIMEOUT)
+            answer = await ask(self._client, request, _TIMEOUT, _LONGEST)
+            if answer.successful and answer.complete:
+                content = msgspec.json.decode(answer.body, type=_Content)
+                return [(series.metric, _count(series.value[1])) for series in content.data.result]
+            problem = "an answer that is cut off or too long" if answer.successful else answer.described()
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
             problem = f"{type(error).__name__}: {error}"
         self._report(
-            f"note: {redact(f'{self._url}: {problem}')}: samples that are stored already are not recognised and are"
+            f"note: {redact(self._url)}: {excerpt(problem)}: samples that are stored already are not recognised and are"
             " sent again. --remote-write-query-url sets another URL of instant queries"
         )
         self._url = None
         return []
+
+
+def _count(text: str) -> int:
+    """Return a count. Raises ValueError."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(f"{excerpt(text)!r} is not a count")
+    return int(number)
 
 
 def query_url(receiver: str) -> str | None:
