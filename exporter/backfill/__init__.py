@@ -2,12 +2,13 @@
 
 from exporter.backfill.backfill import History, Job, backfill
 from exporter.backfill.baselines import candidates_of
+from exporter.backfill.bucket_cache import DamageError, ProgressError
 from exporter.backfill.openmetrics import PROGRESS_FILE, OpenMetricsFiles
-from exporter.backfill.progress import Progress, ProgressError
+from exporter.backfill.progress import Progress, digest
 from exporter.backfill.protocol import AVAILABLE as REMOTE_WRITE_AVAILABLE
 from exporter.backfill.protocol import EXTRA, decoded
 from exporter.backfill.reader import Source
-from exporter.backfill.receiver import Receiver, ReceiverError, Target
+from exporter.backfill.receiver import HeaderError, Receiver, ReceiverError, Target, checked_headers
 from exporter.backfill.remote_write import RemoteWrite
 from exporter.backfill.sink import DryRun, LabelError, Sink, checked_labels
 from exporter.backfill.span import HEAD, Part, Span, SpanError, format_time, span_of
@@ -18,7 +19,9 @@ __all__ = [
     "HEAD",
     "PROGRESS_FILE",
     "REMOTE_WRITE_AVAILABLE",
+    "DamageError",
     "DryRun",
+    "HeaderError",
     "History",
     "Job",
     "LabelError",
@@ -37,8 +40,10 @@ __all__ = [
     "Target",
     "backfill",
     "candidates_of",
+    "checked_headers",
     "checked_labels",
     "decoded",
+    "digest",
     "format_time",
     "query_url",
     "span_of",

@@ -1,5 +1,6 @@
 """Reads the buckets of one resource, a page at a time and in order."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from exporter.backfill.bucket_cache import BucketCache
@@ -17,6 +18,8 @@ class Source:
     """The value of the label `organization`."""
     plans: tuple[Plan, ...]
     client: Client
+    admit: Callable[[str], None] = lambda _: None
+    """Gets the id of the organization that each answer names; what it raises ends the backfill."""
 
 
 class Reader:
@@ -31,7 +34,7 @@ class Reader:
         self._cache, self._key = cache, (source.name, plan.resource.name)
         hourly = "1h" in plan.resource.widths and all(measure.kind is Kind.FLOW for measure in plan.measures)
         self.width = HOUR if hourly else DAY
-        self._client, self._clock = source.client, clock
+        self._client, self._clock, self._admit = source.client, clock, source.admit
         self._ahead: dict[int, Bucket] = {}
         self._read_until = 0
         self._served = False
@@ -43,14 +46,14 @@ class Reader:
         async def ask(plan: Plan) -> PollResult:
             return await self._poll(plan, start, end)
 
-        if self._cache and (saved := self._cache.load(*self._key, start, end)):
+        if self._cache and (saved := self._cache.load(self.plan, *self._key, start, end)):
             group_by, buckets = saved
             self._served = bool(buckets)
         else:
             accepted, result, _ = await negotiate(replace(self.plan, width="1d"), ask, suspicious=True)
             group_by, buckets = accepted.group_by, self._checked(result, DAY)
             if self._cache:
-                self._cache.save(group_by, buckets, *self._key, start, end)
+                self._cache.save(accepted, buckets, *self._key, start, end)
         self.plan = self.plan.regrouped(group_by)
         return buckets
 
@@ -68,13 +71,13 @@ class Reader:
         return [self._ahead.pop(each) for each in starts]
 
     async def _read(self, plan: Plan, start: int, end: int) -> list[Bucket]:
-        if self._cache and (saved := self._cache.load(*self._key, self.width, start, end)):
+        if self._cache and (saved := self._cache.load(plan, *self._key, self.width, start, end)):
             _, buckets = saved
             self._served = self._served or bool(buckets)
             return buckets
         buckets = self._checked(await self._poll(plan, start, end), self.width)
         if self._cache:
-            self._cache.save(plan.group_by, buckets, *self._key, self.width, start, end)
+            self._cache.save(plan, buckets, *self._key, self.width, start, end)
         return buckets
 
     async def _poll(self, plan: Plan, start: int, end: int) -> PollResult:
@@ -82,9 +85,11 @@ class Reader:
         closed = day_of(self._clock.now())
         until = end if first < end <= closed else None
         due = self._clock.monotonic()
-        return await ask_again(
+        result = await ask_again(
             lambda: self._client.poll(plan, first, due=due, priority=self._priority, end=until), self._clock
         )
+        self._admit(result.organization)
+        return result
 
     def _checked(self, result: PollResult, width: int) -> list[Bucket]:
         """Return the buckets of a result. Raises MissingBucket where one is missing after the oldest that is served."""

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import errno
-import hashlib
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,9 @@ from exporter.backfill import (
     HEAD,
     PROGRESS_FILE,
     REMOTE_WRITE_AVAILABLE,
+    DamageError,
     DryRun,
+    HeaderError,
     History,
     Job,
     LabelError,
@@ -34,18 +37,19 @@ from exporter.backfill import (
     Target,
     backfill,
     candidates_of,
+    checked_headers,
     checked_labels,
+    digest,
     format_time,
     query_url,
     span_of,
 )
-from exporter.catalog import Kind, day_of
+from exporter.catalog import METADATA, Kind, MetadataKind, Plan, day_of
 from exporter.cli.service import connect, metadata_plan
 from exporter.clock import SystemClock
 from exporter.collector import read_names
 from exporter.durations import DAY, approximate_duration
 from exporter.exposition import Family
-from exporter.ledger import Identity
 from exporter.openai import Client, SilentObserver, UpstreamError
 from exporter.redaction import print_redacted
 from exporter.settings import BackfillSettings, OrganizationSettings, RemoteWriteSettings, Settings
@@ -66,13 +70,14 @@ def execute(settings: BackfillSettings) -> int:
         return _USAGE_ERROR
     try:
         labels = checked_labels(settings.labels, _own_labels(settings))
+        checked_headers(settings.remote_write.headers if settings.remote_write else {})
         known = _known(settings)
         baselines = _baselines(settings, known, now)
         span, end = _span(settings, baselines, now)
         progress = None if settings.dry_run else _progress(settings, span, baselines, labels)
-    except (SpanError, LabelError, ProgressError) as error:
+    except (SpanError, LabelError, HeaderError, ProgressError) as error:
         _say(f"error: {error}")
-        return _USAGE_ERROR
+        return 1 if isinstance(error, DamageError) else _USAGE_ERROR
     except OSError as error:
         _say_file_error(settings, error)
         return 1
@@ -85,14 +90,21 @@ def execute(settings: BackfillSettings) -> int:
         _say(f"continuing: {progress.count} of {len(progress.span.parts) + 1} parts are complete")
     span, cache = (progress.span, progress.cache) if progress else (span, None)
     counted = {name: {each.resource for each in found} for name, found in known.items()}
+    return _run(settings, progress, Job(span, min(end, span.end), baselines, counted, labels, cache))
+
+
+def _run(settings: BackfillSettings, progress: Progress | None, job: Job) -> int:
+    """Write everything, or print what prevents it; return the exit status."""
     try:
-        asyncio.run(_write(settings, progress, Job(span, min(end, span.end), baselines, counted, labels, cache)))
+        asyncio.run(_write(settings, progress, job))
     except UpstreamError as error:
         _say(f"error: {error}")
         _say(f"{error.advice} Run the same command again to continue.")
     except ReceiverError as error:
         _say(f"error: {error}")
         _say("Run the same command again to continue.")
+    except ProgressError as error:
+        _say(f"error: {error}")
     except OSError as error:
         _say_file_error(settings, error)
     else:
@@ -111,7 +123,10 @@ async def _write(settings: BackfillSettings, progress: Progress | None, job: Job
             stack.push_async_callback(client.aclose)
             clients[organization.name] = client
         sink = await _sink(settings, progress, job, stack)
-        sources = [Source(each.name, each.plans, clients[each.name]) for each in settings.organizations]
+        sources = [
+            Source(each.name, each.plans, clients[each.name], partial(_admit, settings, progress, each.name))
+            for each in settings.organizations
+        ]
 
         async def names(histories: Sequence[History]) -> list[Family]:
             return [
@@ -143,6 +158,11 @@ async def _sink(
     client = await stack.enter_async_context(target.client())
     stored = Stored(settings.remote_write.query_url or query_url(target.url), client, job.labels, _say)
     return RemoteWrite(Receiver(target, client, SystemClock(), _say, oldest=job.span.start).post, progress, stored)
+
+
+def _admit(settings: BackfillSettings, progress: Progress | None, name: str, answered: str) -> None:
+    if progress:
+        progress.admit(name, answered, settings.same_organization)
 
 
 async def _names(
@@ -214,25 +234,58 @@ def _span(settings: BackfillSettings, baselines: Baselines, now: float) -> tuple
 
 def _progress(settings: BackfillSettings, span: Span, baselines: Baselines, labels: Mapping[str, str]) -> Progress:
     """Return how far an earlier run of the same command has come. Raises ProgressError and OSError."""
-    what = [
-        repr(settings.since),
-        repr(settings.until),
-        f"{span.step} {settings.dense_days}",
-        repr(sorted(labels.items())),
-        settings.remote_write.url if settings.remote_write else "",
-        *(f"{name} {_key(each)} {each.baseline.taken_at}" for name, known in baselines.items() for each in known),
-        *(
-            f"{each.name} {plan.resource.name} {Identity.of(plan)}"
-            for each in settings.organizations
-            for plan in each.plans
-        ),
-    ]
-    key = hashlib.sha256("\n".join(what).encode()).hexdigest()
+    options = _options(settings, span, labels)
+    for each in settings.organizations:
+        began = [f"{_key(known)} {known.baseline.taken_at}" for known in baselines[each.name]]
+        options |= {f"{each.name}: {name}": value for name, value in _options_of(each, began).items()}
     if settings.remote_write:
-        return Progress.load(settings.remote_write.progress, key, span)
+        return Progress.load(settings.remote_write.progress, options, span)
     assert settings.output  # noqa: S101 - the settings have one of the two
     settings.output.mkdir(parents=True, exist_ok=True)
-    return Progress.load(settings.output / PROGRESS_FILE, key, span)
+    return Progress.load(settings.output / PROGRESS_FILE, options, span)
+
+
+def _options(settings: BackfillSettings, span: Span, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the options that decide what is written and where, by name; what may be secret is a digest."""
+    remote = settings.remote_write
+    headers = {name.lower(): value for name, value in remote.headers.items()} if remote else {}
+    return {
+        "--since": str(settings.since),
+        "--until": str(settings.until),
+        "--step": str(span.step),
+        "--dense-days": str(settings.dense_days),
+        "--label": str(sorted(labels.items())),
+        "--remote-write": digest(remote.url) if remote else "",
+        "--remote-write-username": digest(remote.username or "") if remote else "",
+        "--remote-write-header": str([f"{name}: {digest(headers[name])}" for name in sorted(headers)]),
+    }
+
+
+def _options_of(organization: OrganizationSettings, began: Sequence[str]) -> dict[str, str]:
+    """Return the settings of an organization that decide what is written; `began`: where its counters began."""
+    names = [row.name for row in METADATA if row.kind is MetadataKind.NAMES and row.name in organization.metadata]
+    options = {
+        "state.path": digest(str(sorted(began))),
+        "api.base_url": organization.base_url,
+        "OPENAI_ORG_ID": digest(organization.organization_id or ""),
+        "names": f"{names} {organization.personal_data}",
+    }
+    for plan in organization.plans:
+        options |= {f"resources.{plan.resource.name}.{name}": value for name, value in _options_of_plan(plan).items()}
+    return options
+
+
+def _options_of_plan(plan: Plan) -> dict[str, str]:
+    windows = [(measure.name, [window.name for window in each]) for measure, each in plan.windows]
+    return {
+        "group_by": str([name for name in plan.resource.dimensions if name in plan.group_by]),
+        "filters": str(sorted(plan.filters)),
+        "measures": str([measure.name for measure in plan.measures]),
+        "windows": str(windows),
+        "bucket_width": plan.width,
+        "lookback_days": str(plan.lookback_days),
+        "max_series": str(plan.max_series),
+    }
 
 
 def _target(remote: RemoteWriteSettings) -> Target:
@@ -287,8 +340,8 @@ class _Observer(SilentObserver):
 def _next_steps(settings: BackfillSettings, span: Span) -> str:
     age = int((time.time() - span.start) // DAY) + 1
     return (
-        f"next:  for file in {settings.output}/history-*.om; do\n"
-        "         promtool tsdb create-blocks-from --max-block-duration=486h openmetrics $file BLOCKS\n"
+        f"next:  for file in {shlex.quote(str(settings.output))}/history-*.om; do\n"
+        '         promtool tsdb create-blocks-from --max-block-duration=486h openmetrics "$file" BLOCKS\n'
         "       done\n"
         f"       set --storage.tsdb.retention.time of Prometheus above {age}d: it deletes older blocks\n"
         "       move the directories in BLOCKS to its --storage.tsdb.path; it loads them within minutes"

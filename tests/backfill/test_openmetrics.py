@@ -28,7 +28,7 @@ def written(folder: Path, *series: Series, family: Family = FAMILY) -> str:
     labels = [tuple(given.items()) for given, _ in series]
 
     async def write() -> None:
-        sink = OpenMetricsFiles(folder, Progress.load(folder / "progress.json", "key", SPAN))
+        sink = OpenMetricsFiles(folder, Progress.load(folder / "progress.json", {}, SPAN))
         await sink.open(PART)
         await sink.begin(family)
         if series:
@@ -73,7 +73,7 @@ def test_nothing(tmp_path: Path) -> None:
 
 def test_incomplete_file_has_no_final_name(tmp_path: Path) -> None:
     """A file that was not completed is not there under its name, and a later run does not take it for complete."""
-    progress = Progress.load(tmp_path / "progress.json", "key", SPAN)
+    progress = Progress.load(tmp_path / "progress.json", {}, SPAN)
     sink = OpenMetricsFiles(tmp_path, progress)
 
     async def interrupted() -> None:

@@ -1,6 +1,8 @@
 """`backfill` as a command: the file, the messages and the exit status."""
 
 import contextlib
+import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -80,6 +82,21 @@ def test_continues(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     }
     assert 2 == main([*words, "--label=job=x"])
     assert "of a backfill with other options" in capsys.readouterr().err
+
+
+def test_printed_commands(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The loop that is printed gives `promtool` every file of a directory whose name has spaces and quotes."""
+    output = tmp_path / "it's a $(history)"
+    words = ["backfill", "--since=20d", "--until=4d", "--step=6h", f"--output={output}", *FAST, "--api.base-url", url]
+    assert 0 == main([*words, *only("embeddings")])
+    loop = capsys.readouterr().err.partition("next:")[2].partition("done\n")[0] + "done"
+    promtool = tmp_path / "promtool"
+    promtool.write_text('#!/bin/sh\nprintf "%s\\n" "$5"\n')
+    promtool.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-euc", loop], env=path, capture_output=True, text=True, check=True, timeout=30)
+
+    assert [str(file) for file in sorted(output.glob("*.om"))] == done.stdout.splitlines()
 
 
 def test_dry_run(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

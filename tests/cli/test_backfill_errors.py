@@ -171,3 +171,27 @@ def test_files_of_the_receiver(words: list[str], tmp_path: Path, option: str, co
     assert error.startswith(f"error: {path}: ")
     assert said in error
     assert f"Check the file of --remote-write-{option}, and run the same command again: it continues." == next_step
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("X Y=secret", "'X Y' is not the name of a header"),
+        ("\u00dc=secret", "'\u00dc' is not the name of a header"),
+        *((f"{name}=secret", f"{name} belongs to the protocol") for name in ("Content-Length", "host", "Content-Type")),
+        ("Transfer-Encoding=secret", "Transfer-Encoding belongs to the protocol"),
+        ("X-Scope-OrgID=secret\nX-Y: a", "the value of X-Scope-OrgID is not one line of printable ASCII"),
+        ("X-Scope-OrgID=secr\u00e9t", "the value of X-Scope-OrgID is not one line of printable ASCII"),
+        ("X-Scope-OrgID= secret", "the value of X-Scope-OrgID is not one line of printable ASCII"),
+    ],
+)
+def test_headers(words: list[str], tmp_path: Path, header: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A header that cannot be sent ends it before any request and any file; its value is not shown."""
+    receiver = [f"--remote-write={NOWHERE}", f"--remote-write-progress={tmp_path / 'progress'}"]
+    result = main([*words, *receiver, f"--remote-write-header={header}"])
+    error = capsys.readouterr().err
+
+    assert 2 == result
+    assert f"error: --remote-write-header: {said}" in error
+    assert "secr" not in error
+    assert [] == list(tmp_path.iterdir())
