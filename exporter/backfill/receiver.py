@@ -67,7 +67,8 @@ _CLIENT_CERTIFICATE: Final = (
 )
 _PLAIN_TEXT: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"})
 _TO_A_TLS_PORT: Final = ("http request to an https server", "plain http request was sent to https port")
-_UNKNOWN_HOST: Final = "its host name is not known here: check the URL of --remote-write"
+_CHECK_URL: Final = "check the URL of --remote-write"
+_UNKNOWN_HOST: Final = f"its host name is not known here: {_CHECK_URL}"
 _UNREACHABLE: Final = "check the scheme, host and port of --remote-write, and whether it is running"
 
 
@@ -207,11 +208,12 @@ def _advice_of(error: Exception) -> tuple[str, bool]:
             return _CLIENT_CERTIFICATE, False
         if isinstance(cause, socket.gaierror):
             return _UNKNOWN_HOST, True
-    if isinstance(error, httpx.TransportError) and not isinstance(
+    if isinstance(error, httpx.RemoteProtocolError) and "location header" in str(error):
+        return _WRONG_PATH, False
+    passes = isinstance(error, httpx.TransportError) and not isinstance(
         error, httpx.LocalProtocolError | httpx.UnsupportedProtocol
-    ):
-        return _UNREACHABLE, True
-    return "check the URL of --remote-write", False
+    )
+    return (_UNREACHABLE if passes else _CHECK_URL), passes
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

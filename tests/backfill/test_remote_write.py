@@ -214,6 +214,12 @@ def test_nothing_of_a_refusal_controls_the_terminal(status: int) -> None:
     assert str(raised.value).isprintable()
 
 
+def test_a_redirect_to_no_url() -> None:
+    """A redirect is not retried, though where it leads is no URL."""
+    with pytest.raises(ReceiverError, match="check the path of the URL"):
+        posted([lambda: httpx.Response(302, headers={"Location": "http://x/" + "a" * 100_000})])
+
+
 def test_a_huge_refusal_is_not_read() -> None:
     """Of a refusal that unpacks to 64 MiB, and of one without an end, little is read."""
     packed = zlib.compress(b"no " * 20_000_000, wbits=31)
