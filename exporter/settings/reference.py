@@ -52,7 +52,7 @@ A comma followed by a space does not separate values. Durations are seconds or h
 the home directory.
 
 Unknown settings are refused in every source. Each problem is printed on its own line, without the value, and the exit
-status is 2. One file can serve all commands. It has at most 256 KiB, neither anchors nor aliases, and every name once.
+status is 2. One file can serve all commands. It has at most 2 MiB, neither anchors nor aliases, and every name once.
 """
 
 _LOOPBACK: Final = "`demo` and `simulate` listen on loopback by default: `{}` and `{}`.\n"

@@ -59,8 +59,8 @@ _OTHER_NAMES: Final[Mapping[str, str]] = {
 _SERVICE_LINK: Final = re.compile(
     rf"{PREFIX}(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_PROTO|_PORT|_ADDR)?)"
 )
-_LARGEST_FILE: Final = 256 << 10
-"""Bytes; two hundred organizations with overrides have a fifth."""
+_LARGEST_FILE: Final = 2 << 20
+"""Bytes; a thousand organizations with overrides have an eighth."""
 
 
 def parse_flags(known: Iterable[Option], arguments: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:

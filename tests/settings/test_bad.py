@@ -65,7 +65,7 @@ _ALIASES = "".join(f"k{n}: &k{n}\n  <<: [{', '.join([f'*k{n - 1}'] * 9)}]\n" for
         (b'a: "\\ud800"', "holds a number, date, boolean or character that does not exist"),
         (b"a: 1" + b":1" * 100_000, "holds a number, date, boolean or character that does not exist"),
         (b"k0: &k0 {a: 1}\n" + _ALIASES.encode(), "anchors and aliases are not supported at line 1, column 5"),
-        (b"#" * (257 << 10), "is larger than 256 KiB: correct the path, or shorten the file"),
+        (b"#" * (2049 << 10), "is larger than 2048 KiB: correct the path, or shorten the file"),
     ],
     ids=["encoding", "list as a key", "nesting", "date", "surrogate", "number in base 60", "aliases", "size"],
 )
