@@ -10,9 +10,8 @@ from typing import Final
 
 import httpx
 
-from exporter.redaction import redact
+from exporter.openai import excerpt
 
-_SHOWN: Final = 300
 _READ: Final = 64 << 10
 """Bytes of which an excerpt is made."""
 
@@ -97,9 +96,3 @@ async def ask(client: httpx.AsyncClient, request: httpx.Request, seconds: float,
             unpacked = zlib.decompressobj(_GZIP_OR_ZLIB).decompress(bytes(body), most)
         return Answer(response.status_code, headers, response.reason_phrase, unpacked, complete=False)
     return Answer(response.status_code, headers, response.reason_phrase, bytes(body), complete)
-
-
-def excerpt(text: str) -> str:
-    """Return the beginning of a text on one line, redacted and without control characters."""
-    text = redact(text[:_READ])
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:_SHOWN]

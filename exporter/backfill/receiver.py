@@ -14,9 +14,9 @@ from typing import Final
 import httpx
 
 from exporter import __version__
-from exporter.backfill.answer import Answer, ask, excerpt
+from exporter.backfill.answer import Answer, ask
 from exporter.clock import Clock
-from exporter.openai import retry_after
+from exporter.openai import excerpt, retry_after
 from exporter.redaction import redact, register_secret
 
 _HEADERS: Final = {

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import msgspec
 
-from exporter.backfill.answer import ask, excerpt
+from exporter.backfill.answer import ask
 from exporter.backfill.sink import Labels
 from exporter.exposition import escape
+from exporter.openai import excerpt
 from exporter.redaction import redact
 
 Key = frozenset[tuple[str, str]]

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, Protocol
 
 from exporter.catalog import MetadataResource
@@ -106,18 +106,9 @@ class _MetadataJob:
 class OrganizationJob(_MetadataJob):
     """Asks for an object or a list of the whole organization."""
 
-    def __init__(
-        self,
-        row: MetadataResource,
-        destination: Destination,
-        client: MetadataClient,
-        clock: Clock,
-        run: Runner,
-        *,
-        interval: float,
-    ) -> None:
-        super().__init__(row, destination, client, clock, run, interval=interval)
-        self._lookups = Rotation(interval, _LOOKUPS)
+    @cached_property
+    def _lookups(self) -> Rotation:
+        return Rotation(self.interval, _LOOKUPS)
 
     async def poll(self, due: float) -> Outcome:
         """Ask once, and then for the entries that are shown although no list has them."""

@@ -1,6 +1,7 @@
 """The client of the Admin API: one request rate per organization, retries, pagination, decoding."""
 
 from exporter.openai.client import BucketSource, Client, Observer, Runner, SilentObserver, inline
+from exporter.openai.error_responses import excerpt
 from exporter.openai.errors import (
     BadRequest,
     BillingLimit,
@@ -56,6 +57,7 @@ __all__ = [
     "Timeout",
     "Unauthorized",
     "UpstreamError",
+    "excerpt",
     "inline",
     "negotiate",
     "retry_after",
