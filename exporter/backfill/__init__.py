@@ -8,7 +8,7 @@ from exporter.backfill.progress import Progress, digest
 from exporter.backfill.protocol import AVAILABLE as REMOTE_WRITE_AVAILABLE
 from exporter.backfill.protocol import EXTRA, decoded
 from exporter.backfill.reader import Source
-from exporter.backfill.receiver import HeaderError, Receiver, ReceiverError, Target, checked_headers
+from exporter.backfill.receiver import Receiver, ReceiverError, Target
 from exporter.backfill.remote_write import RemoteWrite
 from exporter.backfill.sink import DryRun, LabelError, Sink, checked_labels
 from exporter.backfill.span import HEAD, Part, Span, SpanError, format_time, span_of
@@ -21,7 +21,6 @@ __all__ = [
     "REMOTE_WRITE_AVAILABLE",
     "DamageError",
     "DryRun",
-    "HeaderError",
     "History",
     "Job",
     "LabelError",
@@ -40,7 +39,6 @@ __all__ = [
     "Target",
     "backfill",
     "candidates_of",
-    "checked_headers",
     "checked_labels",
     "decoded",
     "digest",

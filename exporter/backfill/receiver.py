@@ -1,7 +1,6 @@
 """A remote write receiver: authentication, retries, and advice on what it refuses."""
 
 import errno
-import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -33,12 +32,6 @@ _LONGEST: Final = 120.0
 _TIMEOUT: Final = 60.0
 """Seconds until the status of an answer, and from there to its end."""
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OWN_HEADERS: Final = re.compile(
-    r"host|content-.*|transfer-encoding|accept-encoding|connection|keep-alive|te|trailer|upgrade|expect|cookie"
-    r"|x-prometheus-remote-write-version",
-    re.IGNORECASE,
-)
 _TOO_OLD: Final = ("out of bounds", "out of order", "too old", "too far behind", "err-mimir-sample-timestamp-too-old")
 _OUT_OF_ORDER: Final = (
     "it refuses samples of the past. Prometheus: set storage.tsdb.out_of_order_time_window in its configuration file to"
@@ -74,25 +67,6 @@ _UNREACHABLE: Final = "check the scheme, host and port of --remote-write, and wh
 
 class ReceiverError(Exception):
     """The receiver does not take the samples; the message says what to set."""
-
-
-class HeaderError(ValueError):
-    """A header cannot be sent; the message says which and why, without its value."""
-
-
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers that can be sent to a receiver. Raises HeaderError."""
-    for name, value in headers.items():
-        if not _TOKEN.fullmatch(name):
-            raise HeaderError(f"--remote-write-header: {name!r} is not the name of a header")
-        if _OWN_HEADERS.fullmatch(name):
-            raise HeaderError(f"--remote-write-header: {name} belongs to the protocol: remove it")
-        if not value.isascii() or not value.isprintable() or value != value.strip():
-            raise HeaderError(
-                f"--remote-write-header: the value of {name} is not one line of printable ASCII characters without"
-                " spaces around them"
-            )
-    return dict(headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from exporter.backfill import (
     REMOTE_WRITE_AVAILABLE,
     DamageError,
     DryRun,
-    HeaderError,
     History,
     Job,
     LabelError,
@@ -37,7 +36,6 @@ from exporter.backfill import (
     Target,
     backfill,
     candidates_of,
-    checked_headers,
     checked_labels,
     digest,
     format_time,
@@ -70,12 +68,11 @@ def execute(settings: BackfillSettings) -> int:
         return _USAGE_ERROR
     try:
         labels = checked_labels(settings.labels, _own_labels(settings))
-        checked_headers(settings.remote_write.headers if settings.remote_write else {})
         known = _known(settings)
         baselines = _baselines(settings, known, now)
         span, end = _span(settings, baselines, now)
         progress = None if settings.dry_run else _progress(settings, span, baselines, labels)
-    except (SpanError, LabelError, HeaderError, ProgressError) as error:
+    except (SpanError, LabelError, ProgressError) as error:
         _say(f"error: {error}")
         return 1 if isinstance(error, DamageError) else _USAGE_ERROR
     except OSError as error:

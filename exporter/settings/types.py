@@ -38,6 +38,11 @@ _SEPARATOR: Final = re.compile(r",(?!\s)")
 
 _ID: Final = re.compile(r"[!-~]+")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PROTOCOL_HEADER: Final = re.compile(
+    r"host|content-.*|transfer-encoding|accept-encoding|connection|keep-alive|te|trailer|upgrade|expect|cookie"
+    r"|x-prometheus-remote-write-version",
+    re.IGNORECASE,
+)
 _HEADER_VALUE: Final = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
 
 
@@ -284,6 +289,9 @@ def _id(value: str) -> str:
 def _headers(value: dict[str, str]) -> dict[str, str]:
     if not all(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(text) for name, text in value.items()):
         raise ValueError("expects NAME=VALUE in plain ASCII: letters, digits and - in the name, and no line breaks")
+    for name in value:
+        if _PROTOCOL_HEADER.fullmatch(name):
+            raise ValueError(f"{name} belongs to the protocol: remove it")
     return value
 
 

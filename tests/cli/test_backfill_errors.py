@@ -176,13 +176,10 @@ def test_files_of_the_receiver(words: list[str], tmp_path: Path, option: str, co
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("X Y=secret", "'X Y' is not the name of a header"),
-        ("\u00dc=secret", "'\u00dc' is not the name of a header"),
+        *((header, "expects NAME=VALUE in plain ASCII") for header in ("X Y=secret", "\u00dc=secret", "X=secr\u00e9t")),
+        *((header, "expects NAME=VALUE in plain ASCII") for header in ("X=secret\nX-Y: a", "X= secret")),
         *((f"{name}=secret", f"{name} belongs to the protocol") for name in ("Content-Length", "host", "Content-Type")),
         ("Transfer-Encoding=secret", "Transfer-Encoding belongs to the protocol"),
-        ("X-Scope-OrgID=secret\nX-Y: a", "the value of X-Scope-OrgID is not one line of printable ASCII"),
-        ("X-Scope-OrgID=secr\u00e9t", "the value of X-Scope-OrgID is not one line of printable ASCII"),
-        ("X-Scope-OrgID= secret", "the value of X-Scope-OrgID is not one line of printable ASCII"),
     ],
 )
 def test_headers(words: list[str], tmp_path: Path, header: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,6 +189,6 @@ def test_headers(words: list[str], tmp_path: Path, header: str, said: str, capsy
     error = capsys.readouterr().err
 
     assert 2 == result
-    assert f"error: --remote-write-header: {said}" in error
+    assert f"--remote-write-header: {said}" in error
     assert "secr" not in error
     assert [] == list(tmp_path.iterdir())
