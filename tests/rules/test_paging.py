@@ -20,7 +20,7 @@ import yaml
 
 from exporter.catalog import CATALOG, DAY, HOUR, day_of
 from exporter.simulator import Shape, Simulator, keys, serving
-from tests.support.alertmanager import alertmanager, receiving
+from tests.support.alertmanager import Receivers, alertmanager, receiving
 from tests.support.processes import Child, free_port, until
 from tests.support.prometheus import Prometheus, running
 from tests.support.promtool import ROOT
@@ -120,9 +120,9 @@ def test_a_spike_pages_once_and_resolves(tmp_path: Path) -> None:
             seconds=90,
         )
         simulator.scenario.spike(SPIKE * FACTOR / paces[0][spiking], spiking)
-        until(lambda: bool(pager.notified("firing")), "a page", seconds=60)
+        until(lambda: bool(_about_projects(pager, "firing")), "a page", seconds=60)
         simulator.scenario.spike(FACTOR / paces[0][spiking], spiking)
-        until(lambda: bool(pager.notified("resolved")), "the end of it", seconds=60)
+        until(lambda: bool(_about_projects(pager, "resolved")), "the end of it", seconds=60)
 
     labels = {
         "alertname": "OpenAIRequestSpike",
@@ -130,8 +130,13 @@ def test_a_spike_pages_once_and_resolves(tmp_path: Path) -> None:
         "project_id": spiking,
         "severity": "critical",
     }
-    assert [("page", labels)] == pager.notified("firing")
-    assert [("page", labels)] == pager.notified("resolved")
+    assert [("page", labels)] == _about_projects(pager, "firing")
+    assert [("page", labels)] == _about_projects(pager, "resolved")
+
+
+def _about_projects(pager: Receivers, status: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the notifications about projects; a busy machine can miss scrapes, which is another alert."""
+    return [(path, labels) for path, labels in pager.notified(status) if "project_id" in labels]
 
 
 @pytest.mark.slow
