@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
 import httpx
@@ -34,17 +33,17 @@ class Answer:
     @property
     def successful(self) -> bool:
         """Whether the status is 2xx."""
-        return self.status // 100 == HTTPStatus.OK // 100
+        return httpx.codes.is_success(self.status)
 
     @property
     def redirects(self) -> bool:
         """Whether the status is 3xx."""
-        return self.status // 100 == HTTPStatus.FOUND // 100
+        return httpx.codes.is_redirect(self.status)
 
     @property
     def fails(self) -> bool:
         """Whether the status is 5xx."""
-        return self.status // 100 == HTTPStatus.INTERNAL_SERVER_ERROR // 100
+        return httpx.codes.is_server_error(self.status)
 
     @property
     def is_page(self) -> bool:

@@ -55,7 +55,7 @@ class BucketPaginator:
         self._buckets: dict[int, Bucket] = {}
         self._cursors: set[str] = set()
         self._labels: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._known_traits = _union(map(traits_of, known))
+        self._known = known
 
     def wanted(self, now: float) -> int:
         """Return how many buckets there are from the start to the open one."""
@@ -104,9 +104,11 @@ class BucketPaginator:
 
     def _with_currency(self, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
         """Count amounts without a currency as US dollars where every other amount is, of all buckets that are known."""
-        traits = _union(traits_of(bucket.digest) for bucket in buckets)
-        everywhere = traits | self._known_traits
-        if BucketTrait.BLANK not in traits or BucketTrait.SELECTED not in everywhere or BucketTrait.OTHER in everywhere:
+        traits = _union(bucket.digest for bucket in buckets)
+        if BucketTrait.BLANK not in traits:
+            return buckets
+        traits |= _union(self._known)
+        if BucketTrait.SELECTED not in traits or BucketTrait.OTHER in traits:
             return buckets
         rows = reader(self._plan)
         return tuple(
@@ -127,5 +129,5 @@ class BucketPaginator:
         return page.next_page
 
 
-def _union(traits: Iterable[BucketTrait]) -> BucketTrait:
-    return reduce(or_, traits, BucketTrait(0))
+def _union(digests: Iterable[bytes]) -> BucketTrait:
+    return reduce(or_, map(traits_of, digests), BucketTrait(0))
