@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ import httpx
 from exporter import __version__
 from exporter.backfill.answer import Answer, ask
 from exporter.clock import Clock
-from exporter.openai import excerpt, retry_after
+from exporter.openai import excerpt, no_cookies, retry_after
 from exporter.redaction import redact, register_secret
 
 _HEADERS: Final = {
@@ -97,9 +96,8 @@ class Target:
             headers["Authorization"] = f"Bearer {_secret(self.bearer_token_file)}"
         elif self.username is not None and self.password_file:
             auth = httpx.BasicAuth(self.username, _secret(self.password_file))
-        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         return httpx.AsyncClient(
-            verify=context, headers=headers, auth=auth, cookies=cookies, timeout=_TIMEOUT, trust_env=False
+            verify=context, headers=headers, auth=auth, cookies=no_cookies(), timeout=_TIMEOUT, trust_env=False
         )
 
 

@@ -26,6 +26,7 @@ from exporter.openai.rate_limiter import BACKGROUND_SHARE, Priority
 from exporter.openai.responses import MAX_LABEL_BYTES
 from exporter.openai.retry import retry_after
 from exporter.openai.throttle import Throttle
+from exporter.openai.transport import no_cookies
 
 __all__ = [
     "BACKGROUND_SHARE",
@@ -60,5 +61,6 @@ __all__ = [
     "excerpt",
     "inline",
     "negotiate",
+    "no_cookies",
     "retry_after",
 ]

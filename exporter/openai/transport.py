@@ -76,7 +76,7 @@ class Transport:
             },
             timeout=timeout,
             follow_redirects=False,
-            cookies=_no_cookies(),
+            cookies=no_cookies(),
             trust_env=False,
             verify=_trust(ca_file),
             proxy=proxy,
@@ -169,8 +169,8 @@ class Transport:
         return bytes(body[:limit])
 
 
-def _no_cookies() -> CookieJar:
-    """Return a jar that stores nothing: the API needs no cookies, and a host could send more and more of them."""
+def no_cookies() -> CookieJar:
+    """Return a jar that stores nothing: nobody needs cookies here, and a host could send more and more of them."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
