@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from exporter.backfill.bucket_cache import BucketCache
 from exporter.catalog import DAY, HOUR, WIDTHS, ApiFamily, Bucket, Kind, Plan, PollResult, day_of
 from exporter.clock import Clock
-from exporter.collector import ask_again
 from exporter.openai import Client, MissingBucket, Priority, negotiate
 
 
@@ -85,9 +84,7 @@ class Reader:
         closed = day_of(self._clock.now())
         until = end if first < end <= closed else None
         due = self._clock.monotonic()
-        result = await ask_again(
-            lambda: self._client.poll(plan, first, due=due, priority=self._priority, end=until), self._clock
-        )
+        result = await self._client.poll(plan, first, due=due, priority=self._priority, end=until)
         self._admit(result.organization)
         return result
 

@@ -116,7 +116,9 @@ async def _write(settings: BackfillSettings, progress: Progress | None, job: Job
         clients = {}
         counter = _Requests()
         for organization in settings.organizations:
-            client = connect(organization, settings, clock, _Observer(organization.name, counter))
+            client = connect(
+                organization, settings, clock, _Observer(organization.name, counter), repeat_not_found=True
+            )
             stack.push_async_callback(client.aclose)
             clients[organization.name] = client
         sink = await _sink(settings, progress, job, stack)

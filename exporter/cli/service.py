@@ -222,6 +222,7 @@ def connect(
     throttle: Throttle | None = None,
     run: Runner = inline,
     read_key: Callable[[], str] | None = None,
+    repeat_not_found: bool = False,
 ) -> Client:
     """Return the client of one organization, by default with a throttle for it alone and with its own key.
 
@@ -242,6 +243,7 @@ def connect(
         ca_file=str(api.ca_file) if api.ca_file else None,
         observer=observer,
         run=run,
+        repeat_not_found=repeat_not_found,
     )
 
 

@@ -1,6 +1,5 @@
 """Polls one organization: which endpoint when, and what the responses change."""
 
-from exporter.collector.absence import ask_again
 from exporter.collector.bucket_job import BucketJob, LedgerStore, NoStore
 from exporter.collector.client_metrics import ClientMetrics
 from exporter.collector.identity import OrganizationChanged
@@ -27,6 +26,5 @@ __all__ = [
     "Schedule",
     "Source",
     "Status",
-    "ask_again",
     "read_names",
 ]

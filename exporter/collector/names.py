@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 from exporter.catalog import MetadataKind
 from exporter.clock import Clock
-from exporter.collector.absence import ask_again
 from exporter.collector.label_index import LabelIndex, LedgerOwner
 from exporter.collector.metadata import Metadata, MetadataPlan
 from exporter.collector.metadata_families import MetadataContext
@@ -43,7 +41,7 @@ async def read_names(  # noqa: PLR0917 - whose names, which of them, from where,
     )
     for job in metadata.jobs:
         try:
-            await ask_again(partial(job.poll, clock.monotonic()), clock)
+            await job.poll(clock.monotonic())
         except (MissingScopes, NotFound) as error:
             left_out(job.name, error)
     families = [family for source in metadata.sources for family in source.families(clock.now())]

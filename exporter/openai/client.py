@@ -133,6 +133,7 @@ class Client:
         ca_file: str | None = None,
         observer: Observer | None = None,
         run: Runner = inline,
+        repeat_not_found: bool = False,
         chance: Callable[[], float] = random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -140,7 +141,8 @@ class Client:
 
         `base_url` may have a path; `key` is called for every request; `organization_id` is sent as
         `OpenAI-Organization` unless empty; `timeout` (seconds) is that of a whole request without its time in the
-        throttle; `max_body` (bytes) that of a decompressed body; `chance` (0 to 1) makes the jitter of retries.
+        throttle; `max_body` (bytes) that of a decompressed body. With `repeat_not_found` 404 is repeated like a failure
+        that may pass, for callers without a next poll. `chance` (0 to 1) makes the jitter of retries.
         Raises OSError for a `ca_file` that cannot be read.
         """
         self._transport = Transport(
@@ -152,6 +154,7 @@ class Client:
         self._clock = clock
         self._observer = observer or SilentObserver()
         self._run = run
+        self._repeat_not_found = repeat_not_found
         self._chance = chance
         self._page_limits: dict[str, tuple[int, float]] = {}
         self._present: set[str] = set()
@@ -207,7 +210,8 @@ class Client:
         """Return what `read` makes of the response of `path`, relative to the base URL (`organization/spend_limit`).
 
         `read` may raise InvalidResponse. For 404, returns None if it is `optional`, and raises NotFound otherwise.
-        Where something is `expected`, or was there before, an optional path is absent after four 404 in a row.
+        Where something is `expected`, or was there before, and with `repeat_not_found` an optional path is absent after
+        four 404 in a row.
         """
         response = await self._get(
             path, query, resource=resource, priority=priority, due=due, optional=optional, expected=expected
@@ -324,14 +328,16 @@ class Client:
                 if response.status != httpx.codes.NOT_FOUND:
                     self._present.add(path)
                     return response
-                if absences == RETRIES or not (expected or path in self._present):
+                may_pass = expected or self._repeat_not_found or path in self._present
+                if absences == RETRIES or not may_pass:
                     self._present.discard(path)
                     return response
                 absences += 1
                 await self._clock.sleep(backoff(absences, self._chance()))
             except errors.UpstreamError as error:
                 failures += 1
-                if not error.retryable or failures > RETRIES:
+                may_pass = error.retryable or (self._repeat_not_found and isinstance(error, errors.NotFound))
+                if not may_pass or failures > RETRIES:
                     raise
                 if not error.pauses_organization:
                     pause = error.retry_after or backoff(failures, self._chance())

@@ -194,6 +194,19 @@ def test_names_that_cannot_be_read_now(
     assert "openai_project_info{" in text_of(output)
 
 
+@pytest.mark.parametrize(("path", "family"), [("projects", "openai_project_info"), ("users", "openai_user_info")])
+def test_one_404_costs_no_name(url: str, simulator: Simulator, tmp_path: Path, path: str, family: str) -> None:
+    """What answers once as if it did not exist is asked again."""
+    simulator.faults.add("status", path=f"organization/{path}", status=404, count=1)
+    output = tmp_path / "history"
+    words = ["backfill", "--since=2d", "--dense-days=1", f"--output={output}", *FAST, "--api.base-url", url]
+    grouping = "--resources.embeddings.group-by=project_id,user_id"
+    status = main([*words, *only("embeddings"), "--names.users=true", grouping])
+
+    assert 0 == status
+    assert f"{family}{{" in text_of(output)
+
+
 def test_names_that_the_key_may_not_read(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
