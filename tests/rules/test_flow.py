@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 DAYS: Final = 9.6
 """Thursday to Saturday of the next week: the second week begins on day 7."""
 
-STEP: Final = 120
-"""Seconds."""
+STEP: Final = 240
+"""Seconds: as far apart as backfilled samples are, and the rarest scrapes that instant queries always see."""
 
 _RECORDS: Final = {
     "openai:project_requests:spike": "OpenAIRequestSpike",

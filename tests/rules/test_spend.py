@@ -13,7 +13,7 @@ from tests.support.promtool import RULES, Replay, Watched, unclear
 pytestmark = pytest.mark.slow
 
 DAYS: Final = 40
-STEP: Final = 1800
+STEP: Final = 3600
 """Seconds: money changes slowly."""
 
 _RULES: Final = tuple(path for path in RULES if path.stem in {"thresholds", "owners", "spend", "alerts"})

@@ -71,12 +71,12 @@ class ManualClock:
     async def run(self, work: Awaitable[T], limit: float = 86400.0) -> T:
         """Return what `work` gives, letting time pass, up to `limit` seconds, whenever all of it waits for the clock.
 
-        Work on real sockets or threads is waited for in real time, at most ten seconds. Raises TimeoutError.
+        Work on real sockets or threads is waited for in real time, at most a minute. Raises TimeoutError.
         """
         task = asyncio.ensure_future(work)
         end = self._monotonic + limit
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not task.done():
                     await _settle()
                     if task.done():
@@ -96,10 +96,10 @@ class ManualClock:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of a coroutine on a new event loop, within thirty real seconds."""
+    """Return the result of a coroutine on a new event loop, within two real minutes."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             return await work
 
     return asyncio.run(bounded())

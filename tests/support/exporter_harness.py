@@ -67,7 +67,7 @@ class _Loop(asyncio.SelectorEventLoop):
         await future
 
 
-def run(work: Coroutine[Any, Any, T], limit: float = 60.0) -> T:
+def run(work: Coroutine[Any, Any, T], limit: float = 180.0) -> T:
     """Return the result of a coroutine on an event loop that detects when it is idle, within `limit` real seconds."""
 
     async def bounded() -> T:
