@@ -384,7 +384,14 @@ def _without_a_row(bucket: Bucket, number: int) -> Bucket:
     return replace(bucket, rows=rows, incomplete=frozenset(i for i, group in enumerate(groups) if number < len(group)))
 
 
-search = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+search = settings(
+    max_examples=200,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 TestUsage = UsageSearch.TestCase
 TestCosts = CostSearch.TestCase
 TestUsage.settings = TestCosts.settings = search
@@ -495,7 +502,7 @@ def test_a_planted_defect_is_found(defect: Callable[[], AbstractContextManager[N
 
     It ends with the first find, mostly among the first hundred examples, seldom later.
     """
-    hunt = settings(search, max_examples=10_000, derandomize=True, database=None, phases=(Phase.generate,))
+    hunt = settings(search, max_examples=10_000, phases=(Phase.generate,))
     both = defect is _a_bucket_below_its_baseline_counts_as_nothing
     for machine in (UsageSearch, CostSearch) if both else (UsageSearch,):
         with defect(), pytest.raises((AssertionError, KeyError, ValueError)):

@@ -59,12 +59,13 @@ class MeasureModel:
                     if value is not None:
                         self.highest.setdefault(labels, 0)
             self.highest = {labels: max(value, self.net(labels)) for labels, value in self.highest.items()}
-            self.expired = max(self.expired, lookback)
         elif full or self.waiting:
             self._begin(answer, lacking)
         if self.since is None:
             self.reported = {start: values for start, values in self.reported.items() if start >= lookback}
             self.valueless = {(start, labels) for start, labels in self.valueless if start >= lookback}
+        else:
+            self.expired = max(self.expired, lookback)
 
     def forget(self, labels: Labels) -> None:
         """Drop everything that is known of a row."""
