@@ -17,6 +17,7 @@ class Source:
     """The value of the label `organization`."""
     plans: tuple[Plan, ...]
     client: Client
+    """Made with `repeat_not_found`: what it says is not there is left out of the history."""
     admit: Callable[[str], None] = lambda _: None
     """Gets the id of the organization that each answer names; what it raises ends the backfill."""
 

@@ -29,8 +29,8 @@ async def read_names(  # noqa: PLR0917 - whose names, which of them, from where,
 ) -> list[Family]:
     """Return the info families of the ids in the ledgers' label sets.
 
-    `left_out` is called with each resource that the key may not read, or the host does not have. Raises UpstreamError
-    for every other failure, which may pass or be repaired.
+    The client is one with `repeat_not_found`. `left_out` is called with each resource that the key may not read, or the
+    host does not have. Raises UpstreamError for every other failure, which may pass or be repaired.
     """
     index = LabelIndex(shown)
     context = MetadataContext(organization, NameCache(organization), index, plan.personal_data)

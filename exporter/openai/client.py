@@ -328,8 +328,8 @@ class Client:
                 if response.status != httpx.codes.NOT_FOUND:
                     self._present.add(path)
                     return response
-                may_pass = expected or self._repeat_not_found or path in self._present
-                if absences == RETRIES or not may_pass:
+                believed_there = expected or self._repeat_not_found or path in self._present
+                if absences == RETRIES or not believed_there:
                     self._present.discard(path)
                     return response
                 absences += 1
